@@ -1,0 +1,1 @@
+//! Tenancy, identity, permission, audit, clock, errors

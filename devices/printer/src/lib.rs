@@ -1,0 +1,1 @@
+//! Receipt printers: layout, raster, ESC/POS and status

@@ -1,0 +1,1 @@
+//! Runs device drivers as supervised tasks; print spool
