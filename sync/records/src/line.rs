@@ -1,0 +1,205 @@
+//! What crosses the line between appliance and cloud as durable log entries.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Fen, Outcome, Timestamp};
+
+/// A priority class of a log stream. Order holds within one lane of one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Lane {
+    /// Clinical and money entries: durable, never evicted.
+    Clinical = 1,
+    /// Health and state: may be coalesced by entity under pressure, with a recorded gap.
+    Telemetry = 3,
+}
+
+impl Lane {
+    /// Every lane that is stored.
+    pub const ALL: [Self; 2] = [Self::Clinical, Self::Telemetry];
+
+    /// From its number on the wire.
+    pub const fn from_number(n: u8) -> Option<Self> {
+        match n {
+            1 => Some(Self::Clinical),
+            3 => Some(Self::Telemetry),
+            _ => None,
+        }
+    }
+
+    /// Its number on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Kinds of log entries, as written in the envelope.
+pub mod kind {
+    /// cloud → edge: a HIS write that must happen; body [`super::HisCommand`].
+    pub const HIS_COMMAND: &str = "his.command";
+    /// edge → cloud: what became of it; body [`super::HisCommandResult`].
+    pub const HIS_COMMAND_RESULT: &str = "his.command.result";
+    /// edge → cloud: the hospital stopped a clinic; body [`crate::his::StopClinic`].
+    pub const HIS_STOP_CLINIC: &str = "his.stopclinic";
+    /// cloud → edge: print something; body [`super::PrintJob`].
+    pub const PRINT_JOB: &str = "print.job";
+    /// edge → cloud: state of a print job; body [`super::PrintState`].
+    pub const PRINT_STATE: &str = "print.state";
+    /// edge → cloud: health of the appliance; body [`super::ApplianceHealth`], lane telemetry.
+    pub const APPLIANCE_HEALTH: &str = "appliance.health";
+}
+
+/// A HIS write that must happen, executed by the appliance exactly once in effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HisCommand {
+    /// Idempotency key; unique per command, e.g. the payment or refund id plus the operation.
+    pub key: String,
+    /// Canonical operation name, see [`crate::his::Operation::METHOD`].
+    pub method: String,
+    /// What it concerns (visit, prescription), to route the result.
+    pub subject: String,
+    /// The operation's request as JSON.
+    pub request: Value,
+}
+
+/// What became of a [`HisCommand`]. `Later` and `Unknown` are never reported: the appliance goes on until it is
+/// settled, or `needs_hand` is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HisCommandResult {
+    /// Key of the command.
+    pub key: String,
+    /// Its operation.
+    pub method: String,
+    /// What it concerns.
+    pub subject: String,
+    /// Done with the operation's response, or refused in the HIS's words.
+    pub outcome: Outcome<Value>,
+    /// The outcome could not be found out by queries within the operation's patience; a person has to look.
+    #[serde(default)]
+    pub needs_hand: bool,
+    /// When it was settled.
+    pub at: Timestamp,
+}
+
+/// Something to print at a printer of the hospital.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrintJob {
+    /// Key of the job; printing it twice is prevented by it.
+    pub key: String,
+    /// Name of the printer role, e.g. `dispensing_window` (发药窗口).
+    pub printer: String,
+    /// What it concerns.
+    pub subject: String,
+    /// The slip.
+    pub slip: Slip,
+}
+
+/// A slip of paper, laid out by the printer driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slip {
+    /// Hospital name, large and centred.
+    pub header: String,
+    /// Title under the header, e.g. 取药凭条.
+    pub title: String,
+    /// Label and value lines.
+    pub fields: Vec<(String, String)>,
+    /// Item lines.
+    pub items: Vec<SlipItem>,
+    /// Total, if money is shown.
+    pub total_fen: Option<Fen>,
+    /// Content of the QR code (the pick-up code).
+    pub qr: Option<String>,
+    /// Small print at the end.
+    pub footer: Vec<String>,
+}
+
+/// One item of a slip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlipItem {
+    /// Name with specification.
+    pub name: String,
+    /// Quantity with unit.
+    pub quantity: String,
+    /// Amount, if shown.
+    pub amount_fen: Option<Fen>,
+    /// Usage line under the item.
+    pub note: String,
+}
+
+/// State of a print job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrintState {
+    /// Key of the job.
+    pub key: String,
+    /// What it concerns.
+    pub subject: String,
+    /// Where it stands.
+    pub state: PrintOutcome,
+    /// Plain words, e.g. 打印机缺纸.
+    pub note: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where a print job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrintOutcome {
+    /// Waits for its printer (offline, out of paper).
+    Waiting,
+    /// On paper, confirmed by the printer's status.
+    Printed,
+    /// May be on paper: the printer died while printing. A person decides.
+    Unknown,
+    /// Given up.
+    Failed,
+}
+
+/// Health of an appliance, sent every few seconds while something changes and at least every minute.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ApplianceHealth {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Version of the edge daemon.
+    pub version: String,
+    /// Log entries that wait for the cloud.
+    pub buffer_depth: u64,
+    /// `ok`, or plain words.
+    pub tpm: String,
+    /// `ok`, or plain words.
+    pub signd: String,
+    /// Printers and their states.
+    pub printers: Vec<PrinterHealth>,
+    /// HIS endpoints and their states.
+    pub his: Vec<EndpointHealth>,
+    /// HIS commands that are not settled yet.
+    pub commands_open: u64,
+    /// Free bytes of the data partition.
+    pub disk_free_bytes: u64,
+    /// End of the device certificate.
+    pub certificate_not_after: Option<Timestamp>,
+}
+
+/// State of one printer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrinterHealth {
+    /// Role name.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// `ready`, `out_of_paper`, `cover_open`, `offline`, `error`.
+    pub state: String,
+    /// Jobs waiting.
+    pub waiting: u64,
+}
+
+/// State of one HIS endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointHealth {
+    /// Name in the profile.
+    pub endpoint: String,
+    /// `ok`, `slow`, `open` (breaker), `half_open`.
+    pub state: String,
+}
