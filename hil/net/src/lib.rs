@@ -1,0 +1,1 @@
+//! Bench peers at the edge of the network.

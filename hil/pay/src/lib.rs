@@ -1,0 +1,1 @@
+//! The bench payment channel.
