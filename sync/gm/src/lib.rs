@@ -1,0 +1,29 @@
+//! Signed documents: SM2/SM3 keys, X.509 certificates and CMS `SignedData` (GB/T 35275, RFC 5652), built, read strictly
+//! and verified. No I/O, no TPM, no clock: what signs on the appliance and what verifies in the cloud share this crate.
+//!
+//! # How to verify
+//! ```ignore
+//! let trust = gm::Trust::new([root_der])?;
+//! let seen = gm::cms::verify(&cms, gm::cms::Content::Bytes(&document), &trust, now)?;
+//! println!("{} {}", seen.signer.subject.common_name, seen.signing_time);
+//! ```
+//! A refusal is a [`Refused`]: its `code()` is stable, its `to_string()` is for the operator, `person()` for a person.
+//!
+//! # Conventions
+//! * SM2 signatures are over `e = SM3(Z ‖ M)` with the user id `1234567812345678` (GB/T 35276 10). A signature over
+//!   the bare digest (the dialect of some command-line tools) is refused, never tried silently.
+//! * Certificates are judged at the signing time the signer stated, and that time may not lie after `now`.
+//! * DER only: definite, minimal lengths, sorted sets are not demanded of others, trailing bytes are refused.
+
+pub mod certificate;
+pub mod chain;
+pub mod cms;
+pub mod der;
+pub mod key;
+pub mod oid;
+mod refused;
+
+pub use certificate::{Certificate, Identity};
+pub use chain::Trust;
+pub use key::{PublicKey, Sm2Key, USER_ID, sm3};
+pub use refused::Refused;

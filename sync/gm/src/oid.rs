@@ -1,0 +1,76 @@
+//! Object identifiers, as DER content bytes.
+#![expect(missing_docs, reason = "the names say what they are")]
+
+// 1.2.156.10197 = 2a 81 1c cf 55
+pub const SM2_CURVE: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x01, 0x82, 0x2d];
+pub const SM2_SIGN: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x01, 0x82, 0x2d, 0x01];
+pub const SM3: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x01, 0x83, 0x11];
+pub const SM2_WITH_SM3: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x01, 0x83, 0x75];
+pub const GM_DATA: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x06, 0x01, 0x04, 0x02, 0x01];
+pub const GM_SIGNED_DATA: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x06, 0x01, 0x04, 0x02, 0x02];
+
+pub const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+pub const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+pub const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+pub const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+
+pub const PKCS7_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
+pub const PKCS7_SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+pub const CONTENT_TYPE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03];
+pub const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
+pub const SIGNING_TIME: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x05];
+pub const SIGNING_CERTIFICATE_V2: &[u8] =
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x2f];
+
+pub const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+pub const SERIAL_NUMBER: &[u8] = &[0x55, 0x04, 0x05];
+pub const COUNTRY: &[u8] = &[0x55, 0x04, 0x06];
+pub const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
+pub const ORGANIZATIONAL_UNIT: &[u8] = &[0x55, 0x04, 0x0b];
+
+pub const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 0x0e];
+pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+pub const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 0x23];
+
+/// Dotted form, for messages.
+#[must_use]
+pub fn dotted(content: &[u8]) -> String {
+    let mut arcs = Vec::new();
+    let mut arc = 0u64;
+    for byte in content {
+        arc = (arc << 7) | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            if arcs.is_empty() {
+                let top = (arc / 40).min(2);
+                arcs.push(top);
+                arcs.push(arc - top * 40);
+            } else {
+                arcs.push(arc);
+            }
+            arc = 0;
+        }
+    }
+    arcs.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn identifiers_are_the_standards_ones() {
+        for (content, text) in [
+            (super::SM2_CURVE, "1.2.156.10197.1.301"),
+            (super::SM2_SIGN, "1.2.156.10197.1.301.1"),
+            (super::SM3, "1.2.156.10197.1.401"),
+            (super::SM2_WITH_SM3, "1.2.156.10197.1.501"),
+            (super::GM_DATA, "1.2.156.10197.6.1.4.2.1"),
+            (super::GM_SIGNED_DATA, "1.2.156.10197.6.1.4.2.2"),
+            (super::ECDSA_SHA256, "1.2.840.10045.4.3.2"),
+            (super::SHA256, "2.16.840.1.101.3.4.2.1"),
+            (super::SIGNING_CERTIFICATE_V2, "1.2.840.113549.1.9.16.2.47"),
+            (super::AUTHORITY_KEY_ID, "2.5.29.35"),
+        ] {
+            assert_eq!(super::dotted(content), text);
+        }
+    }
+}

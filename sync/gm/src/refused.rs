@@ -1,0 +1,142 @@
+/// Why a key, certificate or signature was not accepted. Every reason has a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Not the DER it should be.
+    #[error("malformed {at}")]
+    Malformed {
+        /// The part that could not be read.
+        at: &'static str,
+    },
+    /// Larger than what is read.
+    #[error("{at} is larger than the limit")]
+    TooLarge {
+        /// The part that is too large.
+        at: &'static str,
+    },
+    /// The CMS is not `SignedData`.
+    #[error("not a signed message: content type {0}")]
+    UnknownContentType(String),
+    /// A digest other than SM3 (GM) or SHA-256 (classic).
+    #[error("digest algorithm {0} is not accepted")]
+    UnknownDigest(String),
+    /// A signature algorithm other than SM2 with SM3 or ECDSA P-256 with SHA-256.
+    #[error("signature algorithm {0} is not accepted")]
+    UnknownSignature(String),
+    /// A public key of another kind, or a point that is not on its curve.
+    #[error("public key is not accepted")]
+    InvalidKey,
+    /// GM object identifiers mixed with classic algorithms or the reverse.
+    #[error("algorithms of different families in one message")]
+    MixedAlgorithms,
+    /// `signerInfos` is empty.
+    #[error("no signer")]
+    NoSigner,
+    /// More than one signer where one is meant.
+    #[error("more than one signer")]
+    ManySigners,
+    /// The signer's certificate is not in the message.
+    #[error("the signer's certificate is not in the message")]
+    SignerCertificateMissing,
+    /// A required signed attribute is absent, doubled or of the wrong type.
+    #[error("signed attribute {0} is absent or wrong")]
+    Attribute(&'static str),
+    /// The signed content type is not the encapsulated one.
+    #[error("signed content type does not match")]
+    ContentTypeMismatch,
+    /// The message carries content where it should be detached.
+    #[error("the message is not detached")]
+    NotDetached,
+    /// The document is not the one that was signed.
+    #[error("the document differs from the one that was signed")]
+    DigestMismatch,
+    /// The signature does not verify under the signer's key.
+    #[error("the signature is not valid")]
+    SignatureInvalid,
+    /// The stated signing time lies in the future.
+    #[error("the signing time lies in the future")]
+    SignedInFuture,
+    /// A certificate was not yet valid at the signing time.
+    #[error("certificate {serial} is not yet valid at that time")]
+    NotYetValid {
+        /// Serial number in hexadecimal.
+        serial: String,
+    },
+    /// A certificate had expired at the signing time.
+    #[error("certificate {serial} has expired at that time")]
+    Expired {
+        /// Serial number in hexadecimal.
+        serial: String,
+    },
+    /// No path from the signer to a trusted root.
+    #[error("no path to a trusted root")]
+    Untrusted,
+    /// A certificate's own signature does not verify.
+    #[error("certificate {serial} is not signed by its issuer")]
+    CertificateSignature {
+        /// Serial number in hexadecimal.
+        serial: String,
+    },
+    /// An issuer that is not an authority, may not sign certificates, or exceeds its path length.
+    #[error("certificate {serial} may not issue")]
+    NotAnAuthority {
+        /// Serial number in hexadecimal.
+        serial: String,
+    },
+    /// The signer's certificate is not for signing documents.
+    #[error("the certificate is not for signing")]
+    WrongUsage,
+    /// A critical extension nobody here knows.
+    #[error("unknown critical extension {0}")]
+    UnknownCritical(String),
+}
+
+impl Refused {
+    /// Stable name of the reason, for programs and logs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too_large",
+            Self::UnknownContentType(_) => "unknown_content_type",
+            Self::UnknownDigest(_) => "unknown_digest",
+            Self::UnknownSignature(_) => "unknown_signature_algorithm",
+            Self::InvalidKey => "invalid_key",
+            Self::MixedAlgorithms => "mixed_algorithms",
+            Self::NoSigner => "no_signer",
+            Self::ManySigners => "many_signers",
+            Self::SignerCertificateMissing => "signer_certificate_missing",
+            Self::Attribute(_) => "attribute",
+            Self::ContentTypeMismatch => "content_type_mismatch",
+            Self::NotDetached => "not_detached",
+            Self::DigestMismatch => "document_changed",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::SignedInFuture => "signed_in_future",
+            Self::NotYetValid { .. } => "certificate_not_yet_valid",
+            Self::Expired { .. } => "certificate_expired",
+            Self::Untrusted => "untrusted",
+            Self::CertificateSignature { .. } => "certificate_signature",
+            Self::NotAnAuthority { .. } => "not_an_authority",
+            Self::WrongUsage => "wrong_usage",
+            Self::UnknownCritical(_) => "unknown_critical_extension",
+        }
+    }
+
+    /// Plain words for the person who asked.
+    #[must_use]
+    pub fn person(&self) -> &'static str {
+        match self {
+            Self::DigestMismatch => "文件内容与签名时不一致，可能被改动过。",
+            Self::SignatureInvalid => "签名无效。",
+            Self::SignedInFuture => "签名时间晚于当前时间，不可信。",
+            Self::NotYetValid { .. } => "签名时证书尚未生效。",
+            Self::Expired { .. } => "签名时证书已过期。",
+            Self::Untrusted | Self::CertificateSignature { .. } | Self::NotAnAuthority { .. } => {
+                "签名证书不是由受信任的机构签发。"
+            }
+            Self::WrongUsage | Self::UnknownCritical(_) => "该证书不能用于签署文件。",
+            Self::NoSigner | Self::ManySigners | Self::SignerCertificateMissing => "签名信息不完整。",
+            _ => "签名数据格式不正确，无法验证。",
+        }
+    }
+}
