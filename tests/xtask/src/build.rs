@@ -1,0 +1,130 @@
+//! Builds the product and names the programs of the bench.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Packages with the daemons of the product and of the bench.
+const PROGRAMS: &[&str] = &["cloud", "edge", "sign", "documents", "hil", "kit"];
+
+/// Runs a step with its name and time on standard error.
+pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
+    eprintln!("· {name} …");
+    let started = Instant::now();
+    let status = command.status().with_context(|| format!("{name}: {command:?}"))?;
+    if !status.success() {
+        bail!("{name} failed: {command:?}");
+    }
+    eprintln!("· {name} done in {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Where cargo puts what it builds.
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// Cargo in the project's root.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root);
+    cargo
+}
+
+/// The daemons, for running and testing.
+pub(crate) fn product(root: &Path) -> Result<()> {
+    let mut build = cargo(root);
+    build
+        .arg("build")
+        .args(PROGRAMS.iter().flat_map(|p| ["-p", p]))
+        .args(["-p", "scenarios"]);
+    step("building the daemons", &mut build)
+}
+
+/// The daemons and benchmarks, optimised.
+pub(crate) fn release(root: &Path) -> Result<()> {
+    let mut build = cargo(root);
+    build
+        .args(["build", "--release"])
+        .args(PROGRAMS.iter().filter(|p| **p != "documents").flat_map(|p| ["-p", p]))
+        .args(["-p", "bench"]);
+    step("building optimised daemons", &mut build)
+}
+
+/// The web apps; skipped when nothing they are made of is newer than the last build.
+pub(crate) fn web(root: &Path) -> Result<()> {
+    let web = root.join("cloud/web");
+    let installed = web.join("node_modules/.installed");
+    if newest(&web.join("package-lock.json"))? > newest(&installed).unwrap_or(0) {
+        step(
+            "installing web packages",
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund"])
+                .current_dir(&web),
+        )?;
+        std::fs::write(&installed, "").context("marking the installed web packages")?;
+    }
+    let built = web.join("dist/.built");
+    if sources_newer_than(&web, newest(&built).unwrap_or(0))? {
+        step(
+            "building the web apps",
+            Command::new("npm").args(["run", "build"]).current_dir(&web),
+        )?;
+        std::fs::write(&built, "").context("marking the built web apps")?;
+    }
+    Ok(())
+}
+
+fn newest(path: &Path) -> Result<u128> {
+    let modified = std::fs::metadata(path)
+        .and_then(|m| m.modified())
+        .with_context(|| format!("reading {}", path.display()))?;
+    Ok(modified
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos()))
+}
+
+fn sources_newer_than(folder: &Path, built: u128) -> Result<bool> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !matches!(name.as_str(), "node_modules" | "dist") && sources_newer_than(&path, built)? {
+                return Ok(true);
+            }
+        } else if newest(&path)? > built {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The program that runs the whole product on this machine.
+pub(crate) fn site_command(root: &Path) -> Command {
+    program(root, "debug", "site")
+}
+
+/// The program that runs scenarios under faults.
+pub(crate) fn scenario_command(root: &Path) -> Command {
+    program(root, "debug", "fault")
+}
+
+/// The program that measures.
+pub(crate) fn bench_command(root: &Path) -> Command {
+    program(root, "release", "bench")
+}
+
+fn program(root: &Path, profile: &str, name: &str) -> Command {
+    let mut command = Command::new(target(root).join(profile).join(name));
+    command.current_dir(root);
+    command
+}
+
+/// Becomes the given program, so that Ctrl-C reaches it directly.
+pub(crate) fn replace_process(mut command: Command) -> Result<bool> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(error).with_context(|| format!("starting {command:?}"))
+}

@@ -1,1 +1,0 @@
-//! All commands of the project

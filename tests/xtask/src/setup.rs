@@ -1,0 +1,88 @@
+//! Makes a bare Debian 12 with the Rust toolchain and Node 20 able to build, run and test the product.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The folder that holds the workspace manifest.
+pub(crate) fn project_root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .context("the workspace root lies two folders above xtask")
+}
+
+/// Installs what is missing: Debian packages (as root), and looks for the tools that must be there already.
+pub(crate) fn machine(root: &Path) -> Result<()> {
+    let missing = missing_packages(root)?;
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    let node = Command::new("node").arg("--version").output();
+    let version = node.ok().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    match version
+        .as_deref()
+        .and_then(|v| v.trim_start_matches('v').split('.').next()?.parse::<u32>().ok())
+    {
+        Some(major) if major >= 20 => Ok(()),
+        Some(major) => bail!("Node.js 20 or newer is needed, found {major}: install it and run this again"),
+        None => bail!("Node.js 20 is needed to build the web apps: install it and run this again"),
+    }
+}
+
+fn missing_packages(root: &Path) -> Result<Vec<String>> {
+    let list =
+        std::fs::read_to_string(root.join("tests/xtask/apt-packages.txt")).context("reading apt-packages.txt")?;
+    let wanted = list
+        .lines()
+        .map(|l| l.split('#').next().unwrap_or("").trim())
+        .filter(|l| !l.is_empty());
+    let mut missing = Vec::new();
+    for package in wanted {
+        let status = Command::new("dpkg-query")
+            .args(["-W", "-f=${db:Status-Status}", package])
+            .stderr(Stdio::null())
+            .output();
+        let status = status.context("dpkg-query: this set-up is made for Debian 12")?;
+        if status.stdout != b"installed" {
+            missing.push(package.to_owned());
+        }
+    }
+    Ok(missing)
+}
+
+fn install(missing: &[String]) -> Result<()> {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|o| o.stdout.starts_with(b"0\n"));
+    if !is_root {
+        bail!(
+            "run as root, or install these packages first: apt-get install {}",
+            missing.join(" ")
+        );
+    }
+    eprintln!("installing Debian packages: {}", missing.join(" "));
+    for arguments in [
+        vec!["update", "-q"],
+        [
+            vec!["install", "-q", "-y", "--no-install-recommends"],
+            missing.iter().map(String::as_str).collect(),
+        ]
+        .concat(),
+    ] {
+        let status = Command::new("apt-get")
+            .args(&arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .stdin(Stdio::null())
+            .status()
+            .context("apt-get")?;
+        if !status.success() {
+            bail!("apt-get {} failed", arguments.first().copied().unwrap_or_default());
+        }
+    }
+    Ok(())
+}
