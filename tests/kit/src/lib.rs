@@ -1,1 +1,6 @@
-//! Builders and guards for tests
+//! What tests need around them: a private PostgreSQL server, free ports, guarded child processes. Depends on none of
+//! our crates, so that any of them may use it.
+
+pub mod ports;
+pub mod postgres;
+pub mod process;
