@@ -1,0 +1,222 @@
+//! The receiving half of one log lane.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use records::Lane;
+
+use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
+use crate::outgoing::weight;
+use crate::session::{Channel, Effect};
+
+/// One thing to apply, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// An entry with its number.
+    Entry(u64, Entry),
+    /// Entries the sender no longer has; to be recorded.
+    Gap {
+        /// First missing number.
+        first: u64,
+        /// Last missing number.
+        last: u64,
+    },
+}
+
+impl Item {
+    /// The last number this item covers.
+    pub const fn last(&self) -> u64 {
+        match self {
+            Self::Entry(seq, _) => *seq,
+            Self::Gap { last, .. } => *last,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    lane: Lane,
+    epoch: u64,
+    /// Cursor as committed; `None` until the store has told it.
+    applied: Option<u64>,
+    /// Next number that may be queued.
+    expected: u64,
+    queue: VecDeque<Item>,
+    queued_bytes: u64,
+    applying: Option<u64>,
+    /// A RESYNC for a hole was sent then; not repeated for every batch behind the hole.
+    resync_at: Option<Duration>,
+    /// After a failed apply nothing is started before this time.
+    rest_until: Duration,
+    failures: u32,
+}
+
+const UNIT_ITEMS: usize = 256;
+
+impl Incoming {
+    /// The sender announced a stream: the store is asked for its cursor.
+    pub(crate) fn announced(lane: Lane, stream: &OutState, effects: &mut VecDeque<Effect>) -> Self {
+        effects.push_back(Effect::LoadCursor {
+            lane,
+            epoch: stream.epoch,
+            base: stream.base,
+        });
+        Self {
+            lane,
+            epoch: stream.epoch,
+            applied: None,
+            expected: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            applying: None,
+            resync_at: None,
+            rest_until: Duration::ZERO,
+            failures: 0,
+        }
+    }
+
+    /// The sender asks again where we stand, in a stream we are already receiving.
+    pub(crate) fn announced_again(
+        &mut self,
+        stream: &OutState,
+        credit: u64,
+        out: &mut VecDeque<(Channel, Body)>,
+    ) -> bool {
+        if stream.epoch != self.epoch {
+            return false;
+        }
+        self.resync(credit, out);
+        true
+    }
+
+    pub(crate) fn cursor(&mut self, epoch: u64, applied: u64, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
+        if epoch != self.epoch || self.applied.is_some() {
+            return;
+        }
+        self.applied = Some(applied);
+        self.expected = applied + 1;
+        self.resync(credit, out);
+    }
+
+    fn at(&self, applied: u64, credit: u64) -> Cursor {
+        Cursor {
+            lane: self.lane.number(),
+            epoch: self.epoch,
+            applied,
+            from: self.expected,
+            credit: credit.saturating_sub(self.queued_bytes),
+        }
+    }
+
+    fn resync(&self, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
+        if let Some(applied) = self.applied {
+            out.push_back((Channel::Ctl, Body::Resync(self.at(applied, credit))));
+        }
+    }
+
+    pub(crate) fn on_batch(&mut self, batch: Batch, now: Duration, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
+        if batch.epoch != self.epoch || self.applied.is_none() || batch.entries.is_empty() {
+            return;
+        }
+        let last = batch.first.saturating_add(batch.entries.len() as u64 - 1);
+        if !self.in_order(batch.first, last, now, credit, out) {
+            return;
+        }
+        for (seq, entry) in (batch.first..).zip(batch.entries) {
+            if seq == self.expected {
+                self.queued_bytes += weight(&entry);
+                self.queue.push_back(Item::Entry(seq, entry));
+                self.expected += 1;
+            }
+        }
+    }
+
+    pub(crate) fn on_gap(&mut self, gap: Gap, now: Duration, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
+        if gap.epoch != self.epoch || self.applied.is_none() || gap.last < gap.first {
+            return;
+        }
+        if self.in_order(gap.first, gap.last, now, credit, out) {
+            self.queue.push_back(Item::Gap {
+                first: self.expected,
+                last: gap.last,
+            });
+            self.expected = gap.last + 1;
+        }
+    }
+
+    /// Whether a range continues what we have; answers a repetition or a hole.
+    fn in_order(
+        &mut self,
+        first: u64,
+        last: u64,
+        now: Duration,
+        credit: u64,
+        out: &mut VecDeque<(Channel, Body)>,
+    ) -> bool {
+        if last < self.expected {
+            // Seen before: our acknowledgement may have been lost.
+            if let Some(applied) = self.applied {
+                out.push_back((Channel::Ctl, Body::Ack(self.at(applied, credit))));
+            }
+            return false;
+        }
+        if first > self.expected {
+            if self
+                .resync_at
+                .is_none_or(|at| now.saturating_sub(at) > Duration::from_secs(1))
+            {
+                self.resync_at = Some(now);
+                self.resync(credit, out);
+            }
+            return false;
+        }
+        self.resync_at = None;
+        true
+    }
+
+    /// Starts the next unit when none is under way.
+    pub(crate) fn pump(&mut self, now: Duration, tickets: &mut u64, effects: &mut VecDeque<Effect>) {
+        if self.applying.is_some() || now < self.rest_until {
+            return;
+        }
+        let items: Vec<Item> = self.queue.iter().take(UNIT_ITEMS).cloned().collect();
+        if !items.is_empty() {
+            *tickets += 1;
+            self.applying = Some(*tickets);
+            effects.push_back(Effect::Apply {
+                lane: self.lane,
+                epoch: self.epoch,
+                items,
+                ticket: *tickets,
+            });
+        }
+    }
+
+    pub(crate) fn applied(&mut self, ticket: u64, last: u64, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
+        if self.applying.take_if(|t| *t == ticket).is_none() {
+            return;
+        }
+        self.failures = 0;
+        self.applied = Some(last);
+        while self.queue.front().is_some_and(|item| item.last() <= last) {
+            if let Some(Item::Entry(_, entry)) = self.queue.pop_front() {
+                self.queued_bytes = self.queued_bytes.saturating_sub(weight(&entry));
+            }
+        }
+        out.push_back((Channel::Ctl, Body::Ack(self.at(last, credit))));
+    }
+
+    /// The unit could not be committed (disk full, busy): it is tried again after a rest, without any new input.
+    pub(crate) fn apply_failed(&mut self, ticket: u64, now: Duration) {
+        if self.applying.take_if(|t| *t == ticket).is_some() {
+            let wait = Duration::from_millis(100) * 2u32.saturating_pow(self.failures.min(6));
+            self.failures += 1;
+            self.rest_until = now + wait;
+        }
+    }
+
+    /// When this lane wants to be pumped although nothing happens.
+    pub(crate) fn wants(&self) -> Option<Duration> {
+        (self.applying.is_none() && !self.queue.is_empty()).then_some(self.rest_until)
+    }
+}

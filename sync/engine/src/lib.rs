@@ -1,0 +1,36 @@
+//! What crosses the line between an appliance and the cloud, as state machines without I/O: bytes and time go in,
+//! bytes and [`Effect`]s come out. The same code runs on both ends, over any pipe, and in simulated time.
+//!
+//! Two primitives, and what carries them:
+//! - **log**: per lane, entries numbered without holes by the sender's outbox. A sender announces its stream
+//!   (`ANNOUNCE`), the receiver answers with its cursor (`RESYNC`), entries follow (`BATCH`), and the receiver
+//!   acknowledges cumulatively (`ACK`) *after* the commit that holds both the effects and the cursor. Entries the
+//!   sender no longer has are named (`GAP`), never skipped in silence.
+//! - **call**: `CALL`/`REPLY`/`CANCEL` with a relative deadline and an idempotency key when it writes.
+//! - **session**: `HELLO`/`HELLO_ACK`/`PING`/`PONG`/`BYE`. The newest `HELLO` of an appliance fences any older
+//!   connection.
+//!
+//! # Epochs
+//! A stream is named by peer, lane and *epoch*. A receiver keeps one cursor per epoch. Entries that an appliance
+//! writes after it booted stay *suspect* until the receiver's cursor has been compared once: a cursor at or beyond
+//! the first suspect entry can only mean that this disk was rolled back or cloned, and that the numbers were used
+//! for other entries. The sender then begins a new epoch at the first suspect entry and raises an alarm; what lies
+//! before it is shared history and already applied. A receiver that was restored from a backup has a lower cursor,
+//! or none: entries are sent again from the retained rows.
+//!
+//! # Guarantee
+//! At least once on the wire; applied exactly once and in order, because cursor and effects commit together.
+//! Nothing here depends on new input to make progress: [`Session::tick`] alone drains a backlog.
+
+mod call;
+mod frame;
+mod incoming;
+mod outgoing;
+mod session;
+
+pub mod blob;
+
+pub use call::{Answer, IncomingCall, OutgoingCall};
+pub use frame::{Body, Entry, FrameError, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, OutState, VERSION, decode, encode};
+pub use incoming::Item;
+pub use session::{Alarm, Channel, DownReason, Effect, Role, Session, Tuning};

@@ -1,0 +1,255 @@
+//! The sending half of one log lane.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
+use crate::session::{Alarm, Channel, Effect};
+
+/// Where a lane stands after a RESYNC or ACK.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    stream: OutState,
+    phase: Phase,
+    /// Last entry handed to the wire.
+    position: u64,
+    /// Last entry the receiver committed.
+    acked: u64,
+    credit: u64,
+    /// Sent and not acknowledged: last number and size of each batch.
+    in_flight: VecDeque<(u64, u64)>,
+    /// The ticket of the read that is under way.
+    reading: Option<u64>,
+    /// First entry that was surely not sent by this history.
+    unsure_from: u64,
+    /// There may be entries beyond `position`.
+    more: bool,
+    progress_at: Duration,
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Phase {
+    /// Announced at this time; waits for the receiver's cursor.
+    Announced,
+    /// Waits for the store to begin a new epoch.
+    Rebasing,
+    Running,
+}
+
+impl Outgoing {
+    /// A lane whose stream was just announced.
+    pub(crate) fn announce(
+        stream: OutState,
+        unsure_from: u64,
+        now: Duration,
+        out: &mut VecDeque<(Channel, Body)>,
+    ) -> Self {
+        out.push_back((Channel::Ctl, Body::Announce(stream)));
+        Self {
+            stream,
+            phase: Phase::Announced,
+            position: stream.base,
+            acked: stream.base,
+            credit: 0,
+            in_flight: VecDeque::new(),
+            reading: None,
+            unsure_from,
+            more: true,
+            progress_at: now,
+        }
+    }
+
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.stream.epoch
+    }
+
+    pub(crate) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The store could not read.
+    pub(crate) fn load_failed(&mut self, ticket: u64) {
+        if self.reading == Some(ticket) {
+            self.reading = None;
+            self.more = false;
+        }
+    }
+
+    fn forget_flight(&mut self) {
+        self.in_flight.clear();
+        self.reading = None;
+        self.more = true;
+    }
+
+    pub(crate) fn on_resync(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+        if c.epoch != self.stream.epoch || self.phase == Phase::Rebasing {
+            return;
+        }
+        if self.phase == Phase::Announced {
+            // Another history under our numbers: see the crate's header on epochs.
+            if c.applied >= self.unsure_from {
+                self.phase = Phase::Rebasing;
+                effects.push_back(Effect::Alarm(Alarm::RolledBack {
+                    lane,
+                    ours: self.unsure_from,
+                    theirs: c.applied,
+                }));
+                effects.push_back(Effect::Rebase {
+                    lane,
+                    after: self.unsure_from.saturating_sub(1),
+                });
+                return;
+            }
+            if self.stream.suspect_from.take().is_some() {
+                effects.push_back(Effect::Verified { lane });
+            }
+            self.phase = Phase::Running;
+        }
+        self.credit = c.credit;
+        self.forget_flight();
+        self.position = c.from.saturating_sub(1).max(c.applied);
+        self.take_ack(c.applied, now, lane, effects);
+        self.progress_at = now;
+    }
+
+    pub(crate) fn on_ack(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+        if c.epoch != self.stream.epoch || self.phase != Phase::Running {
+            return;
+        }
+        self.credit = c.credit;
+        self.take_ack(c.applied, now, lane, effects);
+    }
+
+    fn take_ack(&mut self, applied: u64, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+        while self.in_flight.front().is_some_and(|(last, _)| *last <= applied) {
+            self.in_flight.pop_front();
+        }
+        if applied > self.acked {
+            self.acked = applied;
+            self.progress_at = now;
+            effects.push_back(Effect::Acked { lane, upto: applied });
+        }
+        self.position = self.position.max(applied);
+    }
+
+    /// Entries read from the store after `position`.
+    pub(crate) fn loaded(
+        &mut self,
+        ticket: u64,
+        entries: Vec<(u64, Entry)>,
+        now: Duration,
+        out: &mut VecDeque<(Channel, Body)>,
+    ) {
+        if self.reading != Some(ticket) {
+            return;
+        }
+        self.reading = None;
+        if entries.is_empty() {
+            self.more = false;
+            return;
+        }
+        if self.in_flight.is_empty() {
+            self.progress_at = now;
+        }
+        let (lane, epoch) = (self.stream.lane, self.stream.epoch);
+        let mut run: Vec<Entry> = Vec::with_capacity(entries.len());
+        let mut first = self.position + 1;
+        for (seq, entry) in entries {
+            let expected = self.position + 1;
+            if seq < expected {
+                continue;
+            }
+            if seq > expected {
+                // What was evicted or pruned is named, so that the receiver records it.
+                self.flush(first, &mut run, out);
+                out.push_back((
+                    Channel::Bulk,
+                    Body::Gap(Gap {
+                        lane,
+                        epoch,
+                        first: expected,
+                        last: seq - 1,
+                    }),
+                ));
+                self.in_flight.push_back((seq - 1, 0));
+                first = seq;
+            }
+            self.position = seq;
+            run.push(entry);
+        }
+        self.flush(first, &mut run, out);
+    }
+
+    fn flush(&mut self, first: u64, run: &mut Vec<Entry>, out: &mut VecDeque<(Channel, Body)>) {
+        if run.is_empty() {
+            return;
+        }
+        let entries = std::mem::take(run);
+        let size = entries.iter().map(weight).sum();
+        let last = first + entries.len() as u64 - 1;
+        self.in_flight.push_back((last, size));
+        let (lane, epoch) = (self.stream.lane, self.stream.epoch);
+        out.push_back((
+            Channel::Bulk,
+            Body::Batch(Batch {
+                lane,
+                epoch,
+                first,
+                entries,
+            }),
+        ));
+    }
+
+    /// Something was appended, or time to look again.
+    pub(crate) fn look(&mut self) {
+        self.more = true;
+    }
+
+    /// Asks for more entries when there may be some and the receiver has room.
+    pub(crate) fn pump(
+        &mut self,
+        lane: records::Lane,
+        batch_bytes: u64,
+        tickets: &mut u64,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        if self.phase != Phase::Running || self.reading.is_some() || !self.more {
+            return;
+        }
+        let flying: u64 = self.in_flight.iter().map(|(_, bytes)| bytes).sum();
+        if flying >= self.credit.max(1) {
+            return;
+        }
+        *tickets += 1;
+        self.reading = Some(*tickets);
+        effects.push_back(Effect::Read {
+            lane,
+            after: self.position,
+            max_bytes: batch_bytes.min(self.credit.saturating_sub(flying)).max(1),
+            ticket: *tickets,
+        });
+    }
+
+    /// When this lane wants to be looked at although nothing happens.
+    pub(crate) fn tick(&mut self, now: Duration, patience: Duration, out: &mut VecDeque<(Channel, Body)>) {
+        self.more = true;
+        if now.saturating_sub(self.progress_at) < patience {
+            return;
+        }
+        let stuck = match self.phase {
+            Phase::Announced => true,
+            Phase::Running => !self.in_flight.is_empty(),
+            Phase::Rebasing => false,
+        };
+        if stuck {
+            // Ask where the receiver stands instead of guessing what was lost.
+            self.progress_at = now;
+            out.push_back((Channel::Ctl, Body::Announce(self.stream)));
+        }
+    }
+}
+
+/// What an entry costs of the credit.
+pub(crate) fn weight(entry: &Entry) -> u64 {
+    (entry.body.len() + entry.kind.len() + entry.entity.len() + 16) as u64
+}
