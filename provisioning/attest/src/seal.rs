@@ -1,0 +1,112 @@
+//! A secret only this TPM gives back, and only while the machine's measured state (PCR) is the sealed one.
+
+use serde::{Deserialize, Serialize};
+use tss_esapi::attributes::ObjectAttributesBuilder;
+use tss_esapi::constants::SessionType;
+use tss_esapi::handles::{KeyHandle, ObjectHandle};
+use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
+use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
+use tss_esapi::structures::{
+    Digest, KeyedHashScheme, PcrSelectionList, PcrSelectionListBuilder, PcrSlot, Private, Public, PublicBuilder,
+    PublicKeyedHashParameters, SensitiveData,
+};
+use tss_esapi::traits::{Marshall, UnMarshall};
+use zeroize::Zeroizing;
+
+use crate::tpm::{During, Open, Tpm, TpmError};
+
+/// The sealed object as it is stored: worthless without its TPM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    public: Vec<u8>,
+    private: Vec<u8>,
+    /// PCRs of the sha256 bank that were bound.
+    pcrs: Vec<u8>,
+}
+
+impl Sealed {
+    /// Seals a secret to this TPM and the present values of these PCRs.
+    pub fn new(tpm: &Tpm, secret: &[u8], pcrs: &[u8]) -> Result<Self, TpmError> {
+        tpm.act(|open| {
+            let parent = open.storage_key()?;
+            let policy = policy_digest(open, parent, pcrs)?;
+            let attributes = ObjectAttributesBuilder::new()
+                .with_fixed_tpm(true)
+                .with_fixed_parent(true)
+                .with_no_da(true)
+                .build()
+                .during("describe the sealed secret")?;
+            let public = PublicBuilder::new()
+                .with_public_algorithm(PublicAlgorithm::KeyedHash)
+                .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
+                .with_object_attributes(attributes)
+                .with_auth_policy(policy)
+                .with_keyed_hash_parameters(PublicKeyedHashParameters::new(KeyedHashScheme::Null))
+                .with_keyed_hash_unique_identifier(Digest::default())
+                .build()
+                .during("describe the sealed secret")?;
+            let secret = SensitiveData::try_from(secret.to_vec()).during("seal")?;
+            let session = open.session(SessionType::Hmac, parent)?;
+            let made = open
+                .context
+                .execute_with_session(Some(session), |c| c.create(parent, public, None, Some(secret), None, None))
+                .during("seal")?;
+            Ok(Self {
+                public: made.out_public.marshall().during("seal")?,
+                private: made.out_private.value().to_vec(),
+                pcrs: pcrs.to_vec(),
+            })
+        })
+    }
+
+    /// Gives the secret back, or says which of absence, replacement and changed state prevents it.
+    pub fn open(&self, tpm: &Tpm) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        let public = Public::unmarshall(&self.public).map_err(|_| TpmError::Malformed)?;
+        let private = Private::try_from(self.private.clone()).map_err(|_| TpmError::Malformed)?;
+        tpm.act(|open| {
+            let parent = open.storage_key()?;
+            let handle = open
+                .context
+                .execute_with_nullauth_session(|c| c.load(parent, private, public))
+                .during("load the sealed secret")?;
+            open.flush_later(handle);
+            let session = open.session(SessionType::Policy, parent)?;
+            apply_policy(open, session, &self.pcrs)?;
+            let secret = open
+                .context
+                .execute_with_session(Some(session), |c| c.unseal(ObjectHandle::from(handle)))
+                .during("unseal")?;
+            Ok(Zeroizing::new(secret.value().to_vec()))
+        })
+    }
+}
+
+fn selection(pcrs: &[u8]) -> Result<PcrSelectionList, TpmError> {
+    let mut slots = Vec::new();
+    for pcr in pcrs {
+        let bit = 1u32.checked_shl(u32::from(*pcr)).filter(|_| *pcr < 24);
+        let slot = bit.and_then(|bit| PcrSlot::try_from(bit).ok());
+        slots.push(slot.ok_or_else(|| TpmError::Configuration(format!("PCR {pcr}")))?);
+    }
+    PcrSelectionListBuilder::new()
+        .with_selection(HashingAlgorithm::Sha256, &slots)
+        .build()
+        .during("select PCRs")
+}
+
+fn apply_policy(open: &mut Open, session: AuthSession, pcrs: &[u8]) -> Result<(), TpmError> {
+    let policy = PolicySession::try_from(session).during("read the measured state")?;
+    let selection = selection(pcrs)?;
+    open.context
+        .execute_without_session(|c| c.policy_pcr(policy, Digest::default(), selection))
+        .during("read the measured state")
+}
+
+fn policy_digest(open: &mut Open, parent: KeyHandle, pcrs: &[u8]) -> Result<Digest, TpmError> {
+    let session = open.session(SessionType::Trial, parent)?;
+    apply_policy(open, session, pcrs)?;
+    let policy = PolicySession::try_from(session).during("read the measured state")?;
+    open.context
+        .execute_without_session(|c| c.policy_get_digest(policy))
+        .during("read the measured state")
+}
