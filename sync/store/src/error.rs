@@ -126,10 +126,7 @@ pub(crate) fn from_postgres(sql: &str, error: &tokio_postgres::Error) -> StoreEr
     };
     match cause.code().code() {
         "23505" => StoreError::Unique {
-            constraint: cause
-                .constraint()
-                .unwrap_or_else(|| cause.message())
-                .to_owned(),
+            constraint: cause.constraint().unwrap_or_else(|| cause.message()).to_owned(),
         },
         "23502" | "23503" | "23514" => StoreError::Constraint {
             message: cause.message().to_owned(),

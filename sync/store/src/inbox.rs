@@ -155,7 +155,17 @@ impl Tx<'_> {
             "INSERT INTO store_parked(tenant_id, peer, lane, epoch, seq, kind, entity, at, body, reason, parked_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
             &[
-                &tenant, from, &lane, &epoch, &entry.seq, &entry.kind, &entry.entity, &entry.at, &entry.body, &reason, &now,
+                &tenant,
+                from,
+                &lane,
+                &epoch,
+                &entry.seq,
+                &entry.kind,
+                &entry.entity,
+                &entry.at,
+                &entry.body,
+                &reason,
+                &now,
             ],
         )
         .await
@@ -234,7 +244,11 @@ impl Store {
                     }
                 }
                 let cursor = tx.cursor(&key.peer, key.lane).await?;
-                Ok(Applied { cursor, failed, out_of_step })
+                Ok(Applied {
+                    cursor,
+                    failed,
+                    out_of_step,
+                })
             })
         })
         .await

@@ -19,7 +19,8 @@ pub(crate) const OWN: &[Migration] = &[Migration {
     sql: include_str!("schema.sql"),
 }];
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS store_migration(name TEXT PRIMARY KEY, digest TEXT NOT NULL, at BIGINT NOT NULL)";
+const TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS store_migration(name TEXT PRIMARY KEY, digest TEXT NOT NULL, at BIGINT NOT NULL)";
 
 pub(crate) async fn run(store: &Store, set: &[Migration]) -> Result<(), StoreError> {
     let scope = Scope::system(crate::operator()).unordered();
@@ -37,9 +38,7 @@ pub(crate) async fn run(store: &Store, set: &[Migration]) -> Result<(), StoreErr
 async fn prepare(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     if tx.dialect() == Dialect::Postgres {
         // Two replicas that start together would race for the table's name.
-        let there: Option<(bool,)> = tx
-            .opt("SELECT to_regclass('store_migration') IS NOT NULL", &[])
-            .await?;
+        let there: Option<(bool,)> = tx.opt("SELECT to_regclass('store_migration') IS NOT NULL", &[]).await?;
         if there == Some((true,)) {
             return Ok(());
         }

@@ -8,7 +8,17 @@ use records::{Fen, Lane, LocalDate, PeerId, TenantId, Timestamp};
 use crate::{FromValue, ToValue, Value};
 
 crate::id_value!(
-    TenantId, EdgeId, PatientId, AccountId, StaffId, VisitId, PrescriptionId, PaymentId, RefundId, BlobId, PeerId,
+    TenantId,
+    EdgeId,
+    PatientId,
+    AccountId,
+    StaffId,
+    VisitId,
+    PrescriptionId,
+    PaymentId,
+    RefundId,
+    BlobId,
+    PeerId,
 );
 
 impl ToValue for Timestamp {

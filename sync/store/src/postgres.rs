@@ -115,7 +115,9 @@ impl<F> Run<F> {
             return (Err(error.into()), raced);
         }
         let mut tx = Tx::begin(Conn::Pg(client), self.clock.now(), self.scope.clone());
-        let ran = std::panic::AssertUnwindSafe((self.closure)(&mut tx)).catch_unwind().await;
+        let ran = std::panic::AssertUnwindSafe((self.closure)(&mut tx))
+            .catch_unwind()
+            .await;
         let trace = std::mem::take(&mut tx.trace);
         drop(tx);
         let answer = ran.unwrap_or_else(|_| Err(StoreError::Panicked.into()));
@@ -135,7 +137,9 @@ impl<F> Run<F> {
             },
             (answer, failed) => {
                 self.abandon(client).await;
-                let error = answer.err().unwrap_or_else(|| failed.unwrap_or(StoreError::Aborted).into());
+                let error = answer
+                    .err()
+                    .unwrap_or_else(|| failed.unwrap_or(StoreError::Aborted).into());
                 (Err(error), raced)
             }
         }
@@ -143,7 +147,10 @@ impl<F> Run<F> {
 
     async fn begin(&self, client: &Object) -> Result<(), StoreError> {
         let begin = if self.writes { BEGIN_WRITE } else { BEGIN_READ };
-        client.batch_execute(begin).await.map_err(|e| from_postgres(begin, &e))?;
+        client
+            .batch_execute(begin)
+            .await
+            .map_err(|e| from_postgres(begin, &e))?;
         if self.writes && self.scope.ordered && !enter(client, &self.scope.tenant).await? {
             return Err(StoreError::Busy);
         }

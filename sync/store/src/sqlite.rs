@@ -173,14 +173,21 @@ fn open_writer(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connect
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;",
     )?;
     if let Some(max) = options.max_bytes {
-        let page: u64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        conn.query_row(&format!("PRAGMA max_page_count = {}", max / page.max(1)), [], |_| Ok(()))?;
+        let page: u32 = conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        conn.query_row(
+            &format!("PRAGMA max_page_count = {}", max / u64::from(page.max(1))),
+            [],
+            |_| Ok(()),
+        )?;
     }
     Ok(conn)
 }
 
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     conn.set_prepared_statement_cache_capacity(512);
     conn.execute_batch("PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; PRAGMA cache_size = -8000;")?;
     Ok(conn)

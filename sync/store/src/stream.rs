@@ -33,10 +33,7 @@ pub(crate) struct Growth {
 impl Growth {
     pub(crate) fn watch(&self, key: StreamKey) -> watch::Receiver<u64> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        streams
-            .entry(key)
-            .or_insert_with(|| watch::Sender::new(0))
-            .subscribe()
+        streams.entry(key).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
     pub(crate) fn announce(&self, grown: Vec<(StreamKey, u64)>) {

@@ -231,11 +231,7 @@ fn lite_all<R: FromRow>(conn: &Connection, sql: &str, params: &[&dyn ToValue]) -
     Ok(out)
 }
 
-async fn pg_exec(
-    client: &deadpool_postgres::Object,
-    sql: &str,
-    params: &[&dyn ToValue],
-) -> Result<u64, StoreError> {
+async fn pg_exec(client: &deadpool_postgres::Object, sql: &str, params: &[&dyn ToValue]) -> Result<u64, StoreError> {
     let broken = |e: tokio_postgres::Error| from_postgres(sql, &e);
     let statement = client.prepare_cached(sql).await.map_err(broken)?;
     let values: Vec<_> = params.iter().map(|p| p.to_value()).collect();

@@ -73,10 +73,15 @@ fn as_server_user(program: &Path) -> Command {
 }
 
 fn start() -> String {
-    let folder = tempfile::Builder::new().prefix("postgres-").tempdir().expect("a temporary folder");
+    let folder = tempfile::Builder::new()
+        .prefix("postgres-")
+        .tempdir()
+        .expect("a temporary folder");
     let data = folder.path().join("data");
     run(Command::new("chmod").arg("777").arg(folder.path()));
-    run(as_server_user(&bin().join("initdb")).args(["-A", "trust", "-U", "yiqiao", "-E", "UTF8", "--no-sync", "-D"]).arg(&data));
+    run(as_server_user(&bin().join("initdb"))
+        .args(["-A", "trust", "-U", "yiqiao", "-E", "UTF8", "--no-sync", "-D"])
+        .arg(&data));
     let port = free_port();
     // The watcher ends the server when this process is gone, however it went.
     let script = format!(
@@ -91,13 +96,18 @@ fn start() -> String {
     );
     let mut shell = as_server_user(Path::new("/bin/sh"));
     shell.args(["-c", &script]);
-    shell.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    shell
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
     drop(shell.spawn().expect("the server starts"));
 
     let url = format!("postgres://yiqiao@127.0.0.1:{port}/postgres");
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let up = Command::new(bin().join("psql")).args([&url, "-Atqc", "SELECT 1"]).output();
+        let up = Command::new(bin().join("psql"))
+            .args([&url, "-Atqc", "SELECT 1"])
+            .output();
         if up.is_ok_and(|o| o.status.success()) {
             break;
         }

@@ -95,7 +95,11 @@ impl Process {
     pub fn ready(mut self, patience: Duration) -> Self {
         let until = Instant::now() + patience;
         loop {
-            if self.stdout.wait_for(Duration::from_millis(100), |l| l.trim() == "ready").is_some() {
+            if self
+                .stdout
+                .wait_for(Duration::from_millis(100), |l| l.trim() == "ready")
+                .is_some()
+            {
                 return self;
             }
             let gone = self.child.try_wait().ok().flatten();
