@@ -1,5 +1,7 @@
 //! One act at a time on the TPM.
 
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
@@ -109,8 +111,9 @@ impl<T> During<T> for Result<T, tss_esapi::Error> {
 #[derive(Debug)]
 pub struct Tpm {
     name: TctiNameConf,
-    /// A direct connection has no resource manager: what a killed process left behind is flushed by us.
-    direct: bool,
+    /// A direct connection (the bench's software TPM) has no resource manager: processes take turns by locking this
+    /// file, and what a killed process left behind is flushed.
+    direct: Option<PathBuf>,
     turn: Mutex<()>,
 }
 
@@ -118,17 +121,21 @@ impl Tpm {
     /// `device:/dev/tpmrm0`, or `swtpm:host=127.0.0.1,port=2321` for the software TPM of the bench.
     pub fn new(tcti: &str) -> Result<Self, TpmError> {
         let name = TctiNameConf::from_str(tcti).map_err(|_| TpmError::Configuration(tcti.to_owned()))?;
-        let direct = matches!(name, TctiNameConf::Swtpm(_) | TctiNameConf::Mssim(_));
+        let direct = matches!(name, TctiNameConf::Swtpm(_) | TctiNameConf::Mssim(_)).then(|| {
+            let plain: String = tcti.chars().filter(char::is_ascii_alphanumeric).collect();
+            std::env::temp_dir().join(format!("tpm-{plain}.lock"))
+        });
         Ok(Self { name, direct, turn: Mutex::new(()) })
     }
 
     /// Does one act. Blocks: call it outside the asynchronous threads.
     pub fn act<T>(&self, act: impl FnOnce(&mut Open) -> Result<T, TpmError>) -> Result<T, TpmError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.direct.as_deref().map(lock).transpose()?;
         let context = Context::new(self.name.clone())
             .map_err(|error| TpmError::Absent(error.to_string()))?;
         let mut open = Open { context, loaded: Vec::new() };
-        if self.direct {
+        if self.direct.is_some() {
             open.flush_left_behind()?;
         }
         let result = act(&mut open);
@@ -143,6 +150,13 @@ impl Tpm {
             Ok(())
         })
     }
+}
+
+fn lock(path: &Path) -> Result<File, TpmError> {
+    let absent = |error: std::io::Error| TpmError::Absent(format!("{}: {error}", path.display()));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(absent)?;
+    file.lock().map_err(absent)?;
+    Ok(file)
 }
 
 /// A connection in use. Everything loaded through it is flushed at the end of the act.
