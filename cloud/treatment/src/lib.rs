@@ -2,3 +2,4 @@
 //! dispensing, and the proof that anyone can check.
 
 pub mod prescribing;
+pub mod review;

@@ -15,7 +15,7 @@ pub mod arithmetic;
 pub mod policy;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use records::id::{PrescriptionId, StaffId, VisitId};
 use records::{Actor, Fen, LocalDate, Timestamp};
