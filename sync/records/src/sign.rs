@@ -139,3 +139,138 @@ pub struct Seal {
     /// Serial number of the hospital's certificate, hex.
     pub certificate_serial: String,
 }
+
+/// `sign.change_pin`: changes a signer's PIN. Key: caller's idempotency key.
+#[derive(Debug, Clone, Copy)]
+pub enum ChangePin {}
+/// `sign.unlock`: two administrators give a locked signer new tries. Key: caller's idempotency key.
+#[derive(Debug, Clone, Copy)]
+pub enum Unlock {}
+/// `sign.trust`: the roots under which this appliance signs and seals, to be pinned by verifiers.
+#[derive(Debug, Clone, Copy)]
+pub enum TrustRoots {}
+/// `sign.verify`: verifies a detached signature under the appliance's own roots.
+#[derive(Debug, Clone, Copy)]
+pub enum Verify {}
+/// `sign.health`: state of the signature server itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Health {}
+
+impl Operation for ChangePin {
+    const METHOD: &'static str = "sign.change_pin";
+    const WRITES: bool = true;
+    type Request = ChangePinRequest;
+    type Response = SignerStatus;
+}
+
+impl Operation for Unlock {
+    const METHOD: &'static str = "sign.unlock";
+    const WRITES: bool = true;
+    type Request = UnlockRequest;
+    type Response = SignerStatus;
+}
+
+impl Operation for TrustRoots {
+    const METHOD: &'static str = "sign.trust";
+    const WRITES: bool = false;
+    type Request = TrustRequest;
+    type Response = Roots;
+}
+
+impl Operation for Verify {
+    const METHOD: &'static str = "sign.verify";
+    const WRITES: bool = false;
+    type Request = VerifyRequest;
+    type Response = Verification;
+}
+
+impl Operation for Health {
+    const METHOD: &'static str = "sign.health";
+    const WRITES: bool = false;
+    type Request = HealthRequest;
+    type Response = ServerHealth;
+}
+
+/// Request of [`ChangePin`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangePinRequest {
+    /// Staff id.
+    pub signer_id: String,
+    /// The present PIN.
+    pub pin: Pin,
+    /// The new PIN, 6 to 12 digits.
+    pub new_pin: Pin,
+}
+
+/// Request of [`Unlock`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlockRequest {
+    /// Staff id of the locked signer.
+    pub signer_id: String,
+    /// Staff ids of two different administrators, neither of them the signer.
+    pub administrators: [String; 2],
+}
+
+/// Request of [`TrustRoots`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustRequest {}
+
+/// The roots of the appliance's authorities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roots {
+    /// SM2 roots of signers, DER, base64.
+    pub signers: Vec<String>,
+    /// P-256 roots of PDF seals, DER, base64.
+    pub seals: Vec<String>,
+}
+
+/// Request of [`Verify`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// The detached signature, DER, base64.
+    pub cms: String,
+    /// The document, base64.
+    pub document: String,
+}
+
+/// What verification found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The signature holds.
+    pub valid: bool,
+    /// Name of the reason when it does not.
+    pub reason: Option<String>,
+    /// Plain words when it does not.
+    pub text: Option<String>,
+    /// Name in the signer's certificate.
+    pub signer: Option<String>,
+    /// Serial number of the signer's certificate, hex.
+    pub certificate_serial: Option<String>,
+    /// Signing time in the signed attributes.
+    pub signed_at: Option<Timestamp>,
+}
+
+/// Request of [`Health`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRequest {}
+
+/// State of the signature server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHealth {
+    /// `ok`, `new` (nothing sealed yet), `absent`, `replaced`, `state_changed`, `locked_out`, `misconfigured`.
+    pub tpm: String,
+    /// `ok` or `untrusted`.
+    pub clock: String,
+    /// Signers with a certificate.
+    pub signers: u32,
+    /// Signers whose PIN is locked.
+    pub locked: u32,
+    /// Entries of the operation log.
+    pub log_entries: u64,
+    /// Whether the chain of the operation log is whole.
+    pub log_intact: bool,
+    /// Whether the process could lock its memory.
+    pub memory_locked: bool,
+    /// Version of the server.
+    pub version: String,
+}
