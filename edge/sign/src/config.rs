@@ -1,0 +1,32 @@
+//! Settings of `signd`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One TOML file; unknown keys are refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the state file lives.
+    pub state_dir: PathBuf,
+    /// The Unix socket to serve on.
+    pub socket: PathBuf,
+    /// `device:/dev/tpmrm0`, or `swtpm:host=127.0.0.1,port=2321`.
+    #[serde(default = "default_tpm")]
+    pub tpm: String,
+    /// PCRs of the sha256 bank to which the key of keys is sealed.
+    #[serde(default = "default_pcrs")]
+    pub pcrs: Vec<u8>,
+    /// Users that may call besides the one `signd` runs as.
+    #[serde(default)]
+    pub allowed_uids: Vec<u32>,
+}
+
+fn default_tpm() -> String {
+    "device:/dev/tpmrm0".to_owned()
+}
+
+fn default_pcrs() -> Vec<u8> {
+    vec![0, 7]
+}

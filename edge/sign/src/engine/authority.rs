@@ -1,0 +1,167 @@
+//! The hospital's own authorities: an SM2 root with an issuing authority for signers, and a P-256 root with the
+//! hospital's seal. Made at first need; private keys wrapped under the key of keys.
+
+use gm::certificate::{Draft, Purpose};
+use gm::key::{P256Key, Signer};
+use gm::{Certificate, Identity, PublicKey, Sm2Key};
+use records::Timestamp;
+use time::Duration;
+use zeroize::Zeroizing;
+
+use super::Engine;
+use crate::Refusal;
+use crate::vault::AuthorityRow;
+use crate::wrap::{self, Wrapping};
+
+const ROOT_DAYS: i64 = 20 * 365;
+const ISSUING_DAYS: i64 = 10 * 365;
+const SEAL_DAYS: i64 = 5 * 365;
+/// Signers' certificates.
+pub(super) const SIGNER_DAYS: i64 = 3 * 365;
+
+/// A hospital's authorities, with the keys that were asked for unwrapped.
+pub(super) struct Authority {
+    pub(super) root: Certificate,
+    pub(super) issuing: Certificate,
+    pub(super) seal_root: Certificate,
+    pub(super) seal: Certificate,
+    row: AuthorityRow,
+}
+
+/// Owner names under which keys are wrapped.
+fn owner(part: &str, organisation: &str) -> String {
+    format!("authority {part} {organisation}")
+}
+
+pub(super) fn open_key(
+    kek: &[u8],
+    wrapped: &[u8],
+    owner: &str,
+    what: &'static str,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    Wrapping::derive(kek, None, owner)?.unwrap(wrapped, owner)?.ok_or(Refusal::Damaged(what))
+}
+
+pub(super) fn sm2_key(secret: &[u8]) -> Result<Sm2Key, Refusal> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    if secret.len() != bytes.len() {
+        return Err(Refusal::Damaged("SM2 key"));
+    }
+    bytes.copy_from_slice(secret);
+    Ok(Sm2Key::from_secret(bytes)?)
+}
+
+impl Authority {
+    fn read(row: AuthorityRow) -> Result<Self, Refusal> {
+        Ok(Self {
+            root: Certificate::parse(&row.root)?,
+            issuing: Certificate::parse(&row.issuing)?,
+            seal_root: Certificate::parse(&row.seal_root)?,
+            seal: Certificate::parse(&row.seal)?,
+            row,
+        })
+    }
+
+    /// Issues a signer's certificate.
+    pub(super) fn issue(
+        &self,
+        kek: &[u8],
+        organisation: &str,
+        subject: &Identity,
+        key: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Certificate, Refusal> {
+        let owner = owner("issuing", organisation);
+        let issuing = sm2_key(&open_key(kek, &self.row.issuing_key, &owner, "issuing key")?)?;
+        let draft = draft(subject, key, Purpose::Documents, now, SIGNER_DAYS)?;
+        Ok(draft.issue(Some(&self.issuing), &issuing)?)
+    }
+
+    /// The hospital's seal key.
+    pub(super) fn seal_key(&self, kek: &[u8], organisation: &str) -> Result<P256Key, Refusal> {
+        let owner = owner("seal", organisation);
+        Ok(P256Key::from_pkcs8(&open_key(kek, &self.row.seal_key, &owner, "seal key")?)?)
+    }
+}
+
+fn draft<'a>(
+    subject: &'a Identity,
+    public_key: &'a PublicKey,
+    purpose: Purpose,
+    now: Timestamp,
+    days: i64,
+) -> Result<Draft<'a>, Refusal> {
+    let not_before = now.offset();
+    Ok(Draft {
+        serial: wrap::random()?,
+        subject,
+        public_key,
+        purpose,
+        not_before,
+        not_after: not_before + Duration::days(days),
+    })
+}
+
+impl Engine {
+    /// The authorities of an organisation; made when there are none.
+    pub(super) fn authority(&self, kek: &[u8], organisation: &str, now: Timestamp) -> Result<Authority, Refusal> {
+        if organisation.is_empty() || organisation.chars().count() > 64 {
+            return Err(Refusal::no("organisation", "医院名称应为 1 至 64 个字。"));
+        }
+        if let Some(row) = self.vault.write(|unit| unit.authority(organisation))? {
+            return Authority::read(row);
+        }
+        let made = make(kek, organisation, now)?;
+        let row = self.vault.write(|unit| {
+            if unit.authority(organisation)?.is_none() {
+                unit.put_authority(organisation, &made, now)?;
+                unit.log(now, "authority.made", organisation, "")?;
+            }
+            unit.authority(organisation)
+        })?;
+        Authority::read(row.ok_or(Refusal::Damaged("authority"))?)
+    }
+}
+
+fn make(kek: &[u8], organisation: &str, now: Timestamp) -> Result<AuthorityRow, Refusal> {
+    let named = |common_name: &str| Identity {
+        country: "CN".to_owned(),
+        organization: organisation.to_owned(),
+        common_name: common_name.to_owned(),
+        ..Identity::default()
+    };
+    let wrapped = |part: &str, secret: &[u8]| -> Result<Vec<u8>, Refusal> {
+        let owner = owner(part, organisation);
+        Wrapping::derive(kek, None, &owner)?.wrap(secret, &owner)
+    };
+
+    let (root_key, issuing_key) = (Sm2Key::generate()?, Sm2Key::generate()?);
+    let root_name = named("电子签名根证书");
+    let purpose = Purpose::Authority { path_length: 1 };
+    let root = draft(&root_name, root_key.public_key(), purpose, now, ROOT_DAYS)?.issue(None, &root_key)?;
+    let issuing_name = named("电子签名签发证书");
+    let purpose = Purpose::Authority { path_length: 0 };
+    let issuing =
+        draft(&issuing_name, issuing_key.public_key(), purpose, now, ISSUING_DAYS)?.issue(Some(&root), &root_key)?;
+
+    let (seal_root_pkcs8, seal_pkcs8) = (P256Key::generate()?, P256Key::generate()?);
+    let (seal_root_key, seal_key) = (P256Key::from_pkcs8(&seal_root_pkcs8)?, P256Key::from_pkcs8(&seal_pkcs8)?);
+    let seal_root_name = named("电子印章根证书");
+    let purpose = Purpose::Authority { path_length: 0 };
+    let seal_root =
+        draft(&seal_root_name, seal_root_key.public_key(), purpose, now, ROOT_DAYS)?.issue(None, &seal_root_key)?;
+    let seal_name = named(organisation);
+    let seal = draft(&seal_name, seal_key.public_key(), Purpose::Documents, now, SEAL_DAYS)?
+        .issue(Some(&seal_root), &seal_root_key)?;
+
+    Ok(AuthorityRow {
+        root: root.der,
+        root_key: wrapped("root", root_key.secret())?,
+        issuing: issuing.der,
+        issuing_key: wrapped("issuing", issuing_key.secret())?,
+        seal_root: seal_root.der,
+        seal_root_key: wrapped("seal root", &seal_root_pkcs8)?,
+        seal: seal.der,
+        seal_key: wrapped("seal", &seal_pkcs8)?,
+    })
+}

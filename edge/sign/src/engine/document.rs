@@ -1,0 +1,155 @@
+//! Signatures over documents and PDF digests.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gm::cms::{self, Content, Unsigned};
+use gm::{Certificate, Trust};
+use records::{Timestamp, sign as ops};
+
+use super::{Engine, caller_key, decode};
+use crate::Refusal;
+use crate::vault::JournalRow;
+
+/// Larger documents are not signed.
+const MAX_DOCUMENT: usize = 1024 * 1024;
+const DOCUMENT: &str = "document";
+const SEAL: &str = "seal";
+
+impl Engine {
+    pub(super) fn sign_document(&self, key: Option<&str>, mut asked: ops::SignRequest) -> Result<ops::Signature, Refusal> {
+        let key = caller_key(key)?;
+        let document = decode(&asked.document, "document")?;
+        if document.is_empty() || document.len() > MAX_DOCUMENT {
+            return Err(Refusal::no("document_size", "待签文件为空或超过 1 MB。"));
+        }
+        let digest = gm::sm3(&document);
+        if let Some(made) = self.already(key, DOCUMENT, &asked.signer_id, &digest)? {
+            return Ok(signature(&made));
+        }
+        let now = self.trusted_now()?;
+        let kek = self.kek()?;
+        let opened = self.open_signer(&kek, &asked.signer_id, &mut asked.pin, now)?;
+        let signer = Certificate::parse(&opened.row.certificate)?;
+        if signer.is_valid_at(now.offset()).is_err() {
+            self.vault.write(|unit| unit.restore_tries(&asked.signer_id))?;
+            return Err(Refusal::no("certificate_expired", "签名证书已过期，请重新登记电子签名。"));
+        }
+        let authority = self.authority(&kek, &opened.row.organisation, now)?;
+        drop(kek);
+        let serial = signer.serial_hex();
+        let trust = Trust::new([&authority.root.der])?;
+        let chain = [signer, authority.issuing, authority.root];
+        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(&opened.key)?;
+        drop(opened.key);
+        // What does not verify is never answered (faulty memory, damaged certificate).
+        cms::verify(&cms, Content::Bytes(&document), &trust, now.offset())?;
+        let made = JournalRow {
+            act: DOCUMENT.to_owned(),
+            signer: asked.signer_id.clone(),
+            digest: digest.to_vec(),
+            cms,
+            serial,
+            signed_at: now,
+        };
+        let made = self.vault.write(|unit| {
+            unit.restore_tries(&asked.signer_id)?;
+            unit.log(now, "document.signed", &asked.signer_id, &format!("{key} {}", hex::encode(digest)))?;
+            unit.journal(key, made)
+        })?;
+        same(&made, DOCUMENT, &asked.signer_id, &digest)?;
+        Ok(signature(&made))
+    }
+
+    pub(super) fn seal_pdf(&self, key: Option<&str>, asked: ops::SealRequest) -> Result<ops::Seal, Refusal> {
+        let key = caller_key(key)?;
+        let digest: [u8; 32] = hex::decode(&asked.digest_sha256)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| Refusal::no("digest", "摘要应为 SHA-256 的十六进制。"))?;
+        if let Some(made) = self.already(key, SEAL, &asked.organisation, &digest)? {
+            return Ok(seal(&made));
+        }
+        let now = self.trusted_now()?;
+        let kek = self.kek()?;
+        let authority = self.authority(&kek, &asked.organisation, now)?;
+        if authority.seal.is_valid_at(now.offset()).is_err() {
+            return Err(Refusal::no("certificate_expired", "医院电子印章证书已过期，请联系管理员。"));
+        }
+        let seal_key = authority.seal_key(&kek, &asked.organisation)?;
+        drop(kek);
+        let serial = authority.seal.serial_hex();
+        let trust = Trust::new([&authority.seal_root.der])?;
+        let chain = [authority.seal, authority.seal_root];
+        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(&seal_key)?;
+        cms::verify(&cms, Content::Digest(&digest), &trust, now.offset())?;
+        let made = JournalRow {
+            act: SEAL.to_owned(),
+            signer: asked.organisation.clone(),
+            digest: digest.to_vec(),
+            cms,
+            serial,
+            signed_at: now,
+        };
+        let made = self.vault.write(|unit| {
+            unit.log(now, "pdf.sealed", &asked.organisation, &format!("{key} {}", asked.digest_sha256))?;
+            unit.journal(key, made)
+        })?;
+        same(&made, SEAL, &asked.organisation, &digest)?;
+        Ok(seal(&made))
+    }
+
+    pub(super) fn verify(&self, asked: &ops::VerifyRequest) -> Result<ops::Verification, Refusal> {
+        let (cms, document) = (decode(&asked.cms, "cms")?, decode(&asked.document, "document")?);
+        let roots = self.vault.write(|unit| unit.roots())?;
+        let trust = Trust::new(roots.iter().flat_map(|(a, b)| [a, b]))?;
+        let found = cms::verify(&cms, Content::Bytes(&document), &trust, self.clock.now().offset());
+        Ok(match found {
+            Ok(seen) => ops::Verification {
+                valid: true,
+                reason: None,
+                text: None,
+                signer: Some(seen.signer.subject.common_name.clone()),
+                certificate_serial: Some(seen.signer.serial_hex()),
+                signed_at: Some(Timestamp::from_offset(seen.signing_time)),
+            },
+            Err(refused) => ops::Verification {
+                valid: false,
+                reason: Some(refused.code().to_owned()),
+                text: Some(refused.person().to_owned()),
+                signer: None,
+                certificate_serial: None,
+                signed_at: None,
+            },
+        })
+    }
+
+    /// What was made for this key before, if it was for the same.
+    fn already(&self, key: &str, act: &str, signer: &str, digest: &[u8; 32]) -> Result<Option<JournalRow>, Refusal> {
+        let made = self.vault.write(|unit| unit.journaled(key))?;
+        if let Some(made) = &made {
+            same(made, act, signer, digest)?;
+        }
+        Ok(made)
+    }
+}
+
+fn same(made: &JournalRow, act: &str, signer: &str, digest: &[u8; 32]) -> Result<(), Refusal> {
+    if made.act == act && made.signer == signer && made.digest == digest {
+        Ok(())
+    } else {
+        Err(Refusal::no("key_reused", "该请求编号已用于另一份文件的签名。"))
+    }
+}
+
+fn signature(made: &JournalRow) -> ops::Signature {
+    ops::Signature {
+        cms: STANDARD.encode(&made.cms),
+        document_sm3: hex::encode(&made.digest),
+        certificate_serial: made.serial.clone(),
+        signed_at: made.signed_at,
+    }
+}
+
+fn seal(made: &JournalRow) -> ops::Seal {
+    ops::Seal { cms: STANDARD.encode(&made.cms), certificate_serial: made.serial.clone() }
+}

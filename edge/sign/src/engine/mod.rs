@@ -1,0 +1,178 @@
+//! What `signd` does, without its socket.
+
+mod authority;
+mod document;
+mod signer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest::{Sealed, Tpm};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use records::his::Operation;
+use records::{Clock, Outcome, Timestamp, sign as ops};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::Refusal;
+use crate::guard::Guarded;
+use crate::vault::Vault;
+use crate::wire::Request;
+use crate::wrap;
+
+/// No signature before this version was written (2026-11-01).
+const BUILT: Timestamp = Timestamp::from_seconds(1_793_491_200);
+/// A clock may be set back by this much (time servers do).
+const BACKWARD: Duration = Duration::from_secs(60);
+/// A clock that leaps further than this is not believed.
+const FORWARD: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// The signature server's engine. Its acts block: on the disk, on the TPM and on stretching the PIN.
+pub struct Engine {
+    vault: Vault,
+    tpm: Tpm,
+    pcrs: Vec<u8>,
+    clock: Arc<dyn Clock>,
+    guarded: Guarded,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("tpm", &self.tpm).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the state in `dir`. The TPM need not answer yet.
+    pub fn open(
+        dir: &Path,
+        tpm: Tpm,
+        pcrs: Vec<u8>,
+        clock: Arc<dyn Clock>,
+        guarded: Guarded,
+    ) -> Result<Self, Refusal> {
+        let vault = Vault::open(&dir.join("signd.db"))?;
+        Ok(Self { vault, tpm, pcrs, clock, guarded })
+    }
+
+    /// Does what a request asks. Refusals are logged here and answered in plain words.
+    pub fn answer(&self, request: Request) -> Outcome<Value> {
+        let key = request.key.as_deref();
+        match request.method.as_str() {
+            ops::Enrol::METHOD => self.run::<ops::Enrol>(request.body, |r| self.enrol(r)),
+            ops::SignDocument::METHOD => self.run::<ops::SignDocument>(request.body, |r| self.sign_document(key, r)),
+            ops::SealPdf::METHOD => self.run::<ops::SealPdf>(request.body, |r| self.seal_pdf(key, r)),
+            ops::Status::METHOD => self.run::<ops::Status>(request.body, |r| self.status(&r.signer_id)),
+            ops::ChangePin::METHOD => self.run::<ops::ChangePin>(request.body, |r| self.change_pin(r)),
+            ops::Unlock::METHOD => self.run::<ops::Unlock>(request.body, |r| self.unlock(r)),
+            ops::TrustRoots::METHOD => self.run::<ops::TrustRoots>(request.body, |_| self.roots()),
+            ops::Verify::METHOD => self.run::<ops::Verify>(request.body, |r| self.verify(&r)),
+            ops::Health::METHOD => self.run::<ops::Health>(request.body, |_| self.health()),
+            _ => Outcome::refused("unknown_method", "签名服务器不支持该操作。"),
+        }
+    }
+
+    fn run<O: Operation>(
+        &self,
+        body: Value,
+        act: impl FnOnce(O::Request) -> Result<O::Response, Refusal>,
+    ) -> Outcome<Value> {
+        let Ok(asked) = serde_json::from_value::<O::Request>(body) else {
+            return Outcome::refused("bad_request", "请求格式不正确。");
+        };
+        match act(asked).map(|answer| serde_json::to_value(answer)) {
+            Ok(Ok(value)) => Outcome::Done(value),
+            Ok(Err(_)) => Outcome::refused("bad_answer", "签名服务器内部错误。"),
+            Err(refusal) => {
+                tracing::warn!(sign.method = O::METHOD, sign.refusal = %refusal, "refused");
+                refusal.into_outcome()
+            }
+        }
+    }
+
+    /// The present time, cut to seconds, if it can be believed.
+    fn trusted_now(&self) -> Result<Timestamp, Refusal> {
+        let now = Timestamp::from_seconds(self.clock.now().as_seconds());
+        let last = self.vault.write(|unit| unit.last_seen())?;
+        let early = now < BUILT || last.is_some_and(|last| now < last.minus(BACKWARD));
+        let leapt = last.is_some_and(|last| now > last.plus(FORWARD));
+        if early || leapt {
+            return Err(Refusal::no("clock_untrusted", "设备时钟不可信，暂停签名，请联系管理员校时。"));
+        }
+        Ok(now)
+    }
+
+    /// Takes the machine's clock for right, whatever was seen before; for an administrator at the machine.
+    pub fn accept_clock(&self) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        self.vault.write(|unit| {
+            unit.forget_clock()?;
+            unit.log(now, "clock.accepted", "", "")
+        })
+    }
+
+    /// The key of keys, unsealed for one act; made and sealed at the very first.
+    fn kek(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        if let Some(sealed) = self.vault.write(|unit| unit.kek())? {
+            let sealed: Sealed = serde_json::from_str(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
+            return Ok(sealed.open(&self.tpm)?);
+        }
+        let fresh = Zeroizing::new(wrap::random::<32>()?);
+        let sealed = Sealed::new(&self.tpm, fresh.as_slice(), &self.pcrs)?;
+        let text = serde_json::to_string(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
+        let now = self.clock.now();
+        let kept = self.vault.write(|unit| {
+            if unit.kek()?.is_none() {
+                unit.put_kek(&text, now)?;
+                unit.log(now, "kek.sealed", "", &format!("pcrs {:?}", self.pcrs))?;
+            }
+            unit.kek()
+        })?;
+        let kept = kept.ok_or(Refusal::Damaged("sealed key"))?;
+        let kept: Sealed = serde_json::from_str(&kept).map_err(|_| Refusal::Damaged("sealed key"))?;
+        Ok(kept.open(&self.tpm)?)
+    }
+
+    fn health(&self) -> Result<ops::ServerHealth, Refusal> {
+        let sealed = self.vault.write(|unit| unit.kek())?;
+        let tpm = match sealed {
+            None => self.tpm.answers().map(|()| "new"),
+            Some(_) => self.kek().map(|_| "ok").map_err(|error| match error {
+                Refusal::Tpm(error) => error,
+                _ => attest::TpmError::Malformed,
+            }),
+        };
+        let (signers, locked) = self.vault.counts()?;
+        let (log_entries, log_intact) = self.vault.check_log()?;
+        Ok(ops::ServerHealth {
+            tpm: tpm.unwrap_or_else(|error| error.code()).to_owned(),
+            clock: if self.trusted_now().is_ok() { "ok" } else { "untrusted" }.to_owned(),
+            signers,
+            locked,
+            log_entries,
+            log_intact,
+            memory_locked: self.guarded.memory_locked,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    fn roots(&self) -> Result<ops::Roots, Refusal> {
+        let roots = self.vault.write(|unit| unit.roots())?;
+        let (signers, seals): (Vec<_>, Vec<_>) =
+            roots.iter().map(|(a, b)| (STANDARD.encode(a), STANDARD.encode(b))).unzip();
+        Ok(ops::Roots { signers, seals })
+    }
+}
+
+fn decode(text: &str, field: &str) -> Result<Vec<u8>, Refusal> {
+    STANDARD
+        .decode(text)
+        .map_err(|_| Refusal::no("bad_request", format!("请求中的 {field} 不是 Base64。")))
+}
+
+fn caller_key(key: Option<&str>) -> Result<&str, Refusal> {
+    key.filter(|key| !key.is_empty() && key.len() <= 200)
+        .ok_or_else(|| Refusal::no("key_missing", "请求缺少幂等键。"))
+}

@@ -1,0 +1,216 @@
+//! Signers: their keys, PINs and certificates.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gm::key::Signer as _;
+use gm::{Certificate, Identity, PublicKey, Sm2Key};
+use records::{Timestamp, sign as ops};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::authority::sm2_key;
+use super::Engine;
+use crate::Refusal;
+use crate::pin::{self, TRIES};
+use crate::vault::SignerRow;
+use crate::wrap::{self, Wrapping};
+
+/// A certificate this close to its end is issued anew when its signer enrols again.
+const RENEW_DAYS: i64 = 60;
+
+fn owner(signer: &str) -> String {
+    format!("signer {signer}")
+}
+
+/// A key that its PIN has opened.
+pub(super) struct Opened {
+    pub(super) row: SignerRow,
+    pub(super) key: Sm2Key,
+}
+
+impl Engine {
+    fn signer_row(&self, id: &str) -> Result<SignerRow, Refusal> {
+        self.vault
+            .write(|unit| unit.signer(id))?
+            .ok_or_else(|| Refusal::no("not_enrolled", "尚未登记电子签名，请先设置签名密码。"))
+    }
+
+    /// Opens a signer's key with the PIN. A try is taken before, durably; the caller gives it back in the commit that
+    /// records what the key was used for.
+    pub(super) fn open_signer(&self, kek: &[u8], id: &str, pin: &mut ops::Pin, now: Timestamp) -> Result<Opened, Refusal> {
+        let text = Zeroizing::new(std::mem::take(&mut pin.0));
+        pin.0.zeroize();
+        let row = self.signer_row(id)?;
+        let Some(left) = self.vault.take_try(id)? else {
+            return Err(locked());
+        };
+        let stretched = pin::stretch(&text, &row.salt)?;
+        let owner = owner(id);
+        let secret = Wrapping::derive(kek, Some(&stretched), &owner)?.unwrap(&row.wrapped, &owner)?;
+        let Some(secret) = secret else {
+            self.vault.write(|unit| unit.log(now, "pin.wrong", id, &format!("left {left}")))?;
+            return Err(if left == 0 {
+                locked()
+            } else {
+                Refusal::no("pin_wrong", format!("签名密码错误，还可尝试 {left} 次。"))
+            });
+        };
+        let key = sm2_key(&secret)?;
+        if key.public_key() != &Certificate::parse(&row.certificate)?.public_key {
+            return Err(Refusal::Damaged("signer's certificate"));
+        }
+        Ok(Opened { row, key })
+    }
+
+    pub(super) fn enrol(&self, mut asked: ops::EnrolRequest) -> Result<ops::SignerStatus, Refusal> {
+        check_subject(&asked)?;
+        pin::check_shape(&asked.pin.0)?;
+        let now = self.trusted_now()?;
+        let kek = self.kek()?;
+        let authority = self.authority(&kek, &asked.organisation, now)?;
+        if self.vault.write(|unit| unit.signer(&asked.signer_id))?.is_some() {
+            return self.enrol_again(&kek, asked, now);
+        }
+        let key = Sm2Key::generate()?;
+        let subject = subject(&asked.signer_id, &asked.organisation, &asked.name, &asked.role);
+        let certificate = authority.issue(&kek, &asked.organisation, &subject, key.public_key(), now)?;
+        let (wrapped, salt) = wrap_under_pin(&kek, &asked.signer_id, &mut asked.pin, key.secret())?;
+        let row = SignerRow {
+            id: asked.signer_id,
+            organisation: asked.organisation,
+            name: asked.name,
+            role: asked.role,
+            certificate: certificate.der.clone(),
+            wrapped,
+            salt,
+            tries_left: TRIES,
+        };
+        let new = self.vault.write(|unit| {
+            let new = unit.put_signer(&row, true, now)?;
+            if new {
+                unit.log(now, "signer.enrolled", &row.id, &certificate.serial_hex())?;
+            }
+            Ok(new)
+        })?;
+        if !new {
+            return Err(Refusal::no("enrolled_meanwhile", "该人员刚刚完成登记，请刷新后使用。"));
+        }
+        self.status(&row.id)
+    }
+
+    /// Who has enrolled already and knows the PIN gets the same certificate, or a new one near its end.
+    fn enrol_again(&self, kek: &[u8], mut asked: ops::EnrolRequest, now: Timestamp) -> Result<ops::SignerStatus, Refusal> {
+        let mut opened = self.open_signer(kek, &asked.signer_id, &mut asked.pin, now)?;
+        let certificate = Certificate::parse(&opened.row.certificate)?;
+        let ends = certificate.not_after - now.offset();
+        if ends < time::Duration::days(RENEW_DAYS) {
+            let row = &opened.row;
+            let authority = self.authority(kek, &row.organisation, now)?;
+            let subject = subject(&row.id, &row.organisation, &row.name, &row.role);
+            let public_key: &PublicKey = opened.key.public_key();
+            let renewed = authority.issue(kek, &row.organisation, &subject, public_key, now)?;
+            opened.row.certificate = renewed.der.clone();
+            opened.row.tries_left = TRIES;
+            self.vault.write(|unit| {
+                unit.put_signer(&opened.row, false, now)?;
+                unit.log(now, "signer.renewed", &opened.row.id, &renewed.serial_hex())
+            })?;
+        } else {
+            self.vault.write(|unit| unit.restore_tries(&opened.row.id))?;
+        }
+        self.status(&opened.row.id)
+    }
+
+    pub(super) fn change_pin(&self, mut asked: ops::ChangePinRequest) -> Result<ops::SignerStatus, Refusal> {
+        pin::check_shape(&asked.new_pin.0)?;
+        let now = self.trusted_now()?;
+        let kek = self.kek()?;
+        let mut opened = self.open_signer(&kek, &asked.signer_id, &mut asked.pin, now)?;
+        let (wrapped, salt) = wrap_under_pin(&kek, &asked.signer_id, &mut asked.new_pin, opened.key.secret())?;
+        opened.row.wrapped = wrapped;
+        opened.row.salt = salt;
+        opened.row.tries_left = TRIES;
+        self.vault.write(|unit| {
+            unit.put_signer(&opened.row, false, now)?;
+            unit.log(now, "pin.changed", &opened.row.id, "")
+        })?;
+        self.status(&opened.row.id)
+    }
+
+    /// Two administrators give a locked signer new tries. The PIN stays what it was.
+    pub(super) fn unlock(&self, asked: ops::UnlockRequest) -> Result<ops::SignerStatus, Refusal> {
+        let [one, two] = &asked.administrators;
+        if one.is_empty() || two.is_empty() || one == two || [one, two].contains(&&asked.signer_id) {
+            return Err(Refusal::no("two_administrators", "解锁须由两名不同的管理员共同办理，且不能是本人。"));
+        }
+        self.signer_row(&asked.signer_id)?;
+        let now = self.clock.now();
+        self.vault.write(|unit| {
+            unit.restore_tries(&asked.signer_id)?;
+            unit.log(now, "signer.unlocked", &asked.signer_id, &format!("{one} {two}"))
+        })?;
+        self.status(&asked.signer_id)
+    }
+
+    pub(super) fn status(&self, id: &str) -> Result<ops::SignerStatus, Refusal> {
+        let Some(row) = self.vault.write(|unit| unit.signer(id))? else {
+            return Ok(ops::SignerStatus {
+                signer_id: id.to_owned(),
+                enrolled: false,
+                locked: false,
+                tries_left: 0,
+                certificate_serial: None,
+                certificate: None,
+                not_after: None,
+            });
+        };
+        let certificate = Certificate::parse(&row.certificate)?;
+        Ok(ops::SignerStatus {
+            signer_id: row.id,
+            enrolled: true,
+            locked: row.tries_left == 0,
+            tries_left: row.tries_left,
+            certificate_serial: Some(certificate.serial_hex()),
+            certificate: Some(STANDARD.encode(&certificate.der)),
+            not_after: Some(Timestamp::from_offset(certificate.not_after)),
+        })
+    }
+}
+
+fn locked() -> Refusal {
+    Refusal::no("pin_locked", "签名密码已锁定，须由两名管理员解锁。")
+}
+
+fn check_subject(asked: &ops::EnrolRequest) -> Result<(), Refusal> {
+    let fits = |text: &str, most: usize| {
+        !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
+    };
+    if !fits(&asked.signer_id, 64) {
+        return Err(Refusal::no("signer_id", "人员编号不正确。"));
+    }
+    if !fits(&asked.name, 64) {
+        return Err(Refusal::no("name", "姓名应为 1 至 64 个字。"));
+    }
+    if !matches!(asked.role.as_str(), "doctor" | "pharmacist") {
+        return Err(Refusal::no("role", "只有医生和药师可以登记电子签名。"));
+    }
+    Ok(())
+}
+
+fn subject(id: &str, organisation: &str, name: &str, role: &str) -> Identity {
+    Identity {
+        country: "CN".to_owned(),
+        organization: organisation.to_owned(),
+        unit: role.to_owned(),
+        common_name: name.to_owned(),
+        serial_number: id.to_owned(),
+    }
+}
+
+fn wrap_under_pin(kek: &[u8], id: &str, pin: &mut ops::Pin, secret: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+    let text = Zeroizing::new(std::mem::take(&mut pin.0));
+    let salt = wrap::random::<16>()?;
+    let stretched = pin::stretch(&text, &salt)?;
+    let owner = owner(id);
+    let wrapped = Wrapping::derive(kek, Some(&stretched), &owner)?.wrap(secret, &owner)?;
+    Ok((wrapped, salt.to_vec()))
+}

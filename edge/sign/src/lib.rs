@@ -1,0 +1,31 @@
+//! The signature server's engine, custody, server `signd` and client.
+//!
+//! # Invariants
+//! * A signing key is stored only wrapped: AES-256-GCM under a key derived from the KEK *and* the signer's PIN. The KEK is
+//!   stored only sealed by the TPM to the machine's measured state, and is unsealed for one act at a time. A stolen disk
+//!   gives nothing; a stolen machine gives nothing without the PIN.
+//! * A PIN try is taken durably before the PIN is looked at, and given back in the commit that journals the signature:
+//!   killing the process never gives a free guess.
+//! * A signature is journaled under the caller's key before it is answered. The same key and document get the same
+//!   signature again; the same key and another document are refused.
+//! * Every act adds an entry to a log chained by SM3.
+//! * Nothing is signed under a clock that runs before the last time seen.
+//!
+//! # On disk
+//! One SQLite file (`signd.db`, WAL, synchronous FULL) in the state directory: tables `kek`, `authority`, `signer`,
+//! `journal`, `log`, `clock`. Recovery is SQLite's own; there is nothing else to repair.
+
+pub mod client;
+pub mod config;
+pub mod engine;
+pub mod guard;
+mod pin;
+mod refusal;
+pub mod server;
+mod vault;
+pub mod wire;
+mod wrap;
+
+pub use client::Client;
+pub use engine::Engine;
+pub use refusal::Refusal;

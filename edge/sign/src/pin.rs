@@ -1,0 +1,29 @@
+//! PINs.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::Zeroizing;
+
+use crate::Refusal;
+
+/// Wrong tries before a signer is locked.
+pub(crate) const TRIES: u32 = 5;
+
+/// 6 to 12 digits.
+pub(crate) fn check_shape(pin: &str) -> Result<(), Refusal> {
+    if (6..=12).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(())
+    } else {
+        Err(Refusal::no("pin_shape", "签名密码应为 6 至 12 位数字。"))
+    }
+}
+
+/// Argon2id with the parameters of OWASP (19 MiB, 2 passes, 1 lane).
+pub(crate) fn stretch(pin: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, Refusal> {
+    let failed = |_| Refusal::Damaged("salt");
+    let params = Params::new(19 * 1024, 2, 1, Some(32)).map_err(failed)?;
+    let mut out = Zeroizing::new([0u8; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(pin.as_bytes(), salt, out.as_mut_slice())
+        .map_err(failed)?;
+    Ok(out)
+}
