@@ -1,0 +1,37 @@
+import { get, seg, write } from './call'
+import type { DiagnosisTerm, Drug, ExamReport, Frequency, Herb, LabReport, NewPrescription, Page, PastPrescription, PastVisit, Prescription, Record_, Signature, Term, Visit } from './types'
+
+/** What doctors and pharmacists may ask and do. */
+export const doctorApi = {
+  visits: (group: string, q: string, page: number, size = 20) => get<Page<Visit>>('/doctor/visits', { group, q, page, size }),
+  visit: (id: string) => get<Visit>(`/doctor/visits/${seg(id)}`),
+  accept: (id: string) => write<Visit>('POST', `/doctor/visits/${seg(id)}/accept`),
+  decline: (id: string, reason: string) => write<Visit>('POST', `/doctor/visits/${seg(id)}/decline`, { reason }),
+  withdraw: (id: string, reason: string) => write<Visit>('POST', `/doctor/visits/${seg(id)}/withdraw`, { reason }),
+  finish: (id: string) => write<Visit>('POST', `/doctor/visits/${seg(id)}/finish`),
+  pastVisits: (id: string) => get<PastVisit[]>(`/doctor/visits/${seg(id)}/history/visits`),
+  pastPrescriptions: (id: string) => get<PastPrescription[]>(`/doctor/visits/${seg(id)}/history/prescriptions`),
+  labs: (id: string) => get<LabReport[]>(`/doctor/visits/${seg(id)}/history/labs`),
+  exams: (id: string) => get<ExamReport[]>(`/doctor/visits/${seg(id)}/history/exams`),
+  record: (id: string) => get<Record_>(`/doctor/visits/${seg(id)}/record`),
+  saveRecord: (id: string, record: Record_) => write<Record_>('PUT', `/doctor/visits/${seg(id)}/record`, record),
+  diagnoses: (q: string) => get<DiagnosisTerm[]>('/dictionary/diagnoses', { q }),
+  drugs: (q: string) => get<Drug[]>('/dictionary/drugs', { q }),
+  herbs: (q: string) => get<Herb[]>('/dictionary/herbs', { q }),
+  routes: () => get<Term[]>('/dictionary/routes'),
+  frequencies: () => get<Frequency[]>('/dictionary/frequencies'),
+  prescribe: (visit: string, rx: NewPrescription) => write<Prescription>('POST', `/doctor/visits/${seg(visit)}/prescriptions`, rx),
+  prescription: (id: string) => get<Prescription>(`/doctor/prescriptions/${seg(id)}`),
+  change: (id: string, rx: NewPrescription) => write<Prescription>('PUT', `/doctor/prescriptions/${seg(id)}`, rx),
+  sign: (id: string, pin: string) => write<Prescription>('POST', `/doctor/prescriptions/${seg(id)}/sign`, { pin }),
+  revise: (id: string) => write<Prescription>('POST', `/doctor/prescriptions/${seg(id)}/revise`),
+  appeal: (id: string, reason: string) => write<Prescription>('POST', `/doctor/prescriptions/${seg(id)}/appeal`, { reason }),
+  revoke: (id: string, reason: string) => write<Prescription>('POST', `/doctor/prescriptions/${seg(id)}/revoke`, { reason }),
+  discard: (id: string) => write<void>('DELETE', `/doctor/prescriptions/${seg(id)}`),
+  signature: () => get<Signature>('/doctor/signature'),
+  enrol: (image: string, pin: string) => write<Signature>('POST', '/doctor/signature', { image, pin }),
+  reviews: (state: string, page: number) => get<Page<Prescription>>('/pharmacist/prescriptions', { state, page, size: 20 }),
+  review: (id: string) => get<Prescription>(`/pharmacist/prescriptions/${seg(id)}`),
+  approve: (id: string, pin: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/approve`, { pin }),
+  reject: (id: string, reasons: string[], comment: string, pin: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/reject`, { reasons, comment, pin }),
+}

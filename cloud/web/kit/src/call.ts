@@ -1,0 +1,163 @@
+// One party's end of a video call: media to and from the room server, signalled over a WebSocket.
+import { onScopeDispose, reactive, ref, shallowRef } from 'vue'
+import { room } from './api/visits'
+import { asApiError } from './http'
+
+/** Where the call stands on this side. */
+export type CallStage = 'idle' | 'preparing' | 'joining' | 'alone' | 'talking' | 'reconnecting' | 'ended' | 'failed'
+
+interface Signal { type: string; sdp?: string; candidate?: RTCIceCandidateInit | null; reason?: string }
+
+const JOIN_MS = 20_000
+
+function mediaWords(cause: unknown): string {
+  const name = cause instanceof DOMException ? cause.name : ''
+  if (name === 'NotAllowedError') return '没有摄像头或麦克风权限，请在浏览器设置中允许后重试'
+  if (name === 'NotFoundError') return '没有找到摄像头或麦克风，请检查设备'
+  if (name === 'NotReadableError') return '摄像头或麦克风被其他应用占用，请关闭后重试'
+  return '当前浏览器无法进行视频通话，请换用新版浏览器'
+}
+
+/** Camera and microphone; sound alone when there is no camera. */
+async function ownMedia(): Promise<MediaStream> {
+  if (!navigator.mediaDevices) throw new Error('当前浏览器无法进行视频通话，请使用 HTTPS 地址打开')
+  const audio = { echoCancellation: true, noiseSuppression: true }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio, video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 20 }, facingMode: 'user' } })
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === 'NotFoundError') return navigator.mediaDevices.getUserMedia({ audio }).catch((again: unknown) => { throw new Error(mediaWords(again)) })
+    throw new Error(mediaWords(cause))
+  }
+}
+
+/** The call of a visit. */
+export function useCall(visit: string) {
+  const stage = ref<CallStage>('idle')
+  const words = ref('')
+  const own = shallowRef<MediaStream>()
+  const other = shallowRef<MediaStream>()
+  const muted = reactive({ audio: false, video: false })
+  let peer: RTCPeerConnection | undefined
+  let socket: WebSocket | undefined
+  let limit: ReturnType<typeof setTimeout> | undefined
+  let attempts = 0
+  let gone = false
+
+  function say(signal: Signal): void {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(signal))
+  }
+
+  function fail(text: string): void {
+    if (stage.value === 'ended') return
+    stop('failed')
+    words.value = text
+  }
+
+  function stop(to: CallStage): void {
+    stage.value = to
+    clearTimeout(limit)
+    socket?.close()
+    peer?.close()
+    socket = undefined
+    peer = undefined
+    other.value = undefined
+    for (const track of own.value?.getTracks() ?? []) track.stop()
+    own.value = undefined
+  }
+
+  async function hear(signal: Signal): Promise<void> {
+    if (!peer) return
+    if (signal.type === 'answer' && signal.sdp) await peer.setRemoteDescription({ type: 'answer', sdp: signal.sdp })
+    else if (signal.type === 'offer' && signal.sdp) {
+      await peer.setRemoteDescription({ type: 'offer', sdp: signal.sdp })
+      await peer.setLocalDescription()
+      say({ type: 'answer', sdp: peer.localDescription?.sdp })
+    } else if (signal.type === 'candidate' && signal.candidate) await peer.addIceCandidate(signal.candidate)
+    else if (signal.type === 'left') {
+      other.value = undefined
+      if (stage.value === 'talking') stage.value = 'alone'
+    } else if (signal.type === 'ended') stop('ended')
+    else if (signal.type === 'error') fail(signal.reason ?? '视频连接失败，请重试')
+  }
+
+  async function connect(): Promise<void> {
+    const media = own.value
+    if (!media || gone) return
+    const { ice_servers } = await room.ice(visit)
+    peer?.close()
+    const mine = new RTCPeerConnection({ iceServers: ice_servers })
+    peer = mine
+    for (const track of media.getTracks()) mine.addTrack(track, media)
+    mine.ontrack = (event) => {
+      const stream = other.value ?? new MediaStream()
+      for (const old of stream.getTracks()) if (old.kind === event.track.kind) stream.removeTrack(old)
+      stream.addTrack(event.track)
+      other.value = new MediaStream(stream.getTracks())
+      event.track.onunmute = () => { if (peer === mine) stage.value = 'talking' }
+      if (!event.track.muted) stage.value = 'talking'
+    }
+    mine.onicecandidate = (event) => { if (event.candidate) say({ type: 'candidate', candidate: event.candidate.toJSON() }) }
+    mine.onconnectionstatechange = () => {
+      if (peer !== mine) return
+      if (mine.connectionState === 'connected') {
+        attempts = 0
+        clearTimeout(limit)
+        if (stage.value !== 'talking') stage.value = other.value ? 'talking' : 'alone'
+      } else if (mine.connectionState === 'failed') again()
+    }
+    const wire = new WebSocket(room.videoSocket(visit))
+    socket = wire
+    let queue: Promise<void> = Promise.resolve()
+    wire.onmessage = (event: MessageEvent<string>) => {
+      queue = queue.then(() => hear(JSON.parse(event.data) as Signal)).catch(() => again())
+    }
+    wire.onclose = () => { if (socket === wire && stage.value !== 'ended' && stage.value !== 'failed') again() }
+    wire.onopen = async () => {
+      await mine.setLocalDescription(await mine.createOffer())
+      say({ type: 'offer', sdp: mine.localDescription?.sdp })
+    }
+  }
+
+  function again(): void {
+    if (gone || stage.value === 'ended' || stage.value === 'failed') return
+    attempts += 1
+    if (attempts > 4) {
+      fail('视频连接中断，请检查网络后重新加入')
+      return
+    }
+    stage.value = 'reconnecting'
+    socket = undefined
+    setTimeout(() => { connect().catch((cause: unknown) => fail(asApiError(cause).message)) }, 600 * attempts)
+  }
+
+  async function join(): Promise<void> {
+    if (stage.value !== 'idle' && stage.value !== 'failed' && stage.value !== 'ended') return
+    stage.value = 'preparing'
+    words.value = ''
+    attempts = 0
+    try {
+      own.value = await ownMedia()
+      if (gone) return stop('ended')
+      stage.value = 'joining'
+      limit = setTimeout(() => fail('视频连接超时，请检查网络后重试'), JOIN_MS)
+      await connect()
+    } catch (cause) {
+      fail(cause instanceof Error ? cause.message : asApiError(cause).message)
+    }
+  }
+
+  function toggle(kind: 'audio' | 'video'): void {
+    muted[kind] = !muted[kind]
+    const tracks = kind === 'audio' ? own.value?.getAudioTracks() : own.value?.getVideoTracks()
+    for (const track of tracks ?? []) track.enabled = !muted[kind]
+  }
+
+  const hide = () => stop('ended')
+  addEventListener('pagehide', hide)
+  onScopeDispose(() => {
+    gone = true
+    removeEventListener('pagehide', hide)
+    stop('ended')
+  })
+  return { stage, words, own, other, muted, join, toggle, leave: () => stop('ended') }
+}

@@ -1,0 +1,45 @@
+// The colour and the words of each state, once for all apps. The server's own `state_text` wins where it is given.
+
+/** How a state feels: waiting for the person, running, done, ended without result, needs attention. */
+export type Tone = 'todo' | 'live' | 'good' | 'quiet' | 'bad'
+type Table = Record<string, readonly [Tone, string]>
+
+const VISIT: Table = {
+  locking: ['live', '锁号中'], lock_unknown: ['live', '锁号确认中'], awaiting_payment: ['todo', '待支付'], confirming: ['live', '挂号确认中'],
+  waiting: ['todo', '待报到'], checked_in: ['live', '待接诊'], in_progress: ['live', '问诊中'], finished: ['good', '已结束'],
+  declined: ['bad', '挂号未成功'], withdrawn: ['bad', '医生已取消接诊'], cancelled: ['quiet', '已取消'], stopped: ['bad', '医生停诊'],
+  expired: ['quiet', '超时未支付'], refunding: ['live', '退款中'], refunded: ['quiet', '已退款'], manual: ['bad', '人工处理中'],
+}
+const PRESCRIPTION: Table = {
+  draft: ['quiet', '草稿'], signed: ['live', '已签名'], in_review: ['live', '药师审核中'], approved: ['live', '审核通过'],
+  sent_to_his: ['live', '提交医院中'], awaiting_payment: ['todo', '待支付'], paid: ['live', '已支付'], dispensing: ['live', '配药中'],
+  ready: ['todo', '待取药'], shipped: ['live', '配送中'], collected: ['good', '已取药'], rejected: ['bad', '审核未通过'],
+  revised: ['quiet', '已修改'], appealed: ['live', '申诉中'], revoked: ['quiet', '已撤销'], expired: ['quiet', '已过期'],
+}
+const PAYMENT: Table = {
+  created: ['live', '下单中'], pending: ['todo', '待支付'], paid_channel: ['live', '已支付，入账中'], his_confirming: ['live', '医院确认中'],
+  done: ['good', '支付完成'], closed: ['quiet', '已关闭'], reversing: ['live', '冲正中'], manual: ['bad', '人工处理'],
+  refunding: ['live', '退款中'], refunded: ['quiet', '已退款'],
+}
+const TABLES = { visit: VISIT, prescription: PRESCRIPTION, payment: PAYMENT } as const
+
+/** What the badge belongs to. */
+export type StateOf = keyof typeof TABLES
+
+/** Tone of a state; unknown ones are quiet. */
+export function tone(of: StateOf, state: string): Tone {
+  return TABLES[of][state]?.[0] ?? 'quiet'
+}
+/** Words of a state; unknown ones show themselves. */
+export function stateName(of: StateOf, state: string): string {
+  return TABLES[of][state]?.[1] ?? state
+}
+/** All states with their words, for filters. */
+export function statesOf(of: StateOf): { value: string; label: string }[] {
+  return Object.entries(TABLES[of]).map(([value, [, label]]) => ({ value, label }))
+}
+
+/** The doctor is calling and the patient has not answered. */
+export const videoRinging = (state?: string | null): boolean => state === 'ringing' || state === 'inviting' || state === 'calling'
+/** The room is open and the patient has accepted. */
+export const videoActive = (state?: string | null): boolean => state === 'active' || state === 'accepted' || state === 'talking' || state === 'in_call'

@@ -1,0 +1,20 @@
+// One build recipe for the four apps; they differ in name and component library only.
+import { fileURLToPath } from 'node:url'
+import vue from '@vitejs/plugin-vue'
+import type { PluginOption, UserConfig } from 'vite'
+
+/** Build settings of the app `name`, served by the cloud under `/name/`. */
+export function app(name: string, plugins: PluginOption[] = []): UserConfig {
+  return {
+    base: `/${name}/`,
+    plugins: [vue(), ...plugins],
+    build: {
+      outDir: fileURLToPath(new URL(`./dist/${name}`, import.meta.url)),
+      emptyOutDir: true,
+      target: 'es2022',
+      chunkSizeWarningLimit: 600,
+      reportCompressedSize: false,
+    },
+    server: { proxy: { '/api': { target: process.env['YIQIAO_API'] ?? 'http://127.0.0.1:8080', ws: true } } },
+  }
+}
