@@ -22,7 +22,10 @@ impl Client {
     /// For the socket at this path.
     #[must_use]
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned(), patience: Duration::from_secs(20) }
+        Self {
+            socket: socket.to_owned(),
+            patience: Duration::from_secs(20),
+        }
     }
 
     /// Waits at most this long for an answer.
@@ -54,7 +57,11 @@ impl Client {
         let Ok(mut stream) = UnixStream::connect(&self.socket).await else {
             return Outcome::Later { after_ms: 1000 };
         };
-        let request = Request { method: method.to_owned(), key: key.map(str::to_owned), body };
+        let request = Request {
+            method: method.to_owned(),
+            key: key.map(str::to_owned),
+            body,
+        };
         let Ok(frame) = serde_json::to_vec(&request).map(Zeroizing::new) else {
             return Outcome::refused("bad_request", "请求格式不正确。");
         };

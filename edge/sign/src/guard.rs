@@ -15,9 +15,19 @@ pub struct Guarded {
 /// No core dumps, no tracing by other processes of the user, no swapping. To be called first, before any key is read.
 #[must_use]
 pub fn harden() -> Guarded {
-    let no_core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_ok();
+    let no_core = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )
+    .is_ok();
     let not_dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
     // ONFAULT: pages are locked as they are used, so that reserved stacks do not become resident.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
-    Guarded { memory_locked: mlockall(flags).is_ok(), no_dumps: no_core && not_dumpable }
+    Guarded {
+        memory_locked: mlockall(flags).is_ok(),
+        no_dumps: no_core && not_dumpable,
+    }
 }

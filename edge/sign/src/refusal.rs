@@ -29,7 +29,10 @@ pub enum Refusal {
 impl Refusal {
     /// A named refusal.
     pub(crate) fn no(code: &'static str, text: impl Into<String>) -> Self {
-        Self::No { code, text: text.into() }
+        Self::No {
+            code,
+            text: text.into(),
+        }
     }
 
     /// As it is answered over the socket.

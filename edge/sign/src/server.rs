@@ -72,7 +72,9 @@ pub async fn serve(engine: Arc<Engine>, listener: UnixListener, allowed: Vec<u32
 
 fn may_call(stream: &UnixStream, allowed: &[u32]) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || allowed.contains(&peer.uid()))
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || allowed.contains(&peer.uid()))
 }
 
 async fn converse(mut stream: UnixStream, engine: Arc<Engine>, acts: Arc<Semaphore>) {
@@ -82,7 +84,9 @@ async fn converse(mut stream: UnixStream, engine: Arc<Engine>, acts: Arc<Semapho
             Err(_) => Outcome::refused("bad_request", "请求格式不正确。"),
         };
         drop(frame);
-        let Ok(answer) = serde_json::to_vec(&outcome) else { return };
+        let Ok(answer) = serde_json::to_vec(&outcome) else {
+            return;
+        };
         if !matches!(timeout(SILENCE, wire::write(&mut stream, &answer)).await, Ok(Ok(()))) {
             return;
         }

@@ -134,11 +134,17 @@ pub(crate) struct Unit<'c>(Transaction<'c>);
 
 impl Unit<'_> {
     pub(crate) fn kek(&self) -> Result<Option<String>, Refusal> {
-        Ok(self.0.query_row("SELECT sealed FROM kek", [], |row| row.get(0)).optional()?)
+        Ok(self
+            .0
+            .query_row("SELECT sealed FROM kek", [], |row| row.get(0))
+            .optional()?)
     }
 
     pub(crate) fn put_kek(&self, sealed: &str, at: Timestamp) -> Result<(), Refusal> {
-        self.0.execute("INSERT INTO kek (id, sealed, made_at) VALUES (1, ?1, ?2)", params![sealed, at.as_micros()])?;
+        self.0.execute(
+            "INSERT INTO kek (id, sealed, made_at) VALUES (1, ?1, ?2)",
+            params![sealed, at.as_micros()],
+        )?;
         Ok(())
     }
 
@@ -183,13 +189,16 @@ impl Unit<'_> {
 
     /// Roots of signers and of seals.
     pub(crate) fn roots(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
-        let mut rows = self.0.prepare("SELECT root, seal_root FROM authority ORDER BY organisation")?;
+        let mut rows = self
+            .0
+            .prepare("SELECT root, seal_root FROM authority ORDER BY organisation")?;
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn signer(&self, id: &str) -> Result<Option<SignerRow>, Refusal> {
-        let sql = "SELECT id, organisation, name, role, certificate, wrapped, salt, tries_left FROM signer WHERE id = ?1";
+        let sql =
+            "SELECT id, organisation, name, role, certificate, wrapped, salt, tries_left FROM signer WHERE id = ?1";
         let row = self.0.query_row(sql, [id], |row| {
             Ok(SignerRow {
                 id: row.get(0)?,
@@ -235,7 +244,10 @@ impl Unit<'_> {
 
     /// Gives all tries back.
     pub(crate) fn restore_tries(&self, signer: &str) -> Result<(), Refusal> {
-        self.0.execute("UPDATE signer SET tries_left = ?2 WHERE id = ?1", params![signer, TRIES])?;
+        self.0.execute(
+            "UPDATE signer SET tries_left = ?2 WHERE id = ?1",
+            params![signer, TRIES],
+        )?;
         Ok(())
     }
 
@@ -268,7 +280,9 @@ impl Unit<'_> {
     pub(crate) fn log(&self, at: Timestamp, act: &str, subject: &str, detail: &str) -> Result<(), Refusal> {
         let last: Option<(i64, Vec<u8>)> = self
             .0
-            .query_row("SELECT seq, hash FROM log ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))
+            .query_row("SELECT seq, hash FROM log ORDER BY seq DESC LIMIT 1", [], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })
             .optional()?;
         let (seq, last) = last.map_or((1, Vec::new()), |(seq, hash)| (seq + 1, hash));
         let hash = entry_hash(&last, seq, at.as_micros(), act, subject, detail);
@@ -292,7 +306,10 @@ impl Unit<'_> {
 
     /// The last time seen.
     pub(crate) fn last_seen(&self) -> Result<Option<Timestamp>, Refusal> {
-        let last = self.0.query_row("SELECT last_seen FROM clock", [], |row| row.get(0)).optional()?;
+        let last = self
+            .0
+            .query_row("SELECT last_seen FROM clock", [], |row| row.get(0))
+            .optional()?;
         Ok(last.map(Timestamp::from_micros))
     }
 }
@@ -300,7 +317,14 @@ impl Unit<'_> {
 /// SM3 over the hash before and the entry, each part with its length in front.
 fn entry_hash(last: &[u8], seq: i64, at: i64, act: &str, subject: &str, detail: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in [last, &seq.to_be_bytes(), &at.to_be_bytes(), act.as_bytes(), subject.as_bytes(), detail.as_bytes()] {
+    for part in [
+        last,
+        &seq.to_be_bytes(),
+        &at.to_be_bytes(),
+        act.as_bytes(),
+        subject.as_bytes(),
+        detail.as_bytes(),
+    ] {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part);
     }

@@ -39,14 +39,20 @@ impl Wrapping {
         let nonce = random::<NONCE_LEN>()?;
         let mut sealed = Zeroizing::new(secret.to_vec());
         self.key()?
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner.as_bytes()), &mut *sealed)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(owner.as_bytes()),
+                &mut *sealed,
+            )
             .map_err(|_| Refusal::Damaged("key"))?;
         Ok([&nonce[..], &sealed[..]].concat())
     }
 
     /// `None` when the key is another one: the PIN was wrong, or the bytes were changed.
     pub(crate) fn unwrap(&self, wrapped: &[u8], owner: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
-        let (nonce, sealed) = wrapped.split_at_checked(NONCE_LEN).ok_or(Refusal::Damaged("wrapped key"))?;
+        let (nonce, sealed) = wrapped
+            .split_at_checked(NONCE_LEN)
+            .ok_or(Refusal::Damaged("wrapped key"))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Refusal::Damaged("wrapped key"))?;
         let mut opened = Zeroizing::new(sealed.to_vec());
         let length = self

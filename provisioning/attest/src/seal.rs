@@ -49,7 +49,9 @@ impl Sealed {
             let session = open.session(SessionType::Hmac, parent)?;
             let made = open
                 .context
-                .execute_with_session(Some(session), |c| c.create(parent, public, None, Some(secret), None, None))
+                .execute_with_session(Some(session), |c| {
+                    c.create(parent, public, None, Some(secret), None, None)
+                })
                 .during("seal")?;
             Ok(Self {
                 public: made.out_public.marshall().during("seal")?,

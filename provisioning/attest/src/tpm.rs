@@ -83,13 +83,19 @@ impl TpmError {
     #[must_use]
     pub fn of(act: &'static str, error: tss_esapi::Error) -> Self {
         let tss_esapi::Error::Tss2Error(code) = error else {
-            return Self::Refused { act, reason: error.to_string() };
+            return Self::Refused {
+                act,
+                reason: error.to_string(),
+            };
         };
         match code.kind() {
             Some(Tss2ResponseCodeKind::Integrity) => Self::Replaced,
             Some(Tss2ResponseCodeKind::PolicyFail | Tss2ResponseCodeKind::PcrChanged) => Self::StateChanged,
             Some(Tss2ResponseCodeKind::Lockout) => Self::LockedOut,
-            Some(_) => Self::Refused { act, reason: error.to_string() },
+            Some(_) => Self::Refused {
+                act,
+                reason: error.to_string(),
+            },
             // Codes of the layers below the TPM: the line to it is down.
             None => Self::Absent(format!("{act}: {error}")),
         }
@@ -125,16 +131,22 @@ impl Tpm {
             let plain: String = tcti.chars().filter(char::is_ascii_alphanumeric).collect();
             std::env::temp_dir().join(format!("tpm-{plain}.lock"))
         });
-        Ok(Self { name, direct, turn: Mutex::new(()) })
+        Ok(Self {
+            name,
+            direct,
+            turn: Mutex::new(()),
+        })
     }
 
     /// Does one act. Blocks: call it outside the asynchronous threads.
     pub fn act<T>(&self, act: impl FnOnce(&mut Open) -> Result<T, TpmError>) -> Result<T, TpmError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.direct.as_deref().map(lock).transpose()?;
-        let context = Context::new(self.name.clone())
-            .map_err(|error| TpmError::Absent(error.to_string()))?;
-        let mut open = Open { context, loaded: Vec::new() };
+        let context = Context::new(self.name.clone()).map_err(|error| TpmError::Absent(error.to_string()))?;
+        let mut open = Open {
+            context,
+            loaded: Vec::new(),
+        };
         if self.direct.is_some() {
             open.flush_left_behind()?;
         }
@@ -146,7 +158,9 @@ impl Tpm {
     /// Asks the TPM for a random number, to see that it answers.
     pub fn answers(&self) -> Result<(), TpmError> {
         self.act(|open| {
-            open.context.execute_without_session(|c| c.get_random(8)).during("answer")?;
+            open.context
+                .execute_without_session(|c| c.get_random(8))
+                .during("answer")?;
             Ok(())
         })
     }
@@ -154,7 +168,12 @@ impl Tpm {
 
 fn lock(path: &Path) -> Result<File, TpmError> {
     let absent = |error: std::io::Error| TpmError::Absent(format!("{}: {error}", path.display()));
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(absent)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(absent)?;
     file.lock().map_err(absent)?;
     Ok(file)
 }
@@ -168,7 +187,9 @@ pub struct Open {
 
 impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Open").field("loaded", &self.loaded.len()).finish_non_exhaustive()
+        f.debug_struct("Open")
+            .field("loaded", &self.loaded.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,7 +213,9 @@ impl Open {
                 .context
                 .execute_without_session(|c| c.get_capability(CapabilityType::Handles, first, 32))
                 .during("list handles")?;
-            let CapabilityData::Handles(handles) = data else { continue };
+            let CapabilityData::Handles(handles) = data else {
+                continue;
+            };
             for handle in handles.into_inner() {
                 if !matches!(
                     handle,

@@ -13,7 +13,10 @@ fn a_sealed_secret_comes_back_after_a_power_cut() {
     let sealed = Sealed::new(&tpm, b"the key of keys", PCRS).expect("sealed");
     assert_eq!(sealed.open(&tpm).expect("opened").as_slice(), b"the key of keys");
     chip.power_off();
-    assert!(matches!(sealed.open(&tpm), Err(TpmError::Absent(_))), "an absent chip is called absent");
+    assert!(
+        matches!(sealed.open(&tpm), Err(TpmError::Absent(_))),
+        "an absent chip is called absent"
+    );
     chip.power_on();
     assert_eq!(sealed.open(&tpm).expect("opened").as_slice(), b"the key of keys");
 }
@@ -27,10 +30,18 @@ fn a_changed_boot_or_another_chip_gives_nothing() {
 
     let other = SoftTpm::start(&dir.path().join("two"));
     let other = Tpm::new(&other.tcti()).map(|t| (t, other)).expect("name");
-    assert!(matches!(sealed.open(&other.0), Err(TpmError::Replaced)), "{:?}", sealed.open(&other.0));
+    assert!(
+        matches!(sealed.open(&other.0), Err(TpmError::Replaced)),
+        "{:?}",
+        sealed.open(&other.0)
+    );
 
     chip.extend(7);
-    assert!(matches!(sealed.open(&tpm), Err(TpmError::StateChanged)), "{:?}", sealed.open(&tpm));
+    assert!(
+        matches!(sealed.open(&tpm), Err(TpmError::StateChanged)),
+        "{:?}",
+        sealed.open(&tpm)
+    );
 }
 
 #[test]

@@ -200,14 +200,18 @@ impl Certificate {
         let mut body = Reader::new(tbs.value, "certificate body");
         let mut version = body.inside(tag::context(0), "certificate version")?;
         if version.small()? != 2 {
-            return Err(Refused::Malformed { at: "certificate version" });
+            return Err(Refused::Malformed {
+                at: "certificate version",
+            });
         }
         let serial = body.unsigned()?.to_vec();
         if serial.len() > 20 {
             return Err(Refused::Malformed { at: "serial number" });
         }
         if body.expect(tag::SEQUENCE)?.raw != outer.raw {
-            return Err(Refused::Malformed { at: "certificate algorithms" });
+            return Err(Refused::Malformed {
+                at: "certificate algorithms",
+            });
         }
         let issuer = body.expect(tag::SEQUENCE)?;
         let mut validity = body.sequence("validity")?;
@@ -259,7 +263,9 @@ impl Certificate {
             let value = extension.expect(tag::OCTET_STRING)?.value;
             extension.finish()?;
             if seen.contains(&id) {
-                return Err(Refused::Malformed { at: "repeated extension" });
+                return Err(Refused::Malformed {
+                    at: "repeated extension",
+                });
             }
             seen.push(id);
             let mut inner = Reader::new(value, "extension value");
@@ -274,8 +280,7 @@ impl Certificate {
                 }
                 oid::AUTHORITY_KEY_ID => {
                     let mut parts = inner.sequence("authority key id")?;
-                    self.authority_key_id =
-                        parts.optional(tag::context_primitive(0))?.map(|e| e.value.to_vec());
+                    self.authority_key_id = parts.optional(tag::context_primitive(0))?.map(|e| e.value.to_vec());
                 }
                 _ if critical => return Err(Refused::UnknownCritical(oid::dotted(id))),
                 _ => {}
@@ -302,15 +307,21 @@ impl Certificate {
         issuer
             .public_key
             .verify(&self.tbs, &self.signature)
-            .map_err(|_| Refused::CertificateSignature { serial: self.serial_hex() })
+            .map_err(|_| Refused::CertificateSignature {
+                serial: self.serial_hex(),
+            })
     }
 
     /// Valid at this moment.
     pub fn is_valid_at(&self, at: OffsetDateTime) -> Result<(), Refused> {
         if at < self.not_before {
-            Err(Refused::NotYetValid { serial: self.serial_hex() })
+            Err(Refused::NotYetValid {
+                serial: self.serial_hex(),
+            })
         } else if at > self.not_after {
-            Err(Refused::Expired { serial: self.serial_hex() })
+            Err(Refused::Expired {
+                serial: self.serial_hex(),
+            })
         } else {
             Ok(())
         }
@@ -334,7 +345,9 @@ impl Certificate {
         if fits && self.key_usage.is_some_and(|usage| usage & 0b0000_0100 != 0) {
             Ok(())
         } else {
-            Err(Refused::NotAnAuthority { serial: self.serial_hex() })
+            Err(Refused::NotAnAuthority {
+                serial: self.serial_hex(),
+            })
         }
     }
 }

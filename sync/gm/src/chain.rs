@@ -60,12 +60,7 @@ impl Trust {
         Err(Refused::Untrusted)
     }
 
-    fn issuer_of<'a>(
-        &self,
-        of: &Certificate,
-        among: &'a [Certificate],
-        why: &mut Refused,
-    ) -> Option<&'a Certificate> {
+    fn issuer_of<'a>(&self, of: &Certificate, among: &'a [Certificate], why: &mut Refused) -> Option<&'a Certificate> {
         among.iter().find(|candidate| match of.is_issued_by(candidate) {
             Ok(()) => true,
             Err(Refused::Untrusted) => false,

@@ -99,9 +99,7 @@ impl<'a> Reader<'a> {
             _ => return Err(self.bad()),
         };
         let (value, rest) = rest.split_at_checked(length).ok_or_else(|| self.bad())?;
-        let raw = whole
-            .get(..whole.len() - rest.len())
-            .ok_or_else(|| self.bad())?;
+        let raw = whole.get(..whole.len() - rest.len()).ok_or_else(|| self.bad())?;
         self.rest = rest;
         Ok(Element { tag, value, raw })
     }
@@ -137,11 +135,7 @@ impl<'a> Reader<'a> {
 
     /// Refuses trailing bytes.
     pub fn finish(&self) -> Result<(), Refused> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.bad())
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.bad()) }
     }
 
     /// Content of an OBJECT IDENTIFIER.
@@ -194,9 +188,7 @@ impl<'a> Reader<'a> {
                 let two = number(digits.get(..2)).ok_or_else(|| self.bad())?;
                 (if two < 50 { 2000 + two } else { 1900 + two }, digits.get(2..))
             }
-            (tag::GENERALIZED_TIME, 14) => {
-                (number(digits.get(..4)).ok_or_else(|| self.bad())?, digits.get(4..))
-            }
+            (tag::GENERALIZED_TIME, 14) => (number(digits.get(..4)).ok_or_else(|| self.bad())?, digits.get(4..)),
             _ => return Err(self.bad()),
         };
         let part = |from: usize| rest.and_then(|r| number(r.get(from..from + 2)));

@@ -1,7 +1,9 @@
 //! Keys: SM2 (signing and verifying) and ECDSA P-256 (the seal that ordinary PDF readers understand).
 
 use getrandom::SysRng;
-use ring::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
 use sm2::dsa::signature::{RandomizedSigner, Verifier};
 use sm2::dsa::{Signature, SigningKey, VerifyingKey};
 use sm3::{Digest, Sm3};
@@ -166,7 +168,10 @@ fn raw_signature(signature: &[u8]) -> Result<[u8; 64], Refused> {
     for half in raw.chunks_exact_mut(32) {
         let value = inner.unsigned()?;
         let start = 32usize.checked_sub(value.len()).ok_or(Refused::SignatureInvalid)?;
-        half.iter_mut().skip(start).zip(value).for_each(|(to, from)| *to = *from);
+        half.iter_mut()
+            .skip(start)
+            .zip(value)
+            .for_each(|(to, from)| *to = *from);
     }
     inner.finish()?;
     Ok(raw)
@@ -218,7 +223,9 @@ impl Sm2Key {
 
 impl std::fmt::Debug for Sm2Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sm2Key").field("public", &self.public).finish_non_exhaustive()
+        f.debug_struct("Sm2Key")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
     }
 }
 
@@ -227,7 +234,9 @@ struct Loaded(SigningKey);
 
 impl Loaded {
     fn new(secret: &[u8; 32]) -> Result<Self, Refused> {
-        SigningKey::from_slice(USER_ID, secret).map(Self).map_err(|_| Refused::InvalidKey)
+        SigningKey::from_slice(USER_ID, secret)
+            .map(Self)
+            .map_err(|_| Refused::InvalidKey)
     }
 }
 
@@ -278,8 +287,8 @@ impl P256Key {
     /// From PKCS#8.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Refused> {
         let rng = ring::rand::SystemRandom::new();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &rng)
-            .map_err(|_| Refused::InvalidKey)?;
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &rng).map_err(|_| Refused::InvalidKey)?;
         let public = PublicKey::from_point(Family::Classic, pair.public_key().as_ref())?;
         Ok(Self { pair, public })
     }
@@ -330,7 +339,9 @@ mod tests {
 
     #[test]
     fn the_example_signature_of_gbt_32918_5_verifies() {
-        example_key().verify(b"message digest", &example_signature()).expect("the standard's own signature");
+        example_key()
+            .verify(b"message digest", &example_signature())
+            .expect("the standard's own signature");
         assert_eq!(
             example_key().verify(b"message digesT", &example_signature()),
             Err(Refused::SignatureInvalid)
@@ -344,7 +355,9 @@ mod tests {
         let key = Sm2Key::from_secret(secret).expect("key");
         assert_eq!(key.public_key(), &example_key());
         let signature = key.sign(b"message digest").expect("signed");
-        key.public_key().verify(b"message digest", &signature).expect("verifies");
+        key.public_key()
+            .verify(b"message digest", &signature)
+            .expect("verifies");
     }
 
     #[test]

@@ -43,13 +43,22 @@ fn main() -> anyhow::Result<()> {
     let lock = std::fs::File::create(config.state_dir.join("signd.lock")).context("locking the state directory")?;
     lock.try_lock().context("another signd uses this state directory")?;
     let tpm = Tpm::new(&config.tpm)?;
-    let engine = Engine::open(&config.state_dir, tpm, config.pcrs.clone(), Arc::new(SystemClock), guarded)
-        .context("opening the state file")?;
+    let engine = Engine::open(
+        &config.state_dir,
+        tpm,
+        config.pcrs.clone(),
+        Arc::new(SystemClock),
+        guarded,
+    )
+    .context("opening the state file")?;
     if arguments.accept_clock {
         engine.accept_clock()?;
         return Ok(());
     }
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(config, engine))
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(config, engine))
 }
 
 async fn run(config: Config, engine: Engine) -> anyhow::Result<()> {

@@ -39,7 +39,9 @@ pub(super) fn open_key(
     owner: &str,
     what: &'static str,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    Wrapping::derive(kek, None, owner)?.unwrap(wrapped, owner)?.ok_or(Refusal::Damaged(what))
+    Wrapping::derive(kek, None, owner)?
+        .unwrap(wrapped, owner)?
+        .ok_or(Refusal::Damaged(what))
 }
 
 pub(super) fn sm2_key(secret: &[u8]) -> Result<Sm2Key, Refusal> {
@@ -80,7 +82,12 @@ impl Authority {
     /// The hospital's seal key.
     pub(super) fn seal_key(&self, kek: &[u8], organisation: &str) -> Result<P256Key, Refusal> {
         let owner = owner("seal", organisation);
-        Ok(P256Key::from_pkcs8(&open_key(kek, &self.row.seal_key, &owner, "seal key")?)?)
+        Ok(P256Key::from_pkcs8(&open_key(
+            kek,
+            &self.row.seal_key,
+            &owner,
+            "seal key",
+        )?)?)
     }
 }
 
@@ -145,7 +152,10 @@ fn make(kek: &[u8], organisation: &str, now: Timestamp) -> Result<AuthorityRow, 
         draft(&issuing_name, issuing_key.public_key(), purpose, now, ISSUING_DAYS)?.issue(Some(&root), &root_key)?;
 
     let (seal_root_pkcs8, seal_pkcs8) = (P256Key::generate()?, P256Key::generate()?);
-    let (seal_root_key, seal_key) = (P256Key::from_pkcs8(&seal_root_pkcs8)?, P256Key::from_pkcs8(&seal_pkcs8)?);
+    let (seal_root_key, seal_key) = (
+        P256Key::from_pkcs8(&seal_root_pkcs8)?,
+        P256Key::from_pkcs8(&seal_pkcs8)?,
+    );
     let seal_root_name = named("电子印章根证书");
     let purpose = Purpose::Authority { path_length: 0 };
     let seal_root =

@@ -16,7 +16,11 @@ const DOCUMENT: &str = "document";
 const SEAL: &str = "seal";
 
 impl Engine {
-    pub(super) fn sign_document(&self, key: Option<&str>, mut asked: ops::SignRequest) -> Result<ops::Signature, Refusal> {
+    pub(super) fn sign_document(
+        &self,
+        key: Option<&str>,
+        mut asked: ops::SignRequest,
+    ) -> Result<ops::Signature, Refusal> {
         let key = caller_key(key)?;
         let document = decode(&asked.document, "document")?;
         if document.is_empty() || document.len() > MAX_DOCUMENT {
@@ -32,7 +36,10 @@ impl Engine {
         let signer = Certificate::parse(&opened.row.certificate)?;
         if signer.is_valid_at(now.offset()).is_err() {
             self.vault.write(|unit| unit.restore_tries(&asked.signer_id))?;
-            return Err(Refusal::no("certificate_expired", "签名证书已过期，请重新登记电子签名。"));
+            return Err(Refusal::no(
+                "certificate_expired",
+                "签名证书已过期，请重新登记电子签名。",
+            ));
         }
         let authority = self.authority(&kek, &opened.row.organisation, now)?;
         drop(kek);
@@ -53,7 +60,12 @@ impl Engine {
         };
         let made = self.vault.write(|unit| {
             unit.restore_tries(&asked.signer_id)?;
-            unit.log(now, "document.signed", &asked.signer_id, &format!("{key} {}", hex::encode(digest)))?;
+            unit.log(
+                now,
+                "document.signed",
+                &asked.signer_id,
+                &format!("{key} {}", hex::encode(digest)),
+            )?;
             unit.journal(key, made)
         })?;
         same(&made, DOCUMENT, &asked.signer_id, &digest)?;
@@ -73,7 +85,10 @@ impl Engine {
         let kek = self.kek()?;
         let authority = self.authority(&kek, &asked.organisation, now)?;
         if authority.seal.is_valid_at(now.offset()).is_err() {
-            return Err(Refusal::no("certificate_expired", "医院电子印章证书已过期，请联系管理员。"));
+            return Err(Refusal::no(
+                "certificate_expired",
+                "医院电子印章证书已过期，请联系管理员。",
+            ));
         }
         let seal_key = authority.seal_key(&kek, &asked.organisation)?;
         drop(kek);
@@ -91,7 +106,12 @@ impl Engine {
             signed_at: now,
         };
         let made = self.vault.write(|unit| {
-            unit.log(now, "pdf.sealed", &asked.organisation, &format!("{key} {}", asked.digest_sha256))?;
+            unit.log(
+                now,
+                "pdf.sealed",
+                &asked.organisation,
+                &format!("{key} {}", asked.digest_sha256),
+            )?;
             unit.journal(key, made)
         })?;
         same(&made, SEAL, &asked.organisation, &digest)?;
@@ -151,5 +171,8 @@ fn signature(made: &JournalRow) -> ops::Signature {
 }
 
 fn seal(made: &JournalRow) -> ops::Seal {
-    ops::Seal { cms: STANDARD.encode(&made.cms), certificate_serial: made.serial.clone() }
+    ops::Seal {
+        cms: STANDARD.encode(&made.cms),
+        certificate_serial: made.serial.clone(),
+    }
 }

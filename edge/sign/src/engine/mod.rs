@@ -46,15 +46,15 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Opens the state in `dir`. The TPM need not answer yet.
-    pub fn open(
-        dir: &Path,
-        tpm: Tpm,
-        pcrs: Vec<u8>,
-        clock: Arc<dyn Clock>,
-        guarded: Guarded,
-    ) -> Result<Self, Refusal> {
+    pub fn open(dir: &Path, tpm: Tpm, pcrs: Vec<u8>, clock: Arc<dyn Clock>, guarded: Guarded) -> Result<Self, Refusal> {
         let vault = Vault::open(&dir.join("signd.db"))?;
-        Ok(Self { vault, tpm, pcrs, clock, guarded })
+        Ok(Self {
+            vault,
+            tpm,
+            pcrs,
+            clock,
+            guarded,
+        })
     }
 
     /// Does what a request asks. Refusals are logged here and answered in plain words.
@@ -99,7 +99,10 @@ impl Engine {
         let early = now < BUILT || last.is_some_and(|last| now < last.minus(BACKWARD));
         let leapt = last.is_some_and(|last| now > last.plus(FORWARD));
         if early || leapt {
-            return Err(Refusal::no("clock_untrusted", "设备时钟不可信，暂停签名，请联系管理员校时。"));
+            return Err(Refusal::no(
+                "clock_untrusted",
+                "设备时钟不可信，暂停签名，请联系管理员校时。",
+            ));
         }
         Ok(now)
     }
@@ -160,8 +163,10 @@ impl Engine {
 
     fn roots(&self) -> Result<ops::Roots, Refusal> {
         let roots = self.vault.write(|unit| unit.roots())?;
-        let (signers, seals): (Vec<_>, Vec<_>) =
-            roots.iter().map(|(a, b)| (STANDARD.encode(a), STANDARD.encode(b))).unzip();
+        let (signers, seals): (Vec<_>, Vec<_>) = roots
+            .iter()
+            .map(|(a, b)| (STANDARD.encode(a), STANDARD.encode(b)))
+            .unzip();
         Ok(ops::Roots { signers, seals })
     }
 }

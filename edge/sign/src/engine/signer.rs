@@ -7,8 +7,8 @@ use gm::{Certificate, Identity, PublicKey, Sm2Key};
 use records::{Timestamp, sign as ops};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::authority::sm2_key;
 use super::Engine;
+use super::authority::sm2_key;
 use crate::Refusal;
 use crate::pin::{self, TRIES};
 use crate::vault::SignerRow;
@@ -36,7 +36,13 @@ impl Engine {
 
     /// Opens a signer's key with the PIN. A try is taken before, durably; the caller gives it back in the commit that
     /// records what the key was used for.
-    pub(super) fn open_signer(&self, kek: &[u8], id: &str, pin: &mut ops::Pin, now: Timestamp) -> Result<Opened, Refusal> {
+    pub(super) fn open_signer(
+        &self,
+        kek: &[u8],
+        id: &str,
+        pin: &mut ops::Pin,
+        now: Timestamp,
+    ) -> Result<Opened, Refusal> {
         let text = Zeroizing::new(std::mem::take(&mut pin.0));
         pin.0.zeroize();
         let row = self.signer_row(id)?;
@@ -47,7 +53,8 @@ impl Engine {
         let owner = owner(id);
         let secret = Wrapping::derive(kek, Some(&stretched), &owner)?.unwrap(&row.wrapped, &owner)?;
         let Some(secret) = secret else {
-            self.vault.write(|unit| unit.log(now, "pin.wrong", id, &format!("left {left}")))?;
+            self.vault
+                .write(|unit| unit.log(now, "pin.wrong", id, &format!("left {left}")))?;
             return Err(if left == 0 {
                 locked()
             } else {
@@ -98,7 +105,12 @@ impl Engine {
     }
 
     /// Who has enrolled already and knows the PIN gets the same certificate, or a new one near its end.
-    fn enrol_again(&self, kek: &[u8], mut asked: ops::EnrolRequest, now: Timestamp) -> Result<ops::SignerStatus, Refusal> {
+    fn enrol_again(
+        &self,
+        kek: &[u8],
+        mut asked: ops::EnrolRequest,
+        now: Timestamp,
+    ) -> Result<ops::SignerStatus, Refusal> {
         let mut opened = self.open_signer(kek, &asked.signer_id, &mut asked.pin, now)?;
         let certificate = Certificate::parse(&opened.row.certificate)?;
         let ends = certificate.not_after - now.offset();
@@ -140,7 +152,10 @@ impl Engine {
     pub(super) fn unlock(&self, asked: ops::UnlockRequest) -> Result<ops::SignerStatus, Refusal> {
         let [one, two] = &asked.administrators;
         if one.is_empty() || two.is_empty() || one == two || [one, two].contains(&&asked.signer_id) {
-            return Err(Refusal::no("two_administrators", "解锁须由两名不同的管理员共同办理，且不能是本人。"));
+            return Err(Refusal::no(
+                "two_administrators",
+                "解锁须由两名不同的管理员共同办理，且不能是本人。",
+            ));
         }
         self.signer_row(&asked.signer_id)?;
         let now = self.clock.now();

@@ -18,9 +18,7 @@ impl<'a> Unsigned<'a> {
     pub fn new(digest: &[u8; 32], signing_time: OffsetDateTime, chain: &'a [Certificate]) -> Result<Self, Refused> {
         let signer = chain.first().ok_or(Refused::SignerCertificateMissing)?;
         let family = signer.public_key.family;
-        let attribute = |id: &[u8], value: &[u8]| {
-            der::sequence(&[&der::oid(id), &der::element(tag::SET, value)])
-        };
+        let attribute = |id: &[u8], value: &[u8]| der::sequence(&[&der::oid(id), &der::element(tag::SET, value)]);
         let data = match family {
             Family::Gm => oid::GM_DATA,
             Family::Classic => oid::PKCS7_DATA,
@@ -36,7 +34,11 @@ impl<'a> Unsigned<'a> {
             let value = der::sequence(&[&der::sequence(&[&id])]);
             attributes.push(attribute(oid::SIGNING_CERTIFICATE_V2, &value));
         }
-        Ok(Self { family, chain, attributes: der::set_of(attributes) })
+        Ok(Self {
+            family,
+            chain,
+            attributes: der::set_of(attributes),
+        })
     }
 
     /// The bytes to sign.
@@ -79,6 +81,9 @@ impl<'a> Unsigned<'a> {
             &der::constructed(tag::context(0), &certificates),
             &der::element(tag::SET, &signer_info),
         ]);
-        Ok(der::sequence(&[&der::oid(signed_data), &der::constructed(tag::context(0), &[&body])]))
+        Ok(der::sequence(&[
+            &der::oid(signed_data),
+            &der::constructed(tag::context(0), &[&body]),
+        ]))
     }
 }

@@ -34,12 +34,7 @@ pub struct Verified {
 }
 
 /// Verifies a detached message over `content`: structure, digest, signature, certificate path, usage and times.
-pub fn verify(
-    message: &[u8],
-    content: Content<'_>,
-    trust: &Trust,
-    now: OffsetDateTime,
-) -> Result<Verified, Refused> {
+pub fn verify(message: &[u8], content: Content<'_>, trust: &Trust, now: OffsetDateTime) -> Result<Verified, Refused> {
     let message = Message::parse(message)?;
     let attributes = Attributes::read(message.attributes, message.family)?;
     let digest = match content {
@@ -99,7 +94,9 @@ impl<'a> Message<'a> {
         let mut body = explicit.sequence("signed data")?;
         explicit.finish()?;
         if !matches!(body.small()?, 1 | 3) {
-            return Err(Refused::Malformed { at: "signed data version" });
+            return Err(Refused::Malformed {
+                at: "signed data version",
+            });
         }
         let mut digests = body.inside(tag::SET, "digest algorithms")?;
         while !digests.is_empty() {
@@ -118,7 +115,9 @@ impl<'a> Message<'a> {
             return Err(Refused::ManySigners);
         }
         if signer.small()? != 1 {
-            return Err(Refused::Malformed { at: "signer info version" });
+            return Err(Refused::Malformed {
+                at: "signer info version",
+            });
         }
         let mut id = signer.sequence("signer id")?;
         let issuer = id.expect(tag::SEQUENCE)?.raw;
@@ -135,7 +134,14 @@ impl<'a> Message<'a> {
         let signature = signer.expect(tag::OCTET_STRING)?.value;
         signer.optional(tag::context(1))?; // unsigned attributes carry time stamps; they are not judged here
         signer.finish()?;
-        Ok(Self { family, certificates, issuer, serial, attributes, signature })
+        Ok(Self {
+            family,
+            certificates,
+            issuer,
+            serial,
+            attributes,
+            signature,
+        })
     }
 }
 
@@ -148,7 +154,11 @@ fn read_digest(reader: &mut Reader<'_>, family: Family) -> Result<(), Refused> {
         Family::Gm => oid::SM3,
         Family::Classic => oid::SHA256,
     };
-    if id == wanted { Ok(()) } else { Err(Refused::UnknownDigest(oid::dotted(id))) }
+    if id == wanted {
+        Ok(())
+    } else {
+        Err(Refused::UnknownDigest(oid::dotted(id)))
+    }
 }
 
 fn read_detached(body: &mut Reader<'_>, family: Family) -> Result<(), Refused> {
@@ -160,7 +170,11 @@ fn read_detached(body: &mut Reader<'_>, family: Family) -> Result<(), Refused> {
     if content.oid()? != wanted {
         return Err(Refused::ContentTypeMismatch);
     }
-    if content.is_empty() { Ok(()) } else { Err(Refused::NotDetached) }
+    if content.is_empty() {
+        Ok(())
+    } else {
+        Err(Refused::NotDetached)
+    }
 }
 
 fn read_certificates(body: &mut Reader<'_>) -> Result<Vec<Certificate>, Refused> {
