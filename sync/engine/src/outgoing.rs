@@ -33,6 +33,9 @@ enum Phase {
     Announced,
     /// Waits for the store to begin a new epoch.
     Rebasing,
+    /// Waits for the store to forget its suspicion. No suspect entry may be sent before that is durable: after a
+    /// crash the receiver's cursor would look like another history.
+    Verifying(Cursor),
     Running,
 }
 
@@ -82,7 +85,7 @@ impl Outgoing {
     }
 
     pub(crate) fn on_resync(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
-        if c.epoch != self.stream.epoch || self.phase == Phase::Rebasing {
+        if c.epoch != self.stream.epoch || matches!(self.phase, Phase::Rebasing | Phase::Verifying(_)) {
             return;
         }
         if self.phase == Phase::Announced {
@@ -100,11 +103,26 @@ impl Outgoing {
                 });
                 return;
             }
-            if self.stream.suspect_from.take().is_some() {
+            if self.stream.suspect_from.is_some() {
+                self.phase = Phase::Verifying(c);
                 effects.push_back(Effect::Verified { lane });
+                return;
             }
             self.phase = Phase::Running;
         }
+        self.resume(c, now, lane, effects);
+    }
+
+    /// The store has durably forgotten its suspicion.
+    pub(crate) fn verified(&mut self, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+        if let Phase::Verifying(c) = self.phase {
+            self.stream.suspect_from = None;
+            self.phase = Phase::Running;
+            self.resume(c, now, lane, effects);
+        }
+    }
+
+    fn resume(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
         self.credit = c.credit;
         self.forget_flight();
         self.position = c.from.saturating_sub(1).max(c.applied);
@@ -127,7 +145,7 @@ impl Outgoing {
         if applied > self.acked {
             self.acked = applied;
             self.progress_at = now;
-            effects.push_back(Effect::Acked { lane, upto: applied });
+            effects.push_back(Effect::Acked { lane, epoch: self.stream.epoch, upto: applied });
         }
         self.position = self.position.max(applied);
     }
@@ -239,7 +257,7 @@ impl Outgoing {
         let stuck = match self.phase {
             Phase::Announced => true,
             Phase::Running => !self.in_flight.is_empty(),
-            Phase::Rebasing => false,
+            Phase::Rebasing | Phase::Verifying(_) => false,
         };
         if stuck {
             // Ask where the receiver stands instead of guessing what was lost.

@@ -101,10 +101,13 @@ pub enum Effect {
     Acked {
         /// Lane of the stream.
         lane: Lane,
+        /// Epoch of the stream.
+        epoch: u64,
         /// Last committed number.
         upto: u64,
     },
-    /// The receiver's cursor agrees with our history: entries are no longer suspect.
+    /// The receiver's cursor agrees with our history: forget durably which entries were suspect, answer with
+    /// [`Session::verified`].
     Verified {
         /// Lane of the stream.
         lane: Lane,
@@ -318,10 +321,8 @@ impl Session {
 
     fn greet(&mut self, now: Duration, wall: Timestamp) {
         self.current.attempt += 1;
-        self.current.session = self
-            .boot
-            .wrapping_add(self.current.attempt.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-            | 1;
+        self.current.session =
+            (self.boot.rotate_left(17) ^ self.current.attempt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1);
         self.phase = Phase::Greeting {
             again_at: now + self.tuning.greet,
         };
@@ -602,6 +603,14 @@ impl Session {
     pub fn rebased(&mut self, lane: Lane, stream: OutState, now: Duration) {
         if self.out.contains_key(&lane) {
             self.start_lane(lane, stream, now);
+        }
+        self.pump(now);
+    }
+
+    /// Answer to [`Effect::Verified`].
+    pub fn verified(&mut self, lane: Lane, now: Duration) {
+        if let Some(l) = self.out.get_mut(&lane) {
+            l.verified(now, lane, &mut self.effects);
         }
         self.pump(now);
     }

@@ -1,0 +1,413 @@
+//! Runs one end of one line: feeds the session with frames, store results and time, and does what it says.
+//!
+//! One task owns the session; store work runs beside it in a set that ends with it. Nothing waits without a deadline,
+//! and nothing waits for new input: the session's own timer looks at the outbox.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Alarm, Answer, Channel, DownReason, Effect, IncomingCall, OutState, OutgoingCall, Session};
+use records::{Clock, Lane, Outcome, PeerId, Timestamp};
+use serde_json::Value;
+use store::{Entry, StoreError, Tx};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::streams::Streams;
+
+/// Why an entry could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Nobody here knows this entry, or it cannot be read: it is kept aside with this reason, and the log goes on.
+    #[error("{0}")]
+    Park(String),
+    /// The store refused; transient refusals are tried again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ApplyError {
+    /// The usual answer to a kind this build does not know.
+    pub fn unknown_kind(kind: &str) -> Self {
+        Self::Park(format!("unknown kind {kind}"))
+    }
+}
+
+/// What log entries from the other end do here.
+#[async_trait]
+pub trait Inbox: Send + Sync + 'static {
+    /// Applies one entry inside the unit of work that also moves the cursor. It is called exactly once per entry in
+    /// effect; what it wrote is undone when it fails. Await nothing but `tx`.
+    async fn apply(&self, tx: &mut Tx<'_>, from: &PeerId, entry: &Entry) -> Result<(), ApplyError>;
+}
+
+/// A call as its handler sees it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Canonical operation name.
+    pub method: String,
+    /// Idempotency key; present exactly when the call writes.
+    pub key: Option<String>,
+    /// The operation's request.
+    pub body: Value,
+    /// How long the asker still waits. Nothing need be begun that takes longer.
+    pub remaining: Duration,
+}
+
+/// Answers calls.
+#[async_trait]
+pub trait Calls: Send + Sync + 'static {
+    /// Answers one call. A reading call may be stopped at any await when nobody waits any more; a writing call (with
+    /// a key) never is.
+    async fn handle(&self, call: Call) -> Outcome<Value>;
+}
+
+/// How a line stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Whether the other end is there.
+    pub online: bool,
+    /// Since when it is (or is not).
+    pub since: Timestamp,
+    /// The last measured round trip (measured by the appliance).
+    pub rtt: Option<Duration>,
+    /// Entries that wait for the other end.
+    pub buffer_depth: u64,
+    /// Why the line is down.
+    pub reason: Option<String>,
+    /// The last alarm, if any.
+    pub alarm: Option<Alarm>,
+}
+
+impl LinkStatus {
+    pub(crate) const fn new(since: Timestamp) -> Self {
+        Self { online: false, since, rtt: None, buffer_depth: 0, reason: None, alarm: None }
+    }
+}
+
+/// Something the pipe under a line says.
+#[derive(Debug)]
+pub(crate) enum Wire {
+    Frame(Vec<u8>),
+    Connected,
+    Disconnected(String),
+}
+
+/// The pipe under a line.
+pub(crate) trait Port: Send {
+    /// Hands a frame to the pipe, or drops it when the pipe is full or gone: the session repeats what matters.
+    fn send(&mut self, channel: Channel, frame: Vec<u8>);
+    /// Drops the connection and makes a new one.
+    fn redial(&mut self);
+}
+
+/// A request to the line's task.
+pub(crate) enum Ask {
+    Call { method: String, key: Option<String>, deadline: Duration, body: Vec<u8>, answer: oneshot::Sender<Answer> },
+}
+
+enum Done {
+    Streams(u64, Result<Vec<(Lane, OutState)>, StoreError>),
+    Read(Lane, u64, Result<Vec<(u64, engine::Entry)>, StoreError>),
+    Verified(Lane, Result<(), StoreError>),
+    Rebased(Lane, u64, Result<OutState, StoreError>),
+    Cursor { lane: Lane, epoch: u64, base: u64, applied: Result<u64, StoreError> },
+    Applied(Lane, u64, Result<u64, StoreError>),
+    Acked,
+    Depth(Option<u64>),
+    Reply([u8; 16], Outcome<Value>),
+}
+
+/// Everything a line needs.
+pub(crate) struct Parts<P> {
+    pub(crate) session: Session,
+    pub(crate) streams: Streams,
+    pub(crate) inbox: Arc<dyn Inbox>,
+    pub(crate) calls: Option<Arc<dyn Calls>>,
+    pub(crate) port: P,
+    pub(crate) wires: mpsc::Receiver<Wire>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) status: watch::Sender<LinkStatus>,
+    pub(crate) ids: Arc<records::Ids>,
+    pub(crate) stop: CancellationToken,
+}
+
+pub(crate) struct Line<P> {
+    p: Parts<P>,
+    clock: Arc<dyn Clock>,
+    begun: Instant,
+    jobs: JoinSet<Done>,
+    running: HashMap<[u8; 16], AbortHandle>,
+    waiting: HashMap<[u8; 16], oneshot::Sender<Answer>>,
+    /// The newest acknowledgement per lane that is not yet stored, and whether one is being stored.
+    acks: BTreeMap<Lane, (u64, u64)>,
+    storing_ack: bool,
+    ack_at: Instant,
+    depth_at: Instant,
+    depth_running: bool,
+}
+
+const ACK_EVERY: Duration = Duration::from_millis(100);
+const DEPTH_EVERY: Duration = Duration::from_millis(500);
+const STORE_REST: Duration = Duration::from_millis(500);
+
+impl<P: Port> Line<P> {
+    pub(crate) fn new(parts: Parts<P>) -> Self {
+        let now = Instant::now();
+        Self {
+            clock: parts.streams.store.clock().clone(),
+            p: parts,
+            begun: now,
+            jobs: JoinSet::new(),
+            running: HashMap::new(),
+            waiting: HashMap::new(),
+            acks: BTreeMap::new(),
+            storing_ack: false,
+            ack_at: now,
+            depth_at: now,
+            depth_running: false,
+        }
+    }
+
+    /// Since the line began; one second on, so that "long ago" can be told from "never".
+    fn now(&self) -> Duration {
+        self.begun.elapsed() + Duration::from_secs(1)
+    }
+
+    /// Runs until told to stop.
+    pub(crate) async fn run(mut self) {
+        let [mut clinical, mut telemetry] = Lane::ALL.map(|lane| self.p.streams.store.watch(self.p.streams.key(lane)));
+        let stop = self.p.stop.clone();
+        loop {
+            self.act();
+            let wake = self.begun + self.p.session.next_wake(self.now()).saturating_sub(Duration::from_secs(1));
+            let wake = wake.min(self.depth_at.max(Instant::now() + Duration::from_millis(5)));
+            let now = self.now();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(wire) = self.p.wires.recv() => self.on_wire(wire),
+                Some(ask) = self.p.asks.recv() => self.on_ask(ask),
+                Some(done) = self.jobs.join_next() => self.on_done(done.ok()),
+                Ok(()) = clinical.changed() => self.p.session.appended(Lane::Clinical, now),
+                Ok(()) = telemetry.changed() => self.p.session.appended(Lane::Telemetry, now),
+                () = tokio::time::sleep_until(wake.max(Instant::now() + Duration::from_millis(1))) => {
+                    self.p.session.tick(now, self.clock.now());
+                }
+            }
+        }
+        self.p.session.stopping();
+        self.act();
+    }
+
+    fn on_wire(&mut self, wire: Wire) {
+        let (now, wall) = (self.now(), self.clock.now());
+        match wire {
+            Wire::Frame(bytes) => {
+                if let Err(e) = self.p.session.receive(&bytes, now, wall) {
+                    tracing::warn!(link.peer = %self.p.streams.peer, link.error = %e, "a frame could not be read");
+                }
+            }
+            Wire::Connected => self.p.session.connected(now, wall),
+            Wire::Disconnected(reason) => {
+                self.p.status.send_if_modified(|s| {
+                    let other = s.reason.as_deref() != Some(&reason);
+                    s.reason = Some(reason);
+                    other
+                });
+                self.p.session.disconnected(now);
+            }
+        }
+    }
+
+    fn on_ask(&mut self, ask: Ask) {
+        let Ask::Call { method, key, deadline, body, answer } = ask;
+        let (rid, now) = (self.p.ids.random::<16>(), self.now());
+        self.waiting.insert(rid, answer);
+        self.p.session.call(OutgoingCall { rid, method, key, deadline: now + deadline, body }, now);
+    }
+
+    fn on_done(&mut self, done: Option<Done>) {
+        let now = self.now();
+        match done {
+            Some(Done::Streams(ticket, Ok(streams))) => self.p.session.streams(ticket, streams, now),
+            Some(Done::Streams(ticket, Err(e))) => {
+                self.store_failed(&e);
+                self.load_streams(ticket, STORE_REST);
+            }
+            Some(Done::Read(lane, ticket, Ok(entries))) => self.p.session.loaded(lane, ticket, entries, now),
+            Some(Done::Read(lane, ticket, Err(e))) => {
+                self.store_failed(&e);
+                self.p.session.load_failed(lane, ticket);
+            }
+            Some(Done::Verified(lane, Ok(()))) => self.p.session.verified(lane, now),
+            Some(Done::Verified(lane, Err(e))) => {
+                self.store_failed(&e);
+                self.verify(lane, STORE_REST);
+            }
+            Some(Done::Rebased(lane, _, Ok(stream))) => self.p.session.rebased(lane, stream, now),
+            Some(Done::Rebased(lane, after, Err(e))) => {
+                self.store_failed(&e);
+                self.rebase(lane, after, STORE_REST);
+            }
+            Some(Done::Cursor { lane, epoch, applied: Ok(applied), .. }) => self.p.session.cursor(lane, epoch, applied, now),
+            Some(Done::Cursor { lane, epoch, base, applied: Err(e) }) => {
+                self.store_failed(&e);
+                self.load_cursor(lane, epoch, base, STORE_REST);
+            }
+            Some(Done::Applied(lane, ticket, Ok(last))) => self.p.session.applied(lane, ticket, last, now),
+            Some(Done::Applied(lane, ticket, Err(e))) => {
+                self.store_failed(&e);
+                self.p.session.apply_failed(lane, ticket, now);
+            }
+            Some(Done::Acked) => self.storing_ack = false,
+            Some(Done::Depth(depth)) => {
+                self.depth_running = false;
+                if let Some(depth) = depth {
+                    self.p.status.send_if_modified(|s| std::mem::replace(&mut s.buffer_depth, depth) != depth);
+                }
+            }
+            Some(Done::Reply(rid, outcome)) => {
+                self.running.remove(&rid);
+                let body = serde_json::to_vec(&outcome).unwrap_or_else(|_| br#""unknown""#.to_vec());
+                self.p.session.reply(rid, body, now);
+            }
+            // A stopped read, or a handler that panicked: its asker learns at the deadline that nothing is known.
+            None => self.running.retain(|_, handle| !handle.is_finished()),
+        }
+    }
+
+    fn store_failed(&self, e: &StoreError) {
+        tracing::error!(link.peer = %self.p.streams.peer, link.error = %e, "the store refused; tried again shortly");
+    }
+
+    /// Does everything the session asks for, then what is due.
+    fn act(&mut self) {
+        while let Some(effect) = self.p.session.poll_effect() {
+            self.on_effect(effect);
+        }
+        let now = Instant::now();
+        if !self.storing_ack && now >= self.ack_at
+            && let Some((lane, (epoch, upto))) = self.acks.pop_first()
+        {
+            self.storing_ack = true;
+            self.ack_at = now + ACK_EVERY;
+            let streams = self.p.streams.clone();
+            self.jobs.spawn(async move {
+                if let Err(e) = streams.acked(lane, epoch, upto).await {
+                    tracing::warn!(link.error = %e, "an acknowledgement could not be stored; it will come again");
+                }
+                Done::Acked
+            });
+        }
+        if !self.depth_running && now >= self.depth_at {
+            self.depth_running = true;
+            self.depth_at = now + DEPTH_EVERY;
+            let streams = self.p.streams.clone();
+            self.jobs.spawn(async move { Done::Depth(streams.depth().await.ok()) });
+        }
+    }
+
+    fn on_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(channel, frame) => self.p.port.send(channel, frame),
+            Effect::Reconnect => self.p.port.redial(),
+            Effect::Up => self.turn(true, None),
+            Effect::Down(reason) => self.turn(false, Some(reason)),
+            Effect::RoundTrip(rtt) => {
+                self.p.status.send_modify(|s| s.rtt = Some(rtt));
+            }
+            Effect::Alarm(alarm) => {
+                tracing::error!(link.peer = %self.p.streams.peer, link.alarm = ?alarm, "the line needs an operator");
+                self.p.status.send_modify(|s| s.alarm = Some(alarm));
+            }
+            Effect::LoadStreams { ticket } => self.load_streams(ticket, Duration::ZERO),
+            Effect::Verified { lane } => self.verify(lane, Duration::ZERO),
+            Effect::Rebase { lane, after } => self.rebase(lane, after, Duration::ZERO),
+            Effect::LoadCursor { lane, epoch, base } => self.load_cursor(lane, epoch, base, Duration::ZERO),
+            Effect::Acked { lane, epoch, upto } => {
+                self.acks.insert(lane, (epoch, upto));
+            }
+            Effect::Read { lane, after, max_bytes, ticket } => {
+                let streams = self.p.streams.clone();
+                self.jobs.spawn(async move { Done::Read(lane, ticket, streams.read(lane, after, max_bytes).await) });
+            }
+            Effect::Apply { lane, epoch, items, ticket } => {
+                let (streams, inbox) = (self.p.streams.clone(), self.p.inbox.clone());
+                self.jobs
+                    .spawn(async move { Done::Applied(lane, ticket, streams.apply(lane, epoch, items, inbox).await) });
+            }
+            Effect::Run(call) => self.run_call(call),
+            Effect::Abort { rid } => {
+                if let Some(handle) = self.running.remove(&rid) {
+                    handle.abort();
+                }
+            }
+            Effect::Answered { rid, answer } => {
+                if let Some(waiting) = self.waiting.remove(&rid) {
+                    // The asker may have gone.
+                    let _ = waiting.send(answer);
+                }
+            }
+        }
+    }
+
+    fn turn(&self, online: bool, reason: Option<DownReason>) {
+        tracing::info!(link.peer = %self.p.streams.peer, link.online = online, link.reason = ?reason, "line");
+        let since = self.clock.now();
+        self.p.status.send_modify(|s| {
+            s.online = online;
+            s.since = since;
+            s.reason = reason.map(|r| format!("{r:?}"));
+        });
+    }
+
+    fn load_streams(&mut self, ticket: u64, rest: Duration) {
+        let streams = self.p.streams.clone();
+        self.jobs.spawn(async move {
+            tokio::time::sleep(rest).await;
+            Done::Streams(ticket, streams.load().await)
+        });
+    }
+
+    fn verify(&mut self, lane: Lane, rest: Duration) {
+        let streams = self.p.streams.clone();
+        self.jobs.spawn(async move {
+            tokio::time::sleep(rest).await;
+            Done::Verified(lane, streams.verified(lane).await)
+        });
+    }
+
+    fn rebase(&mut self, lane: Lane, after: u64, rest: Duration) {
+        let streams = self.p.streams.clone();
+        self.jobs.spawn(async move {
+            tokio::time::sleep(rest).await;
+            Done::Rebased(lane, after, streams.rebase(lane, after).await)
+        });
+    }
+
+    fn load_cursor(&mut self, lane: Lane, epoch: u64, base: u64, rest: Duration) {
+        let streams = self.p.streams.clone();
+        self.jobs.spawn(async move {
+            tokio::time::sleep(rest).await;
+            Done::Cursor { lane, epoch, base, applied: streams.cursor(lane, epoch, base).await }
+        });
+    }
+
+    fn run_call(&mut self, call: IncomingCall) {
+        let rid = call.rid;
+        let remaining = call.deadline.saturating_sub(self.now());
+        let body = serde_json::from_slice(&call.body);
+        let (Some(calls), Ok(body)) = (self.p.calls.clone(), body) else {
+            let refusal = Outcome::refused("malformed_call", "请求无法识别");
+            self.on_done(Some(Done::Reply(rid, refusal)));
+            return;
+        };
+        let call = Call { method: call.method, key: call.key, body, remaining };
+        let handle = self.jobs.spawn(async move { Done::Reply(rid, calls.handle(call).await) });
+        self.running.insert(rid, handle);
+    }
+}
