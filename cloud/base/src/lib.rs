@@ -1,1 +1,92 @@
-//! Tenancy, identity, permission, audit, clock, errors
+//! What every context of the cloud stands on: tenancy, identity, permission, the audit chain, errors, the port to the
+//! hospital, events to browsers, stored files.
+//!
+//! A context crate exposes `routes() -> OpenApiRouter<Ctx>`, `MIGRATIONS`, handlers for what comes up the line and an
+//! idempotent `tick(&Ctx)`. Its handlers take an extractor that says who may ([`Patient`], [`Staff`]), write through
+//! [`store::Store::write`] with that person's [`store::Scope`], note the act with [`audit::record`] in the same unit,
+//! and publish an [`events::Event`] after it.
+
+pub mod audit;
+pub mod blobs;
+pub mod error;
+pub mod events;
+pub mod hospital;
+pub mod http;
+pub mod identity;
+pub mod permission;
+pub mod session;
+pub mod settings;
+pub mod sms;
+pub mod tenants;
+pub mod throttle;
+pub mod vault;
+
+use std::sync::Arc;
+
+use records::{Clock, Ids, Timestamp};
+use store::{Migration, Store};
+
+pub use blobs::BlobStore;
+pub use error::ApiError;
+pub use events::{Audience, Event, Events};
+pub use hospital::Hospital;
+pub use http::{Json, Page, Paged, Path, Query};
+pub use permission::{Permission, Role};
+pub use session::{Patient, Session, Staff, Who};
+pub use sms::{Sms, SmsSender};
+pub use vault::Vault;
+
+/// What every handler and timer works with; the state of the whole router.
+#[derive(Clone)]
+pub struct Ctx {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New identifiers and random bytes.
+    pub ids: Arc<Ids>,
+    /// The line to the hospitals' appliances.
+    pub hospital: Arc<dyn Hospital>,
+    /// Events to browsers.
+    pub events: Events,
+    /// Stored files.
+    pub blobs: Arc<BlobStore>,
+    /// Encryption of personal data.
+    pub vault: Arc<Vault>,
+    /// Text messages.
+    pub sms: Arc<dyn SmsSender>,
+    /// Settings of this installation.
+    pub site: Arc<Site>,
+}
+
+/// Settings of this installation that handlers need.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where people reach us, without a slash at the end, e.g. `https://hospital.example`.
+    pub public_url: String,
+    /// Whether cookies are for HTTPS only; false only for a run on one machine.
+    pub secure_cookies: bool,
+}
+
+impl Ctx {
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// The tables of this crate.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "base/0001_identity",
+    sql: include_str!("schema.sql"),
+}];
+
+/// The routes of this crate: sign-in, sessions, hospitals, uploads, files, events.
+pub fn routes() -> utoipa_axum::router::OpenApiRouter<Ctx> {
+    identity::routes()
+        .merge(tenants::routes())
+        .merge(blobs::routes())
+        .merge(events::routes())
+        .merge(audit::routes())
+        .merge(settings::routes())
+}
