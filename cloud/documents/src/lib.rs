@@ -1,0 +1,10 @@
+//! The prescription (处方笺) as a PDF that proves itself: laid out from the signed document, sealed by the hospital over
+//! its byte range (ISO 32000-1 12.8, detached CMS with SHA-256), made once and then only copied.
+
+pub mod paper;
+pub mod press;
+pub mod seal;
+pub mod sheet;
+
+#[cfg(test)]
+mod tests;
