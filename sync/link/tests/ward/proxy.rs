@@ -1,0 +1,106 @@
+//! A TCP proxy that can cut the line, black-hole it (no FIN, no RST: bytes simply vanish) and delay it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weather {
+    Fair,
+    /// Connections are reset and new ones refused.
+    Cut,
+    /// Bytes vanish, connections stay; new ones are accepted and hear nothing.
+    BlackHole,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    weather: watch::Sender<Weather>,
+    fired: Arc<Fired>,
+    _task: JoinSet<()>,
+}
+
+#[derive(Default)]
+pub(crate) struct Fired {
+    /// Connections torn down by a cut.
+    cut: AtomicU64,
+    /// Bytes swallowed by a black hole.
+    swallowed: AtomicU64,
+}
+
+impl Proxy {
+    pub(crate) async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (weather, seen) = watch::channel(Weather::Fair);
+        let fired = Arc::new(Fired::default());
+        let mut task = JoinSet::new();
+        task.spawn(accept(listener, target, seen, fired.clone()));
+        Self { port, weather, fired, _task: task }
+    }
+
+    pub(crate) fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    pub(crate) fn cut_connections(&self) -> u64 {
+        self.fired.cut.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn swallowed_bytes(&self) -> u64 {
+        self.fired.swallowed.load(Ordering::SeqCst)
+    }
+}
+
+async fn accept(listener: TcpListener, target: SocketAddr, weather: watch::Receiver<Weather>, fired: Arc<Fired>) {
+    let mut connections = JoinSet::new();
+    while let Ok((near, _)) = listener.accept().await {
+        let now = *weather.borrow();
+        if now != Weather::Cut {
+            connections.spawn(carry(near, target, weather.clone(), fired.clone()));
+        }
+    }
+}
+
+async fn carry(near: TcpStream, target: SocketAddr, mut weather: watch::Receiver<Weather>, fired: Arc<Fired>) {
+    let Ok(far) = TcpStream::connect(target).await else { return };
+    for stream in [&near, &far] {
+        let _ = stream.set_nodelay(true);
+    }
+    let (near_in, near_out) = near.into_split();
+    let (far_in, far_out) = far.into_split();
+    tokio::select! {
+        () = pipe(near_in, far_out, weather.clone(), fired.clone()) => {}
+        () = pipe(far_in, near_out, weather.clone(), fired.clone()) => {}
+        _ = weather.wait_for(|w| *w == Weather::Cut) => {
+            fired.cut.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>, fired: Arc<Fired>) {
+    let mut buffer = vec![0u8; 64 * 1024];
+    let mut holed = false;
+    loop {
+        let Ok(n) = from.read(&mut buffer).await else { break };
+        holed |= *weather.borrow_and_update() == Weather::BlackHole;
+        if holed {
+            // What a black hole once swallowed never arrives, even when the weather clears: TCP would stall too.
+            fired.swallowed.fetch_add(n as u64, Ordering::SeqCst);
+            if n == 0 {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            continue;
+        }
+        if n == 0 || to.write_all(&buffer[..n]).await.is_err() {
+            break;
+        }
+    }
+}
