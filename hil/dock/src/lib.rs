@@ -45,7 +45,8 @@ struct Board {
 struct Running {
     qemu: Child,
     line: PathBuf,
-    switches: PathBuf,
+    /// Kept open: QEMU stops reading a pseudo-terminal that nobody holds.
+    switches: tokio::fs::File,
 }
 
 /// Runs until killed.
@@ -107,6 +108,11 @@ impl Board {
         }
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let switches = ptys.pop().context("the second serial line")?;
+        let switches = tokio::fs::File::options()
+            .write(true)
+            .open(&switches)
+            .await
+            .context("opening the switches")?;
         let line = ptys.pop().context("the first serial line")?;
         link(&line, &self.arguments.tty)?;
         *self.running.lock().await = Some(Running { qemu, line, switches });
@@ -145,16 +151,11 @@ async fn switch(State(board): State<Arc<Board>>, UrlPath(bay): UrlPath<u8>, Json
     if bay > 9 {
         return Err(refused("bays are 0 to 9"));
     }
-    let running = board.running.lock().await;
-    let running = running.as_ref().ok_or_else(|| refused("the board is off"))?;
+    let mut running = board.running.lock().await;
+    let running = running.as_mut().ok_or_else(|| refused("the board is off"))?;
     let letter = if present { b'A' + bay } else { b'a' + bay };
-    let mut port = tokio::fs::File::options()
-        .write(true)
-        .open(&running.switches)
-        .await
-        .map_err(refused)?;
-    port.write_all(&[letter]).await.map_err(refused)?;
-    port.flush().await.map_err(refused)?;
+    running.switches.write_all(&[letter]).await.map_err(refused)?;
+    running.switches.flush().await.map_err(refused)?;
     Ok(Json(json!({})))
 }
 

@@ -180,6 +180,18 @@ pub struct ApplianceHealth {
     pub disk_free_bytes: u64,
     /// End of the device certificate.
     pub certificate_not_after: Option<Timestamp>,
+    /// The recorder dock, when one is configured.
+    #[serde(default)]
+    pub dock: Option<DockHealth>,
+}
+
+/// State of the recorder dock (录像仪采集坞).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockHealth {
+    /// `ok`, or plain words.
+    pub state: String,
+    /// Whether a recorder is in, by bay.
+    pub bays: Vec<bool>,
 }
 
 /// State of one printer.

@@ -43,8 +43,15 @@ impl Person {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(web: &str) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(DEADLINE).pool_max_idle_per_host(2).build()?;
-        Ok(Self { http, base: format!("{web}/api/v1"), token: None })
+        let http = reqwest::Client::builder()
+            .timeout(DEADLINE)
+            .pool_max_idle_per_host(2)
+            .build()?;
+        Ok(Self {
+            http,
+            base: format!("{web}/api/v1"),
+            token: None,
+        })
     }
 
     /// The same person after sign-in.
@@ -68,12 +75,22 @@ impl Person {
         }
         let response = request.send().await.with_context(|| format!("no answer from {path}"))?;
         let status = response.status();
-        let bytes = response.bytes().await.with_context(|| format!("the answer of {path} broke off"))?.to_vec();
+        let bytes = response
+            .bytes()
+            .await
+            .with_context(|| format!("the answer of {path} broke off"))?
+            .to_vec();
         let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_client_error() || status.is_server_error() {
-            let worded = body.get("message").and_then(Value::as_str).is_some_and(|m| !m.is_ascii());
+            let worded = body
+                .get("message")
+                .and_then(Value::as_str)
+                .is_some_and(|m| !m.is_ascii());
             if !worded {
-                bail!("{path} refused with {status} but without plain Chinese words: {}", String::from_utf8_lossy(&bytes));
+                bail!(
+                    "{path} refused with {status} but without plain Chinese words: {}",
+                    String::from_utf8_lossy(&bytes)
+                );
             }
         }
         Ok(Answer { status, body, bytes })
@@ -127,7 +144,11 @@ impl Person {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let now = self.get(look).await?;
-                if reached(&now) { Ok(now) } else { Err(error.context(format!("and {look} says {}", now["state"]))) }
+                if reached(&now) {
+                    Ok(now)
+                } else {
+                    Err(error.context(format!("and {look} says {}", now["state"])))
+                }
             }
         }
     }
@@ -144,7 +165,11 @@ impl Person {
                 return Ok(seen);
             }
             if started.elapsed() > PATIENCE {
-                bail!("waited {} s in vain for {what}: {path} says {}", PATIENCE.as_secs(), brief(&seen));
+                bail!(
+                    "waited {} s in vain for {what}: {path} says {}",
+                    PATIENCE.as_secs(),
+                    brief(&seen)
+                );
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -173,15 +198,21 @@ impl Person {
     pub async fn upload(&self, purpose: &str, name: &str, mime: &str, bytes: &[u8]) -> Result<Value> {
         let started = Instant::now();
         loop {
-            let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name(name.to_owned()).mime_str(mime)?;
-            let form = reqwest::multipart::Form::new().text("purpose", purpose.to_owned()).part("file", part);
+            let part = reqwest::multipart::Part::bytes(bytes.to_vec())
+                .file_name(name.to_owned())
+                .mime_str(mime)?;
+            let form = reqwest::multipart::Form::new()
+                .text("purpose", purpose.to_owned())
+                .part("file", part);
             let mut request = self.http.post(format!("{}/uploads", self.base)).multipart(form);
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token);
             }
             match request.send().await {
                 Ok(response) if response.status().is_success() => return Ok(response.json().await?),
-                Ok(response) if response.status().is_client_error() => bail!("upload refused: {}", response.text().await?),
+                Ok(response) if response.status().is_client_error() => {
+                    bail!("upload refused: {}", response.text().await?)
+                }
                 _ if started.elapsed() > PATIENCE => bail!("could not upload {name}"),
                 _ => tokio::time::sleep(Duration::from_millis(400)).await,
             }

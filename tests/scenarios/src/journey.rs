@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use site::Addresses;
 use reqwest::Method;
 use serde_json::{Value, json};
+use site::Addresses;
 
 use crate::client::{Person, brief};
 
@@ -114,25 +114,45 @@ pub const PIN: &str = "246810";
 /// When somebody cannot sign in.
 pub async fn gather(site: &Addresses) -> Result<Cast> {
     let demo = &site.demo;
-    let patient = sign_in_patient(site, &demo.patient_phone).await.context("patient signs in")?;
-    let doctor = sign_in_staff(site, &demo.doctor_login).await.context("doctor signs in")?;
-    let pharmacist = sign_in_staff(site, &demo.pharmacist_login).await.context("pharmacist signs in")?;
+    let patient = sign_in_patient(site, &demo.patient_phone)
+        .await
+        .context("patient signs in")?;
+    let doctor = sign_in_staff(site, &demo.doctor_login)
+        .await
+        .context("doctor signs in")?;
+    let pharmacist = sign_in_staff(site, &demo.pharmacist_login)
+        .await
+        .context("pharmacist signs in")?;
     let admin = sign_in_staff(site, &demo.admin_login).await.context("admin signs in")?;
     for signer in [&doctor, &pharmacist] {
         let status = signer.get("doctor/signature").await?;
         if status["enrolled"] != json!(true) {
-            signer.post("doctor/signature", json!({ "image": signature_image(), "pin": PIN })).await?;
+            signer
+                .post("doctor/signature", json!({ "image": signature_image(), "pin": PIN }))
+                .await?;
         }
     }
-    Ok(Cast { patient, doctor, pharmacist, admin })
+    Ok(Cast {
+        patient,
+        doctor,
+        pharmacist,
+        admin,
+    })
 }
 
 async fn sign_in_patient(site: &Addresses, phone: &str) -> Result<Person> {
     let person = Person::new(&site.web)?;
     let hospital = &site.demo.hospital;
-    person.post("auth/phone/code", json!({ "hospital": hospital, "phone": phone })).await?;
+    person
+        .post("auth/phone/code", json!({ "hospital": hospital, "phone": phone }))
+        .await?;
     let code = site::sms_code(site, phone).await?;
-    let signed = person.post("auth/phone/login", json!({ "hospital": hospital, "phone": phone, "code": code })).await?;
+    let signed = person
+        .post(
+            "auth/phone/login",
+            json!({ "hospital": hospital, "phone": phone, "code": code }),
+        )
+        .await?;
     Ok(person.with_token(signed["token"].as_str().context("token")?))
 }
 
@@ -141,7 +161,12 @@ async fn sign_in_staff(site: &Addresses, login: &str) -> Result<Person> {
     let body = json!({ "hospital": site.demo.hospital, "login": login, "password": site.demo.staff_password });
     let first = person.post("auth/staff/login", body).await?;
     let code = site::totp_code(site, login).await?;
-    let signed = person.post("auth/staff/second-factor", json!({ "ticket": first["ticket"], "code": code })).await?;
+    let signed = person
+        .post(
+            "auth/staff/second-factor",
+            json!({ "ticket": first["ticket"], "code": code }),
+        )
+        .await?;
     Ok(person.with_token(signed["token"].as_str().context("token")?))
 }
 
@@ -155,7 +180,11 @@ async fn add_patient(site: &Addresses, cast: &Cast) -> Result<String> {
     let demo = &site.demo;
     let find = |list: &Value| {
         let items = list.as_array().or_else(|| list["items"].as_array())?;
-        let mine = items.iter().find(|p| p["name_masked"].as_str().is_some_and(|n| n.starts_with(demo.patient_name.chars().next().unwrap_or(' '))))?;
+        let mine = items.iter().find(|p| {
+            p["name_masked"]
+                .as_str()
+                .is_some_and(|n| n.starts_with(demo.patient_name.chars().next().unwrap_or(' ')))
+        })?;
         mine["id"].as_str().map(str::to_owned)
     };
     if let Some(id) = find(&cast.patient.get("patients").await?) {
@@ -174,12 +203,22 @@ async fn add_patient(site: &Addresses, cast: &Cast) -> Result<String> {
 async fn matched(cast: &Cast, id: &str) -> Result<()> {
     for _ in 0..60 {
         let list = cast.patient.get("patients").await?;
-        let items = list.as_array().or_else(|| list["items"].as_array()).cloned().unwrap_or_default();
-        let mine = items.iter().find(|p| p["id"] == json!(id)).context("the patient is gone from the list")?;
+        let items = list
+            .as_array()
+            .or_else(|| list["items"].as_array())
+            .cloned()
+            .unwrap_or_default();
+        let mine = items
+            .iter()
+            .find(|p| p["id"] == json!(id))
+            .context("the patient is gone from the list")?;
         match mine["his_state"].as_str() {
             Some("matched" | "created") => return Ok(()),
             Some("pending") => {
-                let _ = cast.patient.once(Method::POST, &format!("patients/{id}/retry"), None).await;
+                let _ = cast
+                    .patient
+                    .once(Method::POST, &format!("patients/{id}/retry"), None)
+                    .await;
                 tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             }
             other => bail!("the HIS state of the patient is {other:?}: {}", brief(mine)),
@@ -206,7 +245,11 @@ pub async fn follow_up_visit(site: &Addresses, cast: &Cast, key: &str, strike: &
     let payment = pay(site, cast, &format!("{visit}/pay")).await.context("pay")?;
     made.payments.push(payment);
     strike.before(Step::Confirm).await?;
-    cast.patient.wait(&visit, "the confirmation by the HIS", |v| v["state"] == "waiting" || v["state"] == "checked_in").await?;
+    cast.patient
+        .wait(&visit, "the confirmation by the HIS", |v| {
+            v["state"] == "waiting" || v["state"] == "checked_in"
+        })
+        .await?;
     strike.before(Step::Accept).await?;
     accept(cast, &made.visit).await.context("accept")?;
     strike.before(Step::Chat).await?;
@@ -219,15 +262,30 @@ pub async fn follow_up_visit(site: &Addresses, cast: &Cast, key: &str, strike: &
     review(cast, &made).await.context("review")?;
     strike.before(Step::Submit).await?;
     let prescription = format!("prescriptions/{}", made.prescription);
-    cast.patient.wait(&prescription, "the bill", |p| p["state"] == "awaiting_payment").await.context("submit")?;
     cast.patient
-        .act(&format!("{prescription}/fulfilment"), json!({ "kind": "pickup" }), &prescription, |p| p["fulfilment"].is_object())
+        .wait(&prescription, "the bill", |p| p["state"] == "awaiting_payment")
+        .await
+        .context("submit")?;
+    cast.patient
+        .act(
+            &format!("{prescription}/fulfilment"),
+            json!({ "kind": "pickup" }),
+            &prescription,
+            |p| p["fulfilment"].is_object(),
+        )
         .await?;
     strike.before(Step::PayDrugs).await?;
-    let payment = pay(site, cast, &format!("{prescription}/pay")).await.context("pay drugs")?;
+    let payment = pay(site, cast, &format!("{prescription}/pay"))
+        .await
+        .context("pay drugs")?;
     made.payments.push(payment);
     strike.before(Step::Print).await?;
-    cast.patient.wait(&prescription, "the dispensing window", |p| p["state"] == "ready" && p["pickup_code"].is_string()).await.context("print")?;
+    cast.patient
+        .wait(&prescription, "the dispensing window", |p| {
+            p["state"] == "ready" && p["pickup_code"].is_string()
+        })
+        .await
+        .context("print")?;
     strike.before(Step::Document).await?;
     document(cast, &made).await.context("document")?;
     strike.before(Step::Finish).await?;
@@ -247,12 +305,30 @@ async fn eligible(site: &Addresses, cast: &Cast, patient: &str) -> Result<()> {
 /// Picks the earliest free slot of the demo doctor and books it; a slot lost to somebody else means the next one.
 async fn book(site: &Addresses, cast: &Cast, patient: &str, key: &str) -> Result<String> {
     let demo = &site.demo;
-    let slots = cast.patient.get(&format!("slots?department_code={}&doctor_code={}&from={}&to={}", demo.department_code, demo.doctor_code, demo.first_day, demo.last_day)).await?;
-    let slots = slots.as_array().or_else(|| slots["items"].as_array()).cloned().unwrap_or_default();
+    let slots = cast
+        .patient
+        .get(&format!(
+            "slots?department_code={}&doctor_code={}&from={}&to={}",
+            demo.department_code, demo.doctor_code, demo.first_day, demo.last_day
+        ))
+        .await?;
+    let slots = slots
+        .as_array()
+        .or_else(|| slots["items"].as_array())
+        .cloned()
+        .unwrap_or_default();
     let consent = cast.patient.get("consents/current").await?;
-    let photo = cast.patient.upload("statement", "photo.png", "image/png", &site::signature_png()).await?;
+    let photo = cast
+        .patient
+        .upload("statement", "photo.png", "image/png", &site::signature_png())
+        .await?;
     let mut refusals = Vec::new();
-    for (try_number, slot) in slots.iter().filter(|s| s["left"].as_i64() > Some(0) && s["stopped"] != json!(true)).enumerate().take(30) {
+    for (try_number, slot) in slots
+        .iter()
+        .filter(|s| s["left"].as_i64() > Some(0) && s["stopped"] != json!(true))
+        .enumerate()
+        .take(30)
+    {
         let body = json!({
             "key": format!("{key}-{try_number}"),
             "patient_id": patient,
@@ -277,7 +353,11 @@ async fn book(site: &Addresses, cast: &Cast, patient: &str, key: &str) -> Result
             Err(error) => refusals.push(format!("{error:#}")),
         }
     }
-    bail!("no slot could be booked out of {}: {}", slots.len(), refusals.join(" | "))
+    bail!(
+        "no slot could be booked out of {}: {}",
+        slots.len(),
+        refusals.join(" | ")
+    )
 }
 
 /// Asks for the cashier, pays there, and waits until we know it.
@@ -285,29 +365,49 @@ async fn pay(site: &Addresses, cast: &Cast, path: &str) -> Result<String> {
     let order = cast.patient.post(path, json!({ "method": "wechat_h5" })).await?;
     let payment = order["payment_id"].as_str().context("payment id")?.to_owned();
     site::pay_at_cashier(site, &payment).await?;
-    let paid = |p: &Value| matches!(p["state"].as_str(), Some("paid" | "paid_channel" | "his_confirming" | "done"));
-    cast.patient.wait(&format!("payments/{payment}"), "the payment to arrive", paid).await?;
+    let paid = |p: &Value| {
+        matches!(
+            p["state"].as_str(),
+            Some("paid" | "paid_channel" | "his_confirming" | "done")
+        )
+    };
+    cast.patient
+        .wait(&format!("payments/{payment}"), "the payment to arrive", paid)
+        .await?;
     Ok(payment)
 }
 
 async fn accept(cast: &Cast, visit: &str) -> Result<()> {
     let look = format!("visits/{visit}");
     let further = |v: &Value| matches!(v["state"].as_str(), Some("checked_in" | "in_progress"));
-    cast.patient.act(&format!("{look}/check-in"), json!({}), &look, further).await?;
+    cast.patient
+        .act(&format!("{look}/check-in"), json!({}), &look, further)
+        .await?;
     let look = format!("doctor/visits/{visit}");
-    cast.doctor.act(&format!("{look}/accept"), json!({}), &look, |v| v["state"] == "in_progress").await?;
+    cast.doctor
+        .act(&format!("{look}/accept"), json!({}), &look, |v| {
+            v["state"] == "in_progress"
+        })
+        .await?;
     Ok(())
 }
 
 async fn chat(cast: &Cast, visit: &str, key: &str) -> Result<()> {
     let path = format!("visits/{visit}/messages");
-    for (person, client_id, text) in
-        [(&cast.doctor, format!("{key}-d1"), "您好，最近血压多少？"), (&cast.patient, format!("{key}-p1"), "早上 128/82，没有不舒服。")]
-    {
-        person.post(&path, json!({ "client_id": client_id, "kind": "text", "text": text })).await?;
+    for (person, client_id, text) in [
+        (&cast.doctor, format!("{key}-d1"), "您好，最近血压多少？"),
+        (&cast.patient, format!("{key}-p1"), "早上 128/82，没有不舒服。"),
+    ] {
+        person
+            .post(&path, json!({ "client_id": client_id, "kind": "text", "text": text }))
+            .await?;
     }
     let seen = cast.patient.get(&format!("{path}?after=0")).await?;
-    let texts = seen.as_array().or_else(|| seen["items"].as_array()).cloned().unwrap_or_default();
+    let texts = seen
+        .as_array()
+        .or_else(|| seen["items"].as_array())
+        .cloned()
+        .unwrap_or_default();
     let mine = texts.iter().filter(|m| m["kind"] == "text").count();
     if mine != 2 {
         bail!("two messages were sent, {mine} are there: {}", brief(&seen));
@@ -318,13 +418,22 @@ async fn chat(cast: &Cast, visit: &str, key: &str) -> Result<()> {
 async fn prescribe(cast: &Cast, visit: &str) -> Result<String> {
     let doctor = &cast.doctor;
     doctor.get(&format!("doctor/visits/{visit}/history/visits")).await?;
-    let diagnosis = first(&doctor.get("dictionary/diagnoses?q=I10").await?, |d| d["code"].as_str().is_some_and(|c| c.starts_with("I10")))?;
+    let diagnosis = first(&doctor.get("dictionary/diagnoses?q=I10").await?, |d| {
+        d["code"].as_str().is_some_and(|c| c.starts_with("I10"))
+    })?;
     let record = json!({
         "chief_complaint": "高血压复诊续方", "present_history": "规律服药，血压平稳", "past_history": "高血压3年", "allergies": "无",
         "examination": "自测血压128/82mmHg", "diagnoses": [{ "code": diagnosis["code"], "name": diagnosis["name"], "main": true }], "advice": "低盐饮食，规律服药",
     });
-    doctor.until_done(Method::PUT, &format!("doctor/visits/{visit}/record"), Some(&record)).await?;
-    let drug = first(&doctor.get("dictionary/drugs?q=%E6%B0%A8%E6%B0%AF%E5%9C%B0%E5%B9%B3").await?, |d| d["control"] == "none" && d["barred_online"] != json!(true))?;
+    doctor
+        .until_done(Method::PUT, &format!("doctor/visits/{visit}/record"), Some(&record))
+        .await?;
+    let drug = first(
+        &doctor
+            .get("dictionary/drugs?q=%E6%B0%A8%E6%B0%AF%E5%9C%B0%E5%B9%B3")
+            .await?,
+        |d| d["control"] == "none" && d["barred_online"] != json!(true),
+    )?;
     let pack: u64 = drug["pack_size"].as_u64().context("pack size")?;
     let days = 14u64;
     let body = json!({ "kind": "western", "items": [{
@@ -334,45 +443,76 @@ async fn prescribe(cast: &Cast, visit: &str) -> Result<String> {
     }] });
     let before = format!("doctor/visits/{visit}");
     // A lost answer must not leave two drafts: look before writing again.
-    match doctor.once(Method::POST, &format!("{before}/prescriptions"), Some(&body)).await {
-        Ok(answer) if answer.status.is_success() => answer.body["id"].as_str().map(str::to_owned).context("prescription id"),
+    match doctor
+        .once(Method::POST, &format!("{before}/prescriptions"), Some(&body))
+        .await
+    {
+        Ok(answer) if answer.status.is_success() => {
+            answer.body["id"].as_str().map(str::to_owned).context("prescription id")
+        }
         Ok(answer) if answer.status.is_client_error() => bail!("{}", answer.body),
         _ => {
             let seen = doctor.get(&before).await?;
             match seen["prescriptions"].as_array().and_then(|p| p.first()) {
                 Some(draft) => draft["id"].as_str().map(str::to_owned).context("prescription id"),
-                None => doctor.post(&format!("{before}/prescriptions"), body).await?["id"].as_str().map(str::to_owned).context("prescription id"),
+                None => doctor.post(&format!("{before}/prescriptions"), body).await?["id"]
+                    .as_str()
+                    .map(str::to_owned)
+                    .context("prescription id"),
             }
         }
     }
 }
 
 fn first(list: &Value, fits: impl Fn(&Value) -> bool) -> Result<Value> {
-    let items = list.as_array().or_else(|| list["items"].as_array()).cloned().unwrap_or_default();
-    items.into_iter().find(|i| fits(i)).with_context(|| format!("nothing fits in {}", brief(list)))
+    let items = list
+        .as_array()
+        .or_else(|| list["items"].as_array())
+        .cloned()
+        .unwrap_or_default();
+    items
+        .into_iter()
+        .find(|i| fits(i))
+        .with_context(|| format!("nothing fits in {}", brief(list)))
 }
 
 async fn sign(cast: &Cast, made: &Made) -> Result<()> {
     let look = format!("doctor/prescriptions/{}", made.prescription);
     let signed = |p: &Value| !matches!(p["state"].as_str(), Some("draft"));
-    cast.doctor.act(&format!("{look}/sign"), json!({ "pin": PIN }), &look, signed).await?;
-    cast.doctor.wait(&look, "the review queue", |p| p["state"] == "in_review").await?;
+    cast.doctor
+        .act(&format!("{look}/sign"), json!({ "pin": PIN }), &look, signed)
+        .await?;
+    cast.doctor
+        .wait(&look, "the review queue", |p| p["state"] == "in_review")
+        .await?;
     Ok(())
 }
 
 async fn review(cast: &Cast, made: &Made) -> Result<()> {
     let look = format!("pharmacist/prescriptions/{}", made.prescription);
     let approved = |p: &Value| !matches!(p["state"].as_str(), Some("in_review" | "signed" | "draft"));
-    cast.pharmacist.act(&format!("{look}/approve"), json!({ "pin": PIN }), &look, approved).await?;
+    cast.pharmacist
+        .act(&format!("{look}/approve"), json!({ "pin": PIN }), &look, approved)
+        .await?;
     cast.pharmacist.wait(&look, "the approval", approved).await?;
     Ok(())
 }
 
 /// The PDF opens, the verify page says valid, and one flipped byte makes it say so.
 async fn document(cast: &Cast, made: &Made) -> Result<()> {
-    let prescription = cast.patient.wait(&format!("prescriptions/{}", made.prescription), "the verify code", |p| p["verify_code"].is_string()).await?;
+    let prescription = cast
+        .patient
+        .wait(
+            &format!("prescriptions/{}", made.prescription),
+            "the verify code",
+            |p| p["verify_code"].is_string(),
+        )
+        .await?;
     let code = prescription["verify_code"].as_str().context("verify code")?;
-    let pdf = cast.patient.download(&format!("prescriptions/{}/pdf", made.prescription)).await?;
+    let pdf = cast
+        .patient
+        .download(&format!("prescriptions/{}/pdf", made.prescription))
+        .await?;
     if !pdf.starts_with(b"%PDF-") {
         bail!("the e-prescription is not a PDF");
     }
@@ -385,9 +525,15 @@ async fn document(cast: &Cast, made: &Made) -> Result<()> {
 
 async fn finish(cast: &Cast, visit: &str) -> Result<()> {
     let look = format!("doctor/visits/{visit}");
-    cast.doctor.act(&format!("{look}/finish"), json!({}), &look, |v| v["state"] == "finished").await?;
+    cast.doctor
+        .act(&format!("{look}/finish"), json!({}), &look, |v| {
+            v["state"] == "finished"
+        })
+        .await?;
     let look = format!("visits/{visit}");
     let body = json!({ "attitude": 5, "professional": 5, "speed": 4, "comment": "医生很耐心" });
-    cast.patient.act(&format!("{look}/rating"), body, &look, |v| v["rating"].is_object()).await?;
+    cast.patient
+        .act(&format!("{look}/rating"), body, &look, |v| v["rating"].is_object())
+        .await?;
     Ok(())
 }

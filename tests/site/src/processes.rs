@@ -48,7 +48,10 @@ impl Processes {
     /// When the folder cannot be made.
     pub fn new(logs: &Path) -> Result<Self> {
         std::fs::create_dir_all(logs).with_context(|| format!("making {}", logs.display()))?;
-        Ok(Self { logs: logs.to_path_buf(), running: Vec::new() })
+        Ok(Self {
+            logs: logs.to_path_buf(),
+            running: Vec::new(),
+        })
     }
 
     /// Starts a daemon and waits for its line `ready`.
@@ -57,13 +60,20 @@ impl Processes {
     /// When it cannot be started, ends, or is not ready in time; the end of its log is part of the message.
     pub async fn start(&mut self, program: Program) -> Result<()> {
         let child = self.launch(&program).await?;
-        self.running.push(Running { program, child: Some(child) });
+        self.running.push(Running {
+            program,
+            child: Some(child),
+        });
         Ok(())
     }
 
     async fn launch(&self, program: &Program) -> Result<Child> {
         let log = self.logs.join(format!("{}.log", program.name));
-        let file = File::options().create(true).append(true).open(&log).with_context(|| format!("opening {}", log.display()))?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("opening {}", log.display()))?;
         let mut command = Command::new(&program.executable);
         command
             .args(&program.arguments)
@@ -74,7 +84,9 @@ impl Processes {
             // Ctrl-C in the terminal reaches us only, so that we can stop them in order.
             .process_group(0)
             .kill_on_drop(true);
-        let mut child = command.spawn().with_context(|| format!("starting {}", program.executable.display()))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("starting {}", program.executable.display()))?;
         let stdout = child.stdout.take().context("stdout is piped")?;
         let mut lines = BufReader::new(stdout).lines();
         let ready = tokio::time::timeout(READY, async {
@@ -95,7 +107,10 @@ impl Processes {
     }
 
     fn find(&mut self, name: &str) -> Result<&mut Running> {
-        self.running.iter_mut().find(|r| r.program.name == name).with_context(|| format!("no process {name}"))
+        self.running
+            .iter_mut()
+            .find(|r| r.program.name == name)
+            .with_context(|| format!("no process {name}"))
     }
 
     /// Ends a daemon at once, as a power cut would (SIGKILL).
@@ -125,24 +140,33 @@ impl Processes {
     pub fn memory(&self) -> Vec<(&'static str, u64)> {
         let resident = |pid: u32| {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+            status
+                .lines()
+                .find_map(|l| l.strip_prefix("VmRSS:"))?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
         };
-        self.running.iter().filter_map(|r| Some((r.program.name, resident(r.child.as_ref()?.id()?)?))).collect()
+        self.running
+            .iter()
+            .filter_map(|r| Some((r.program.name, resident(r.child.as_ref()?.id()?)?)))
+            .collect()
     }
 
     /// The first daemon that has ended by itself, if any.
     pub fn fallen(&mut self) -> Option<&'static str> {
-        self.running
-            .iter_mut()
-            .find(|r| r.child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(Some(_)))))
-            .map(|r| r.program.name)
+        let ended = |r: &mut Running| r.child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(Some(_))));
+        self.running.iter_mut().find_map(|r| ended(r).then_some(r.program.name))
     }
 
     /// Stops all in reverse order: SIGTERM, and SIGKILL for who does not listen. Names those that had to be killed.
     pub async fn stop(&mut self) -> Vec<&'static str> {
         let mut stubborn = Vec::new();
         while let Some(mut running) = self.running.pop() {
-            let Some(mut child) = running.child.take() else { continue };
+            let Some(mut child) = running.child.take() else {
+                continue;
+            };
             if let Some(pid) = child.id() {
                 let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
             }
@@ -157,7 +181,12 @@ impl Processes {
 
 /// The last lines of a log.
 pub fn tail(path: &Path) -> String {
-    let text = std::fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let text = std::fs::read(path)
+        .map(|b| String::from_utf8_lossy(&b).into_owned())
+        .unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(25)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(25)..)
+        .unwrap_or_default()
+        .join("\n")
 }

@@ -7,7 +7,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// Packages with the daemons of the product and of the bench.
-const PROGRAMS: &[&str] = &["cloud", "edge", "sign", "documents", "hil", "kit"];
+const PROGRAMS: &[&str] = &["cloud", "edge", "sign", "documents", "hil", "site"];
+
+/// Instruction set of the dock's microcontroller.
+const BOARD_TARGET: &str = "thumbv7em-none-eabihf";
 
 /// Runs a step with its name and time on standard error.
 pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
@@ -40,7 +43,33 @@ pub(crate) fn product(root: &Path) -> Result<()> {
         .arg("build")
         .args(PROGRAMS.iter().flat_map(|p| ["-p", p]))
         .args(["-p", "scenarios"]);
-    step("building the daemons", &mut build)
+    step("building the daemons", &mut build)?;
+    firmware(root)
+}
+
+/// The dock's firmware image, for the board that QEMU emulates.
+pub(crate) fn firmware(root: &Path) -> Result<()> {
+    let installed = Command::new("rustup")
+        .args(["target", "list", "--installed"])
+        .output()
+        .context("rustup")?;
+    if !String::from_utf8_lossy(&installed.stdout)
+        .lines()
+        .any(|l| l == BOARD_TARGET)
+    {
+        step(
+            "adding the board's target",
+            Command::new("rustup").args(["target", "add", BOARD_TARGET]),
+        )?;
+    }
+    let mut build = cargo(root);
+    build
+        .current_dir(root.join("firmware/board-mps2"))
+        .env("CARGO_TARGET_DIR", target(root).join("firmware"));
+    step(
+        "building the dock firmware",
+        build.args(["build", "--release", "--quiet"]),
+    )
 }
 
 /// The daemons and benchmarks, optimised.
