@@ -1,0 +1,183 @@
+//! Rules of the visit that a hospital may set, and who may do what when.
+
+use std::time::Duration;
+
+use base::settings::Setting;
+use records::{LocalDate, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Hand, Progress, VisitState};
+
+/// A hospital's rules for online visits (问诊业务配置).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsultationSettings {
+    /// Days within which the patient must have been seen in the department (复诊期限).
+    pub follow_up_days: u32,
+    /// Minutes to pay; a shorter lock of the HIS counts.
+    pub pay_minutes: u32,
+    /// 提前接诊: checking in is possible as soon as the visit is paid. Otherwise from `check_in_minutes` before the slot.
+    pub early_check_in: bool,
+    /// Minutes before the slot from which the patient may check in.
+    pub check_in_minutes: u32,
+    /// Hours after the end of the slot after which a visit nobody attended to is cancelled and refunded.
+    pub auto_cancel_hours: u32,
+    /// Hours after the acceptance after which a visit is finished by itself.
+    pub auto_finish_hours: u32,
+    /// Patients one account may have.
+    pub patients_per_account: u32,
+    /// Age below which a guardian is needed.
+    pub guardian_below_years: u32,
+    /// Departments open online; empty: all.
+    pub departments: Vec<String>,
+    /// Doctors not shown online.
+    pub hidden_doctors: Vec<String>,
+    /// Days ahead that slots are shown.
+    pub slot_days: u32,
+}
+
+impl Default for ConsultationSettings {
+    fn default() -> Self {
+        Self {
+            follow_up_days: 180,
+            pay_minutes: 15,
+            early_check_in: true,
+            check_in_minutes: 30,
+            auto_cancel_hours: 24,
+            auto_finish_hours: 24,
+            patients_per_account: 8,
+            guardian_below_years: 14,
+            departments: Vec::new(),
+            hidden_doctors: Vec::new(),
+            slot_days: 14,
+        }
+    }
+}
+
+impl Setting for ConsultationSettings {
+    const NAME: &'static str = "care.consultation";
+
+    fn check(&self) -> Result<(), String> {
+        if !(1..=120).contains(&self.pay_minutes) {
+            return Err("支付时限应在1到120分钟之间".to_owned());
+        }
+        if !(1..=3650).contains(&self.follow_up_days) {
+            return Err("复诊期限应在1到3650天之间".to_owned());
+        }
+        if !(1..=60).contains(&self.slot_days) {
+            return Err("号源展示天数应在1到60天之间".to_owned());
+        }
+        if !(1..=50).contains(&self.patients_per_account) {
+            return Err("就诊人数量上限应在1到50之间".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl ConsultationSettings {
+    /// When the patient may check in for a slot.
+    pub fn check_in_from(&self, date: LocalDate, begin: &str) -> Option<Timestamp> {
+        let minutes = Duration::from_secs(u64::from(self.check_in_minutes) * 60);
+        (!self.early_check_in).then(|| date.at(begin).unwrap_or_else(|| date.start()).minus(minutes))
+    }
+
+    /// Until when the patient may pay: our own time, or a little before the HIS lets the place go, so that a payment
+    /// made at the last moment can still be confirmed.
+    pub fn pay_until(&self, now: Timestamp, his_lock_ends: Option<Timestamp>) -> Timestamp {
+        let own = now.plus(Duration::from_secs(u64::from(self.pay_minutes) * 60));
+        match his_lock_ends {
+            Some(end) => {
+                let left = end.since(now);
+                let margin = Duration::from_secs(60).min(left / 4);
+                own.min(end.minus(margin))
+            }
+            None => own,
+        }
+    }
+
+    /// Whether the hospital shows the department online.
+    pub fn shows_department(&self, code: &str) -> bool {
+        self.departments.is_empty() || self.departments.iter().any(|d| d == code)
+    }
+
+    /// Whether the hospital shows the doctor online.
+    pub fn shows_doctor(&self, code: &str) -> bool {
+        !self.hidden_doctors.iter().any(|d| d == code)
+    }
+}
+
+/// What may be done with a visit now, in the words of the API.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// Where it stands.
+    pub progress: &'a Progress,
+    /// Until when it may be paid.
+    pub pay_until: Option<Timestamp>,
+    /// From when the patient may check in.
+    pub check_in_from: Option<Timestamp>,
+    /// Whether it is rated.
+    pub rated: bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Moment<'_> {
+    fn hand(&self) -> Hand {
+        Hand {
+            by: records::Actor::System,
+            at: self.now,
+        }
+    }
+
+    fn payable(&self) -> bool {
+        self.progress.state == VisitState::AwaitingPayment
+            && self.progress.closing_as.is_none()
+            && self.pay_until.is_some_and(|until| self.now < until)
+    }
+
+    /// For the patient: computed from the transitions themselves.
+    pub fn patient_may(&self) -> Vec<&'static str> {
+        let (p, hand) = (self.progress, self.hand());
+        let mut may = Vec::new();
+        if self.payable() {
+            may.push("pay");
+        }
+        let unpaid = p.state == VisitState::AwaitingPayment && p.closing_as.is_none();
+        if unpaid || p.clone().cancel("", &hand).is_ok() {
+            may.push("cancel");
+        }
+        let open = self.check_in_from.is_none_or(|from| self.now >= from);
+        if open && p.clone().check_in(&hand).is_ok() {
+            may.push("check_in");
+        }
+        if p.clone().finish(&hand).is_ok() {
+            may.push("finish");
+            may.push("message");
+        }
+        if p.state == VisitState::Finished && !self.rated {
+            may.push("rate");
+        }
+        may
+    }
+
+    /// For the doctor.
+    pub fn doctor_may(&self) -> Vec<&'static str> {
+        let (p, hand) = (self.progress, self.hand());
+        let mut may = Vec::new();
+        if p.clone().accept(&hand).is_ok() {
+            may.push("accept");
+        }
+        if p.clone().decline("", &hand).is_ok() {
+            may.push("decline");
+        }
+        if p.clone().withdraw("", &hand).is_ok() {
+            may.push("withdraw");
+        }
+        if p.clone().finish(&hand).is_ok() {
+            may.push("finish");
+            may.push("message");
+            may.push("video");
+        }
+        may
+    }
+}
