@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::http::{Method, Request, StatusCode, header};
 use base::Role;
 use serde_json::{Value, json};
-use site::{HOSPITAL, PASSWORD, Site};
+use ward::{HOSPITAL, PASSWORD, Site};
 use utoipa_axum::router::OpenApiRouter;
 
 fn at_the_door<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
-    site::on_both(OpenApiRouter::new, &[], story);
+    ward::on_both(OpenApiRouter::new, &[], story);
 }
 
 async fn give_code(site: &Site, phone: &str, code: &str) -> (StatusCode, Value) {
@@ -192,7 +192,7 @@ fn weak_passwords_and_people_who_would_review_themselves_are_not_taken_in() {
         let new = |password: &str, roles: &[Role]| base::identity::staff::NewStaff {
             login: "li".to_owned(),
             password: password.to_owned(),
-            totp_secret: site::TOTP_SECRET.to_owned(),
+            totp_secret: ward::TOTP_SECRET.to_owned(),
             name: "李".to_owned(),
             roles: roles.to_vec(),
             title: String::new(),

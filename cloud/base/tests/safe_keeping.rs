@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use base::audit::{self, Broken};
 use base::{ApiError, Role};
 use serde_json::{Value, json};
-use site::Site;
+use ward::Site;
 use utoipa_axum::router::OpenApiRouter;
 
 fn on_site<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
-    site::on_both(OpenApiRouter::new, &[], story);
+    ward::on_both(OpenApiRouter::new, &[], story);
 }
 
 async fn act(site: &Site, subject: &'static str) {

@@ -2,7 +2,7 @@
 //! when told, a hospital line that answers as scripted, and a box where text messages land.
 //!
 //! ```ignore
-//! site::on_both(care::routes, &[care::MIGRATIONS], |site| async move {
+//! ward::on_both(care::routes, &[care::MIGRATIONS], |site| async move {
 //!     let patient = site.patient("13800000001").await;
 //!     let (status, body) = patient.get("/patients").await;
 //! });
