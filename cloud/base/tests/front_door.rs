@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::http::{Method, Request, StatusCode, header};
 use base::Role;
 use serde_json::{Value, json};
-use ward::{HOSPITAL, PASSWORD, Site};
 use utoipa_axum::router::OpenApiRouter;
+use ward::{HOSPITAL, PASSWORD, Site};
 
 fn at_the_door<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
     ward::on_both(OpenApiRouter::new, &[], story);

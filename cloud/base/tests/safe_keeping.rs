@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use base::audit::{self, Broken};
 use base::{ApiError, Role};
 use serde_json::{Value, json};
-use ward::Site;
 use utoipa_axum::router::OpenApiRouter;
+use ward::Site;
 
 fn on_site<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
     ward::on_both(OpenApiRouter::new, &[], story);
