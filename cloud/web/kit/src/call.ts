@@ -25,8 +25,12 @@ async function ownMedia(): Promise<MediaStream> {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio, video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 20 }, facingMode: 'user' } })
   } catch (cause) {
-    if (cause instanceof DOMException && cause.name === 'NotFoundError') return navigator.mediaDevices.getUserMedia({ audio }).catch((again: unknown) => { throw new Error(mediaWords(again)) })
-    throw new Error(mediaWords(cause))
+    if (!(cause instanceof DOMException) || cause.name !== 'NotFoundError') throw new Error(mediaWords(cause), { cause })
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio })
+  } catch (cause) {
+    throw new Error(mediaWords(cause), { cause })
   }
 }
 
@@ -35,7 +39,7 @@ export function useCall(visit: string) {
   const stage = ref<CallStage>('idle')
   const words = ref('')
   const own = shallowRef<MediaStream>()
-  const other = shallowRef<MediaStream>()
+  const theirs = shallowRef<MediaStream>()
   const muted = reactive({ audio: false, video: false })
   let peer: RTCPeerConnection | undefined
   let socket: WebSocket | undefined
@@ -60,7 +64,7 @@ export function useCall(visit: string) {
     peer?.close()
     socket = undefined
     peer = undefined
-    other.value = undefined
+    theirs.value = undefined
     for (const track of own.value?.getTracks() ?? []) track.stop()
     own.value = undefined
   }
@@ -74,7 +78,7 @@ export function useCall(visit: string) {
       say({ type: 'answer', sdp: peer.localDescription?.sdp })
     } else if (signal.type === 'candidate' && signal.candidate) await peer.addIceCandidate(signal.candidate)
     else if (signal.type === 'left') {
-      other.value = undefined
+      theirs.value = undefined
       if (stage.value === 'talking') stage.value = 'alone'
     } else if (signal.type === 'ended') stop('ended')
     else if (signal.type === 'error') fail(signal.reason ?? '视频连接失败，请重试')
@@ -89,10 +93,10 @@ export function useCall(visit: string) {
     peer = mine
     for (const track of media.getTracks()) mine.addTrack(track, media)
     mine.ontrack = (event) => {
-      const stream = other.value ?? new MediaStream()
+      const stream = theirs.value ?? new MediaStream()
       for (const old of stream.getTracks()) if (old.kind === event.track.kind) stream.removeTrack(old)
       stream.addTrack(event.track)
-      other.value = new MediaStream(stream.getTracks())
+      theirs.value = new MediaStream(stream.getTracks())
       event.track.onunmute = () => { if (peer === mine) stage.value = 'talking' }
       if (!event.track.muted) stage.value = 'talking'
     }
@@ -102,7 +106,7 @@ export function useCall(visit: string) {
       if (mine.connectionState === 'connected') {
         attempts = 0
         clearTimeout(limit)
-        if (stage.value !== 'talking') stage.value = other.value ? 'talking' : 'alone'
+        if (stage.value !== 'talking') stage.value = theirs.value ? 'talking' : 'alone'
       } else if (mine.connectionState === 'failed') again()
     }
     const wire = new WebSocket(room.videoSocket(visit))
@@ -159,5 +163,5 @@ export function useCall(visit: string) {
     removeEventListener('pagehide', hide)
     stop('ended')
   })
-  return { stage, words, own, other, muted, join, toggle, leave: () => stop('ended') }
+  return { stage, words, own, theirs, muted, join, toggle, leave: () => stop('ended') }
 }

@@ -1,5 +1,5 @@
 // Arithmetic of a western prescription line: dose × frequency × days against packs. Decimal text is computed in
-// thousandths, never in floating point.
+// whole millionths, never in floating point; the server computes the same and has the last word.
 
 /** What the arithmetic needs to know of a drug. */
 export interface DrugUnits {
@@ -32,38 +32,39 @@ export interface LineSum {
   warnings: string[]
 }
 
-/** Thousandths of a decimal text, or undefined when it is not one. */
-export function thousandths(text: string): number | undefined {
-  const found = /^(\d{1,7})(?:\.(\d{1,3}))?$/.exec(text.trim())
-  if (!found) return undefined
-  return Number(found[1]) * 1000 + Number((found[2] ?? '').padEnd(3, '0'))
+/** Millionths of a decimal text, or undefined when it is not one. */
+export function millionths(text: string): bigint | undefined {
+  const found = /^(\d{1,7})(?:\.(\d{1,6}))?$/.exec(text.trim())
+  return found ? BigInt(found[1] + (found[2] ?? '').padEnd(6, '0')) : undefined
 }
 
-function plain(ratio: number): string {
-  return Number(ratio.toFixed(2)).toString()
+const ceil = (a: bigint, b: bigint) => (a + b - 1n) / b
+
+/** `a / b` with at most two places. */
+function ratio(a: bigint, b: bigint): string {
+  return (Number((a * 100n + b / 2n) / b) / 100).toString()
 }
 
 /** Compute a line; undefined while something is missing or not a number. */
 export function lineSum(drug: DrugUnits, dose: string, frequency: FrequencyUnits | undefined, days: number, quantity: number): LineSum | undefined {
-  const single = thousandths(dose)
-  const strength = thousandths(drug.dose_per_min_unit)
+  const single = millionths(dose)
+  const strength = millionths(drug.dose_per_min_unit)
   if (!single || !strength || !frequency || frequency.times < 1 || frequency.per_days < 1) return undefined
-  if (!Number.isInteger(days) || days < 1 || drug.pack_size < 1) return undefined
+  if (!Number.isInteger(days) || days < 1 || !Number.isInteger(drug.pack_size) || drug.pack_size < 1) return undefined
   const takings = Math.ceil((days * frequency.times) / frequency.per_days)
-  const units = Math.ceil((single * takings) / strength)
-  const packs = Math.ceil(units / drug.pack_size)
+  const units = ceil(single * BigInt(takings), strength)
+  const packs = Number(ceil(units, BigInt(drug.pack_size)))
   const warnings: string[] = []
-  const limit = drug.max_single_dose ? thousandths(drug.max_single_dose) : undefined
+  const limit = drug.max_single_dose ? millionths(drug.max_single_dose) : undefined
   if (limit !== undefined && single > limit) warnings.push(`单次 ${dose}${drug.dose_unit} 超过最大单次量 ${drug.max_single_dose}${drug.dose_unit}`)
   let lastsDays: number | undefined
   if (Number.isInteger(quantity) && quantity > 0) {
-    const perDay = (single * frequency.times) / frequency.per_days / strength
-    lastsDays = Math.floor((quantity * drug.pack_size) / perDay)
+    lastsDays = Number((BigInt(quantity * drug.pack_size * frequency.per_days) * strength) / (single * BigInt(frequency.times)))
     if (quantity < packs) warnings.push(`数量不足：${days} 天需 ${packs}${drug.pack_unit}，现为 ${quantity}${drug.pack_unit}`)
     if (quantity > packs) warnings.push(`数量偏多：${days} 天需 ${packs}${drug.pack_unit}，现为 ${quantity}${drug.pack_unit}`)
   }
-  const words = `每次 ${plain(single / strength)}${drug.min_unit} × ${takings} 次 = ${units}${drug.min_unit}，合 ${packs}${drug.pack_unit}`
-  return { unitsPerTaking: plain(single / strength), takings, units, packs, lastsDays, words, warnings }
+  const each = ratio(single, strength)
+  return { unitsPerTaking: each, takings, units: Number(units), packs, lastsDays, words: `每次 ${each}${drug.min_unit} × ${takings} 次 = ${units}${drug.min_unit}，合 ${packs}${drug.pack_unit}`, warnings }
 }
 
 /** Price of a herb line: grams per dose × doses × price of one gram. */

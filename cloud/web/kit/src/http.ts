@@ -53,13 +53,16 @@ export async function send(input: Request | string, init: RequestInit = {}, dead
   const limit = deadline ?? (method === 'GET' ? DEADLINE.read : DEADLINE.write)
   const headers = new Headers(init.headers ?? (input instanceof Request ? input.headers : undefined))
   if (method !== 'GET') headers.set('X-Yiqiao', '1')
+  const stop = new AbortController()
+  const timer = setTimeout(() => stop.abort(), limit)
   let response: Response
   try {
-    response = await fetch(input, { ...init, headers, credentials: 'same-origin', signal: AbortSignal.timeout(limit) })
-  } catch (cause) {
-    if (cause instanceof DOMException && cause.name === 'TimeoutError')
-      throw new ApiError('timeout', '等待时间过长，服务器没有回应，请重试')
+    response = await fetch(input, { ...init, headers, credentials: 'same-origin', signal: stop.signal })
+  } catch {
+    if (stop.signal.aborted) throw new ApiError('timeout', '等待时间过长，服务器没有回应，请重试')
     throw offline()
+  } finally {
+    clearTimeout(timer)
   }
   if (response.ok) return response
   throw await refusal(response)

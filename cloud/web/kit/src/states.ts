@@ -5,15 +5,15 @@ export type Tone = 'todo' | 'live' | 'good' | 'quiet' | 'bad'
 type Table = Record<string, readonly [Tone, string]>
 
 const VISIT: Table = {
-  locking: ['live', '锁号中'], lock_unknown: ['live', '锁号确认中'], awaiting_payment: ['todo', '待支付'], confirming: ['live', '挂号确认中'],
+  locking: ['live', '正在锁定号源'], lock_unknown: ['live', '正在与医院确认号源'], awaiting_payment: ['todo', '待支付'], confirming: ['live', '已支付，医院确认中'],
   waiting: ['todo', '待报到'], checked_in: ['live', '待接诊'], in_progress: ['live', '问诊中'], finished: ['good', '已结束'],
-  declined: ['bad', '挂号未成功'], withdrawn: ['bad', '医生已取消接诊'], cancelled: ['quiet', '已取消'], stopped: ['bad', '医生停诊'],
+  declined: ['bad', '未接诊'], withdrawn: ['bad', '已取消接诊'], cancelled: ['quiet', '已取消'], stopped: ['bad', '已停诊'],
   expired: ['quiet', '超时未支付'], refunding: ['live', '退款中'], refunded: ['quiet', '已退款'], manual: ['bad', '人工处理中'],
 }
 const PRESCRIPTION: Table = {
-  draft: ['quiet', '草稿'], signed: ['live', '已签名'], in_review: ['live', '药师审核中'], approved: ['live', '审核通过'],
-  sent_to_his: ['live', '提交医院中'], awaiting_payment: ['todo', '待支付'], paid: ['live', '已支付'], dispensing: ['live', '配药中'],
-  ready: ['todo', '待取药'], shipped: ['live', '配送中'], collected: ['good', '已取药'], rejected: ['bad', '审核未通过'],
+  draft: ['quiet', '草稿'], signed: ['live', '已签名'], in_review: ['live', '待审方'], approved: ['live', '审方通过'],
+  sent_to_his: ['live', '已提交医院'], awaiting_payment: ['todo', '待缴费'], paid: ['live', '已缴费'], dispensing: ['live', '调配中'],
+  ready: ['todo', '待取药'], shipped: ['live', '配送中'], collected: ['good', '已取药'], rejected: ['bad', '审方未通过'],
   revised: ['quiet', '已修改'], appealed: ['live', '申诉中'], revoked: ['quiet', '已撤销'], expired: ['quiet', '已过期'],
 }
 const PAYMENT: Table = {

@@ -1,0 +1,17 @@
+/** The four lists of the ward's wording. */
+export const GROUPS = [
+  { key: 'waiting', label: '待报到' },
+  { key: 'checked_in', label: '待接诊' },
+  { key: 'in_progress', label: '问诊中' },
+  { key: 'finished', label: '已结束' },
+] as const
+
+const PLACE = 'yiqiao.group'
+/** The list last looked at. */
+export function remembered(): string {
+  const key = sessionStorage.getItem(PLACE)
+  return GROUPS.some((g) => g.key === key) ? (key as string) : 'checked_in'
+}
+export function remember(key: string): void {
+  sessionStorage.setItem(PLACE, key)
+}

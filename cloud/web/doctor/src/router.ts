@@ -1,0 +1,12 @@
+import { staffRouter } from '@yiqiao/kit/staff-router'
+
+export const router = staffRouter('/doctor/', '医生工作站', [
+  { path: '/login', name: 'login', meta: { title: '登录', open: true }, component: () => import('./pages/LoginPage.vue') },
+  { path: '/', name: 'work', meta: { title: '工作台', main: true }, component: () => import('./pages/WorkPage.vue') },
+  { path: '/visits/:id', name: 'visit', meta: { title: '接诊' }, props: true, component: () => import('./pages/VisitPage.vue') },
+  { path: '/reviews', name: 'reviews', meta: { title: '处方审核', main: true }, component: () => import('./pages/ReviewsPage.vue') },
+  { path: '/reviews/:id', name: 'review', meta: { title: '审核处方' }, props: true, component: () => import('./pages/ReviewPage.vue') },
+  { path: '/signature', name: 'signature', meta: { title: '我的签名', main: true }, component: () => import('./pages/SignaturePage.vue') },
+  { path: '/sessions', name: 'sessions', meta: { title: '登录设备', main: true }, component: () => import('./pages/SessionsPage.vue') },
+  { path: '/:rest(.*)*', name: 'lost', meta: { title: '页面不存在' }, component: () => import('./pages/LostPage.vue') },
+], 'login')
