@@ -36,8 +36,8 @@ pub enum Next {
     Done,
 }
 
-/// Decides the next request from what the receiver said last.
-pub const fn next(total: u64, said: Reported) -> Next {
+/// Decides the next request of at most `part` bytes from what the receiver said last.
+pub const fn next(total: u64, part: u64, said: Reported) -> Next {
     match said {
         Reported::Complete => Next::Done,
         Reported::Missing => Next::Create,
@@ -45,7 +45,7 @@ pub const fn next(total: u64, said: Reported) -> Next {
         Reported::Offset(at) if at > total => Next::Create,
         Reported::Offset(offset) => {
             let left = total - offset;
-            let length = if left < PART_BYTES { left } else { PART_BYTES };
+            let length = if left < part { left } else { part };
             Next::Send { offset, length }
         }
     }
@@ -58,22 +58,22 @@ mod tests {
     #[test]
     fn an_upload_goes_on_where_the_receiver_stands() {
         assert_eq!(
-            next(20 << 20, Reported::Offset(8 << 20)),
+            next(20 << 20, PART_BYTES, Reported::Offset(8 << 20)),
             Next::Send {
                 offset: 8 << 20,
                 length: 8 << 20
             }
         );
         assert_eq!(
-            next(20 << 20, Reported::Offset(16 << 20)),
+            next(20 << 20, PART_BYTES, Reported::Offset(16 << 20)),
             Next::Send {
                 offset: 16 << 20,
                 length: 4 << 20
             }
         );
-        assert_eq!(next(20, Reported::Conflict), Next::Ask);
-        assert_eq!(next(20, Reported::Missing), Next::Create);
-        assert_eq!(next(20, Reported::Offset(21)), Next::Create);
-        assert_eq!(next(20, Reported::Complete), Next::Done);
+        assert_eq!(next(20, PART_BYTES, Reported::Conflict), Next::Ask);
+        assert_eq!(next(20, PART_BYTES, Reported::Missing), Next::Create);
+        assert_eq!(next(20, PART_BYTES, Reported::Offset(21)), Next::Create);
+        assert_eq!(next(20, PART_BYTES, Reported::Complete), Next::Done);
     }
 }

@@ -145,7 +145,11 @@ impl Outgoing {
         if applied > self.acked {
             self.acked = applied;
             self.progress_at = now;
-            effects.push_back(Effect::Acked { lane, epoch: self.stream.epoch, upto: applied });
+            effects.push_back(Effect::Acked {
+                lane,
+                epoch: self.stream.epoch,
+                upto: applied,
+            });
         }
         self.position = self.position.max(applied);
     }

@@ -95,10 +95,21 @@ impl Broker {
         let address = listener.local_addr().map_err(failed)?;
         let house = Arc::new(Mutex::new(House::default()));
         let stop = CancellationToken::new();
-        let door = Door { acceptor: TlsAcceptor::from(tls), gate, house: house.clone(), up, stop: stop.clone() };
+        let door = Door {
+            acceptor: TlsAcceptor::from(tls),
+            gate,
+            house: house.clone(),
+            up,
+            stop: stop.clone(),
+        };
         let mut task = JoinSet::new();
         task.spawn(Arc::new(door).open(listener));
-        Ok(Self { address, house, stop, _task: task })
+        Ok(Self {
+            address,
+            house,
+            stop,
+            _task: task,
+        })
     }
 
     /// Where it listens.
@@ -109,13 +120,20 @@ impl Broker {
     /// Hands a frame to the connections of an appliance that hear this channel; `false` when nobody took it.
     pub(crate) fn send(&self, edge: &EdgeId, channel: Channel, frame: Vec<u8>) -> bool {
         let house = lock(&self.house);
-        let guest = house.guests.values().find(|g| g.edge == *edge && g.hears.contains(&channel));
+        let guest = house
+            .guests
+            .values()
+            .find(|g| g.edge == *edge && g.hears.contains(&channel));
         guest.is_some_and(|g| g.frames.try_send((channel, frame)).is_ok())
     }
 
     /// Ends the connections of an appliance, e.g. when its certificate was revoked.
     pub fn expel(&self, edge: &EdgeId) {
-        lock(&self.house).guests.values().filter(|g| g.edge == *edge).for_each(|g| g.leave.cancel());
+        lock(&self.house)
+            .guests
+            .values()
+            .filter(|g| g.edge == *edge)
+            .for_each(|g| g.leave.cancel());
     }
 }
 
@@ -177,14 +195,29 @@ impl Door {
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let tls = timeout(GREETING, self.acceptor.accept(stream)).await;
         let tls = tls.map_err(|_| "no TLS greeting in time")?.map_err(|e| e.to_string())?;
-        let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
+        let certificate = tls
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .cloned();
         let certificate = certificate.ok_or("no client certificate")?;
         let edge = edge_of(&certificate).ok_or("the certificate names no appliance")?;
         let max = u32::try_from(MAX_FRAME_BYTES).unwrap_or(u32::MAX).saturating_add(1024);
-        let mut framing = Framed::new(tls, Codec { max_incoming_size: Some(max), max_outgoing_size: Some(max) });
+        let mut framing = Framed::new(
+            tls,
+            Codec {
+                max_incoming_size: Some(max),
+                max_outgoing_size: Some(max),
+            },
+        );
 
-        let first = timeout(GREETING, framing.next()).await.map_err(|_| "no CONNECT in time")?;
-        let Some(Ok(Packet::Connect(connect, will, _))) = first else { return Err("no CONNECT".to_owned()) };
+        let first = timeout(GREETING, framing.next())
+            .await
+            .map_err(|_| "no CONNECT in time")?;
+        let Some(Ok(Packet::Connect(connect, will, _))) = first else {
+            return Err("no CONNECT".to_owned());
+        };
         let own_name = connect.client_id == edge.as_str() || connect.client_id.starts_with(&format!("{edge}:"));
         let code = if !self.gate.admits(&edge, &certificate).await {
             ConnectReturnCode::NotAuthorized
@@ -205,12 +238,23 @@ impl Door {
         Ok(())
     }
 
-    async fn entertain(&self, mut framing: Framing, edge: EdgeId, name: String, keep_alive: Duration, from: SocketAddr) {
+    async fn entertain(
+        &self,
+        mut framing: Framing,
+        edge: EdgeId,
+        name: String,
+        keep_alive: Duration,
+        from: SocketAddr,
+    ) {
         let (frames, mut queue) = mpsc::channel(QUEUE);
         let leave = CancellationToken::new();
         let number = self.check_in(&edge, &name, frames, leave.clone());
         tracing::info!(broker.edge = %edge, broker.client = name, broker.from = %from, "connected");
-        let patience = if keep_alive.is_zero() { Duration::from_secs(3600) } else { keep_alive };
+        let patience = if keep_alive.is_zero() {
+            Duration::from_secs(3600)
+        } else {
+            keep_alive
+        };
         let parting = loop {
             tokio::select! {
                 () = self.stop.cancelled() => break Parting::Told(DisconnectReasonCode::ServerShuttingDown),
@@ -246,7 +290,14 @@ impl Door {
         self.check_out(&edge, &name, number).await;
     }
 
-    async fn on_packet(&self, packet: Packet, edge: &EdgeId, name: &str, number: u64, framing: &mut Framing) -> Result<(), Parting> {
+    async fn on_packet(
+        &self,
+        packet: Packet,
+        edge: &EdgeId,
+        name: &str,
+        number: u64,
+        framing: &mut Framing,
+    ) -> Result<(), Parting> {
         let told = |reason| Err(Parting::Told(reason));
         let answer = match packet {
             Packet::Publish(p) => {
@@ -261,13 +312,26 @@ impl Door {
                     return told(DisconnectReasonCode::NotAuthorized);
                 };
                 // Waiting here stops reading from this appliance: the back pressure is TCP's.
-                return self.up.send(Arrival::Frame(to, p.payload.to_vec())).await.map_err(|_| Parting::Left);
+                return self
+                    .up
+                    .send(Arrival::Frame(to, p.payload.to_vec()))
+                    .await
+                    .map_err(|_| Parting::Left);
             }
             Packet::Subscribe(s) => Packet::SubAck(self.subscribe(&s, edge, name, number)),
             Packet::Unsubscribe(u) => {
                 let reasons = u.filters.iter().map(|_| UnsubAckReason::Success).collect();
-                lock(&self.house).guests.get_mut(name).filter(|g| g.number == number).into_iter().for_each(|g| g.hears.clear());
-                Packet::UnsubAck(UnsubAck { pkid: u.pkid, reasons, properties: None })
+                lock(&self.house)
+                    .guests
+                    .get_mut(name)
+                    .filter(|g| g.number == number)
+                    .into_iter()
+                    .for_each(|g| g.hears.clear());
+                Packet::UnsubAck(UnsubAck {
+                    pkid: u.pkid,
+                    reasons,
+                    properties: None,
+                })
             }
             Packet::PingReq => Packet::PingResp,
             Packet::Disconnect(_) => return Err(Parting::Left),
@@ -293,14 +357,30 @@ impl Door {
                 }
             });
         }
-        SubAck { pkid: s.pkid, return_codes, properties: None }
+        SubAck {
+            pkid: s.pkid,
+            return_codes,
+            properties: None,
+        }
     }
 
-    fn check_in(&self, edge: &EdgeId, name: &str, frames: mpsc::Sender<(Channel, Vec<u8>)>, leave: CancellationToken) -> u64 {
+    fn check_in(
+        &self,
+        edge: &EdgeId,
+        name: &str,
+        frames: mpsc::Sender<(Channel, Vec<u8>)>,
+        leave: CancellationToken,
+    ) -> u64 {
         let mut house = lock(&self.house);
         house.next += 1;
         let number = house.next;
-        let guest = Guest { number, edge: edge.clone(), hears: Vec::new(), frames, leave };
+        let guest = Guest {
+            number,
+            edge: edge.clone(),
+            hears: Vec::new(),
+            frames,
+            leave,
+        };
         if let Some(older) = house.guests.insert(name.to_owned(), guest) {
             older.leave.cancel();
         }
@@ -344,5 +424,9 @@ fn connack(code: ConnectReturnCode, max: u32) -> ConnAck {
         authentication_method: None,
         authentication_data: None,
     };
-    ConnAck { session_present: false, code, properties: (code == ConnectReturnCode::Success).then_some(properties) }
+    ConnAck {
+        session_present: false,
+        code,
+        properties: (code == ConnectReturnCode::Success).then_some(properties),
+    }
 }

@@ -106,7 +106,9 @@ impl Pipe {
             Self::Embedded(broker) => broker.send(edge, channel, frame),
             Self::External(client) => {
                 let client = client.lock().unwrap_or_else(PoisonError::into_inner);
-                client.as_ref().is_some_and(|c| dial::publish(c, &topic(edge, Way::Down, channel), frame))
+                client
+                    .as_ref()
+                    .is_some_and(|c| dial::publish(c, &topic(edge, Way::Down, channel), frame))
             }
         };
         if !taken {
@@ -159,12 +161,23 @@ impl CloudLink {
             BrokerChoice::External { url, tls, client_id } => {
                 let address = Address::parse(&url)?;
                 let pipe = Arc::new(Pipe::External(Mutex::new(None)));
-                let dialer = Dialer { address, tls, client_id, pipe: pipe.clone(), up, ids: options.ids.clone() };
+                let dialer = Dialer {
+                    address,
+                    tls,
+                    client_id,
+                    pipe: pipe.clone(),
+                    up,
+                    ids: options.ids.clone(),
+                };
                 tasks.spawn(dialer.run(stop.clone()));
                 pipe
             }
         };
-        let board = Arc::new(Board { pipe, desks: Mutex::new(HashMap::new()), changes: broadcast::channel(1024).0 });
+        let board = Arc::new(Board {
+            pipe,
+            desks: Mutex::new(HashMap::new()),
+            changes: broadcast::channel(1024).0,
+        });
         let switchboard = Switchboard {
             board: board.clone(),
             store,
@@ -176,7 +189,11 @@ impl CloudLink {
             lines: JoinSet::new(),
         };
         tasks.spawn(switchboard.run(arrivals));
-        Ok(Self { board, tasks: Mutex::new(tasks), stop })
+        Ok(Self {
+            board,
+            tasks: Mutex::new(tasks),
+            stop,
+        })
     }
 
     /// Where the embedded broker listens.
@@ -212,7 +229,14 @@ impl CloudLink {
 
     /// Asks an appliance now. An appliance that is away answers [`Outcome::Later`] at once; one that falls silent
     /// answers [`Outcome::Unknown`] at the deadline, because the call may have arrived.
-    pub async fn call(&self, edge: &EdgeId, method: &str, key: Option<&str>, deadline: Duration, body: &Value) -> Outcome<Value> {
+    pub async fn call(
+        &self,
+        edge: &EdgeId,
+        method: &str,
+        key: Option<&str>,
+        deadline: Duration,
+        body: &Value,
+    ) -> Outcome<Value> {
         let away = Outcome::Later { after_ms: 2_000 };
         let asks = {
             let desks = self.board.desks();
@@ -228,7 +252,13 @@ impl CloudLink {
         if body.len() + 1024 > engine::MAX_FRAME_BYTES {
             return Outcome::refused("too_large", "请求内容过大");
         }
-        let ask = Ask::Call { method: method.to_owned(), key: key.map(str::to_owned), deadline, body, answer };
+        let ask = Ask::Call {
+            method: method.to_owned(),
+            key: key.map(str::to_owned),
+            deadline,
+            body,
+            answer,
+        };
         if asks.try_send(ask).is_err() {
             return Outcome::Later { after_ms: 500 };
         }
@@ -319,10 +349,17 @@ impl Switchboard {
         let boot = u64::from_le_bytes(self.ids.random::<8>());
         let line = Line::new(Parts {
             session: Session::new(Role::Cloud, edge.as_str(), boot, self.tuning),
-            streams: Streams { store: self.store.clone(), tenant: tenant.clone(), peer: PeerId::edge(edge) },
+            streams: Streams {
+                store: self.store.clone(),
+                tenant: tenant.clone(),
+                peer: PeerId::edge(edge),
+            },
             inbox: self.inbox.clone(),
             calls: None,
-            port: CloudPort { edge: edge.clone(), pipe: self.board.pipe.clone() },
+            port: CloudPort {
+                edge: edge.clone(),
+                pipe: self.board.pipe.clone(),
+            },
             wires,
             asks,
             status: status_in,
@@ -330,8 +367,14 @@ impl Switchboard {
             stop: self.stop.clone(),
         });
         self.lines.spawn(line.run());
-        self.lines.spawn(tell(edge.clone(), status.clone(), self.board.changes.clone()));
-        let desk = Desk { wires: wires_in.clone(), asks: asks_in, status, tenant };
+        self.lines
+            .spawn(tell(edge.clone(), status.clone(), self.board.changes.clone()));
+        let desk = Desk {
+            wires: wires_in.clone(),
+            asks: asks_in,
+            status,
+            tenant,
+        };
         tracing::info!(link.edge = %edge, link.tenant = %desk.tenant, "line opened");
         self.board.desks().insert(edge.clone(), desk);
         wires_in
@@ -343,7 +386,10 @@ async fn tell(edge: EdgeId, mut status: watch::Receiver<LinkStatus>, to: broadca
     while status.changed().await.is_ok() {
         let status = status.borrow_and_update().clone();
         // Nobody may be listening.
-        let _ = to.send(LineChange { edge: edge.clone(), status });
+        let _ = to.send(LineChange {
+            edge: edge.clone(),
+            status,
+        });
     }
 }
 

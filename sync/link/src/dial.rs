@@ -40,7 +40,10 @@ impl Address {
         if host.is_empty() {
             return Err(wrong());
         }
-        Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port })
+        Ok(Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+        })
     }
 }
 
@@ -51,7 +54,12 @@ pub(crate) struct Connection {
 }
 
 /// Connects and subscribes.
-pub(crate) async fn connect(at: &Address, tls: Arc<ClientConfig>, client_id: &str, filter: &str) -> Result<Connection, String> {
+pub(crate) async fn connect(
+    at: &Address,
+    tls: Arc<ClientConfig>,
+    client_id: &str,
+    filter: &str,
+) -> Result<Connection, String> {
     let mut options = MqttOptions::new(client_id, Broker::tcp(at.host.clone(), at.port));
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
     options.set_keep_alive(KEEP_ALIVE_S);
@@ -63,9 +71,14 @@ pub(crate) async fn connect(at: &Address, tls: Arc<ClientConfig>, client_id: &st
     network.set_tcp_nodelay(true);
     network.set_connection_timeout(CONNECT.as_secs());
     options.set_network_options(network);
-    let (client, events) = AsyncClient::builder(options).capacity(QUEUE).try_build().map_err(|e| e.to_string())?;
+    let (client, events) = AsyncClient::builder(options)
+        .capacity(QUEUE)
+        .try_build()
+        .map_err(|e| e.to_string())?;
     let mut connection = Connection { client, events };
-    timeout(CONNECT, connection.greet(filter)).await.map_err(|_| "the broker did not answer in time".to_owned())??;
+    timeout(CONNECT, connection.greet(filter))
+        .await
+        .map_err(|_| "the broker did not answer in time".to_owned())??;
     Ok(connection)
 }
 
@@ -74,11 +87,20 @@ impl Connection {
         loop {
             match self.events.poll().await.map_err(|e| e.to_string())? {
                 Event::Incoming(Packet::ConnAck(_)) => {
-                    self.client.try_subscribe(filter, QoS::AtMostOnce).map_err(|e| e.to_string())?;
+                    self.client
+                        .try_subscribe(filter, QoS::AtMostOnce)
+                        .map_err(|e| e.to_string())?;
                 }
                 Event::Incoming(Packet::SubAck(ack)) => {
-                    let granted = ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
-                    return if granted { Ok(()) } else { Err(format!("the broker refused the subscription to {filter}")) };
+                    let granted = ack
+                        .return_codes
+                        .iter()
+                        .all(|code| matches!(code, SubscribeReasonCode::Success(_)));
+                    return if granted {
+                        Ok(())
+                    } else {
+                        Err(format!("the broker refused the subscription to {filter}"))
+                    };
                 }
                 _ => {}
             }
@@ -101,7 +123,9 @@ impl Connection {
                         to(topic, p.payload.to_vec()).await;
                     }
                 }
-                Ok(Ok(Event::Incoming(Packet::Disconnect(d)))) => return format!("the broker hung up: {:?}", d.reason_code),
+                Ok(Ok(Event::Incoming(Packet::Disconnect(d)))) => {
+                    return format!("the broker hung up: {:?}", d.reason_code);
+                }
                 Ok(Ok(_)) => {}
             }
         }
@@ -110,12 +134,16 @@ impl Connection {
 
 /// Queues a message; `false` when the queue is full or the connection gone.
 pub(crate) fn publish(client: &AsyncClient, topic: &str, payload: Vec<u8>) -> bool {
-    client.try_publish(topic, payload, PublishOptions::new(QoS::AtMostOnce)).is_ok()
+    client
+        .try_publish(topic, payload, PublishOptions::new(QoS::AtMostOnce))
+        .is_ok()
 }
 
 /// The wait before the next attempt: full jitter, growing to 30 seconds.
 pub(crate) fn backoff(ids: &Ids, failures: u32) -> Duration {
-    let ceiling = Duration::from_millis(500).saturating_mul(2u32.saturating_pow(failures.min(6))).min(Duration::from_secs(30));
+    let ceiling = Duration::from_millis(500)
+        .saturating_mul(2u32.saturating_pow(failures.min(6)))
+        .min(Duration::from_secs(30));
     let dice = u64::from(u16::from_le_bytes(ids.random::<2>()));
     ceiling.mul_f64(dice as f64 / 65_536.0).max(Duration::from_millis(50))
 }

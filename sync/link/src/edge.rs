@@ -12,11 +12,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::LinkError;
 use crate::dial::{self, Address};
 use crate::line::{Calls, Inbox, Line, LinkStatus, Parts, Port, Wire};
 use crate::streams::{self, MIGRATIONS, Streams};
 use crate::topic::{Way, client_id, topic, word};
-use crate::LinkError;
 
 /// What the appliance's end needs.
 pub struct Options {
@@ -43,11 +43,20 @@ pub struct EdgeLink {
 
 impl EdgeLink {
     /// Starts. Must be called before this process appends anything.
-    pub async fn start(store: Store, options: Options, calls: Arc<dyn Calls>, inbox: Arc<dyn Inbox>) -> Result<Self, LinkError> {
+    pub async fn start(
+        store: Store,
+        options: Options,
+        calls: Arc<dyn Calls>,
+        inbox: Arc<dyn Inbox>,
+    ) -> Result<Self, LinkError> {
         let address = Address::parse(&options.broker)?;
         store.migrate(MIGRATIONS).await?;
         streams::suspect_all(&store).await?;
-        let streams = Streams { store: store.clone(), tenant: options.tenant, peer: PeerId::cloud() };
+        let streams = Streams {
+            store: store.clone(),
+            tenant: options.tenant,
+            peer: PeerId::cloud(),
+        };
         streams.load().await?;
 
         let boot = u64::from_le_bytes(options.ids.random::<8>());
@@ -61,14 +70,24 @@ impl EdgeLink {
             streams,
             inbox,
             calls: Some(calls),
-            port: EdgePort { edge: options.edge.clone(), shared: shared.clone() },
+            port: EdgePort {
+                edge: options.edge.clone(),
+                shared: shared.clone(),
+            },
             wires,
             asks,
             status: status_in,
             ids: options.ids.clone(),
             stop: stop.clone(),
         });
-        let dialer = Dialer { address, tls: options.tls, edge: options.edge, shared, wires: wires_in, ids: options.ids };
+        let dialer = Dialer {
+            address,
+            tls: options.tls,
+            edge: options.edge,
+            shared,
+            wires: wires_in,
+            ids: options.ids,
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(line.run());
         tasks.spawn(dialer.run(stop.clone()));
@@ -109,7 +128,10 @@ impl Port for EdgePort {
         if let Some([ctl, bulk]) = clients.as_ref() {
             let client = if channel == Channel::Ctl { ctl } else { bulk };
             if !dial::publish(client, &topic(&self.edge, Way::Up, channel), frame) {
-                tracing::debug!(link.channel = word(channel), "queue to the broker is full; frame dropped");
+                tracing::debug!(
+                    link.channel = word(channel),
+                    "queue to the broker is full; frame dropped"
+                );
             }
         }
     }
@@ -183,4 +205,3 @@ impl Dialer {
         }
     }
 }
-

@@ -17,7 +17,10 @@
 //! [`edge::EdgeLink`] and [`cloud::CloudLink`]. Both want [`MIGRATIONS`] applied, which they do at their start; start
 //! them before anything is appended, because what was written before is taken for history the peer may share.
 
-#![expect(clippy::missing_errors_doc, reason = "errors are enums whose variants say when they occur")]
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "errors are enums whose variants say when they occur"
+)]
 
 pub mod blob;
 pub mod broker;

@@ -85,7 +85,14 @@ pub struct LinkStatus {
 
 impl LinkStatus {
     pub(crate) const fn new(since: Timestamp) -> Self {
-        Self { online: false, since, rtt: None, buffer_depth: 0, reason: None, alarm: None }
+        Self {
+            online: false,
+            since,
+            rtt: None,
+            buffer_depth: 0,
+            reason: None,
+            alarm: None,
+        }
     }
 }
 
@@ -107,7 +114,13 @@ pub(crate) trait Port: Send {
 
 /// A request to the line's task.
 pub(crate) enum Ask {
-    Call { method: String, key: Option<String>, deadline: Duration, body: Vec<u8>, answer: oneshot::Sender<Answer> },
+    Call {
+        method: String,
+        key: Option<String>,
+        deadline: Duration,
+        body: Vec<u8>,
+        answer: oneshot::Sender<Answer>,
+    },
 }
 
 enum Done {
@@ -115,7 +128,12 @@ enum Done {
     Read(Lane, u64, Result<Vec<(u64, engine::Entry)>, StoreError>),
     Verified(Lane, Result<(), StoreError>),
     Rebased(Lane, u64, Result<OutState, StoreError>),
-    Cursor { lane: Lane, epoch: u64, base: u64, applied: Result<u64, StoreError> },
+    Cursor {
+        lane: Lane,
+        epoch: u64,
+        base: u64,
+        applied: Result<u64, StoreError>,
+    },
     Applied(Lane, u64, Result<u64, StoreError>),
     Acked,
     Depth(Option<u64>),
@@ -184,7 +202,12 @@ impl<P: Port> Line<P> {
         let stop = self.p.stop.clone();
         loop {
             self.act();
-            let wake = self.begun + self.p.session.next_wake(self.now()).saturating_sub(Duration::from_secs(1));
+            let wake = self.begun
+                + self
+                    .p
+                    .session
+                    .next_wake(self.now())
+                    .saturating_sub(Duration::from_secs(1));
             let wake = wake.min(self.depth_at.max(Instant::now() + Duration::from_millis(5)));
             let now = self.now();
             tokio::select! {
@@ -224,10 +247,25 @@ impl<P: Port> Line<P> {
     }
 
     fn on_ask(&mut self, ask: Ask) {
-        let Ask::Call { method, key, deadline, body, answer } = ask;
+        let Ask::Call {
+            method,
+            key,
+            deadline,
+            body,
+            answer,
+        } = ask;
         let (rid, now) = (self.p.ids.random::<16>(), self.now());
         self.waiting.insert(rid, answer);
-        self.p.session.call(OutgoingCall { rid, method, key, deadline: now + deadline, body }, now);
+        self.p.session.call(
+            OutgoingCall {
+                rid,
+                method,
+                key,
+                deadline: now + deadline,
+                body,
+            },
+            now,
+        );
     }
 
     fn on_done(&mut self, done: Option<Done>) {
@@ -253,8 +291,18 @@ impl<P: Port> Line<P> {
                 self.store_failed(&e);
                 self.rebase(lane, after, STORE_REST);
             }
-            Some(Done::Cursor { lane, epoch, applied: Ok(applied), .. }) => self.p.session.cursor(lane, epoch, applied, now),
-            Some(Done::Cursor { lane, epoch, base, applied: Err(e) }) => {
+            Some(Done::Cursor {
+                lane,
+                epoch,
+                applied: Ok(applied),
+                ..
+            }) => self.p.session.cursor(lane, epoch, applied, now),
+            Some(Done::Cursor {
+                lane,
+                epoch,
+                base,
+                applied: Err(e),
+            }) => {
                 self.store_failed(&e);
                 self.load_cursor(lane, epoch, base, STORE_REST);
             }
@@ -267,7 +315,9 @@ impl<P: Port> Line<P> {
             Some(Done::Depth(depth)) => {
                 self.depth_running = false;
                 if let Some(depth) = depth {
-                    self.p.status.send_if_modified(|s| std::mem::replace(&mut s.buffer_depth, depth) != depth);
+                    self.p
+                        .status
+                        .send_if_modified(|s| std::mem::replace(&mut s.buffer_depth, depth) != depth);
                 }
             }
             Some(Done::Reply(rid, outcome)) => {
@@ -290,7 +340,8 @@ impl<P: Port> Line<P> {
             self.on_effect(effect);
         }
         let now = Instant::now();
-        if !self.storing_ack && now >= self.ack_at
+        if !self.storing_ack
+            && now >= self.ack_at
             && let Some((lane, (epoch, upto))) = self.acks.pop_first()
         {
             self.storing_ack = true;
@@ -331,11 +382,22 @@ impl<P: Port> Line<P> {
             Effect::Acked { lane, epoch, upto } => {
                 self.acks.insert(lane, (epoch, upto));
             }
-            Effect::Read { lane, after, max_bytes, ticket } => {
+            Effect::Read {
+                lane,
+                after,
+                max_bytes,
+                ticket,
+            } => {
                 let streams = self.p.streams.clone();
-                self.jobs.spawn(async move { Done::Read(lane, ticket, streams.read(lane, after, max_bytes).await) });
+                self.jobs
+                    .spawn(async move { Done::Read(lane, ticket, streams.read(lane, after, max_bytes).await) });
             }
-            Effect::Apply { lane, epoch, items, ticket } => {
+            Effect::Apply {
+                lane,
+                epoch,
+                items,
+                ticket,
+            } => {
                 let (streams, inbox) = (self.p.streams.clone(), self.p.inbox.clone());
                 self.jobs
                     .spawn(async move { Done::Applied(lane, ticket, streams.apply(lane, epoch, items, inbox).await) });
@@ -393,7 +455,12 @@ impl<P: Port> Line<P> {
         let streams = self.p.streams.clone();
         self.jobs.spawn(async move {
             tokio::time::sleep(rest).await;
-            Done::Cursor { lane, epoch, base, applied: streams.cursor(lane, epoch, base).await }
+            Done::Cursor {
+                lane,
+                epoch,
+                base,
+                applied: streams.cursor(lane, epoch, base).await,
+            }
         });
     }
 
@@ -406,8 +473,15 @@ impl<P: Port> Line<P> {
             self.on_done(Some(Done::Reply(rid, refusal)));
             return;
         };
-        let call = Call { method: call.method, key: call.key, body, remaining };
-        let handle = self.jobs.spawn(async move { Done::Reply(rid, calls.handle(call).await) });
+        let call = Call {
+            method: call.method,
+            key: call.key,
+            body,
+            remaining,
+        };
+        let handle = self
+            .jobs
+            .spawn(async move { Done::Reply(rid, calls.handle(call).await) });
         self.running.insert(rid, handle);
     }
 }

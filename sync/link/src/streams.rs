@@ -81,7 +81,14 @@ impl Streams {
                 Box::pin(async move { origin(tx, &key, epoch, next).await })
             })
             .await?;
-        Ok(OutState { lane: lane.number(), epoch, base, first: stream.first_retained, next, suspect_from })
+        Ok(OutState {
+            lane: lane.number(),
+            epoch,
+            base,
+            first: stream.first_retained,
+            next,
+            suspect_from,
+        })
     }
 
     /// The peer's cursor agreed: nothing is suspect any more.
@@ -124,9 +131,17 @@ impl Streams {
         self.load_one(lane).await
     }
 
-    pub(crate) async fn read(&self, lane: Lane, after: u64, max_bytes: u64) -> Result<Vec<(u64, engine::Entry)>, StoreError> {
+    pub(crate) async fn read(
+        &self,
+        lane: Lane,
+        after: u64,
+        max_bytes: u64,
+    ) -> Result<Vec<(u64, engine::Entry)>, StoreError> {
         let bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let entries = self.store.outbox_after(&self.key(lane), after, READ_ENTRIES, bytes).await?;
+        let entries = self
+            .store
+            .outbox_after(&self.key(lane), after, READ_ENTRIES, bytes)
+            .await?;
         Ok(entries.into_iter().map(|e| (e.seq, to_wire(e))).collect())
     }
 
@@ -137,7 +152,11 @@ impl Streams {
     /// Entries that wait for the peer.
     pub(crate) async fn depth(&self) -> Result<u64, StoreError> {
         let streams = self.store.streams(&self.scope()).await?;
-        Ok(streams.iter().filter(|s| s.key.peer == self.peer).map(store::StreamState::depth).sum())
+        Ok(streams
+            .iter()
+            .filter(|s| s.key.peer == self.peer)
+            .map(store::StreamState::depth)
+            .sum())
     }
 
     /// The cursor of an epoch of the peer's stream, which becomes the current one.
@@ -225,7 +244,13 @@ async fn switch_epoch(tx: &mut Tx<'_>, key: &StreamKey, epoch: u64, base: u64) -
 }
 
 /// Applies one item; `false` when it does not fit the cursor and the sender must be asked again.
-async fn apply_item(tx: &mut Tx<'_>, key: &StreamKey, epoch: u64, item: &Item, inbox: &Arc<dyn Inbox>) -> Result<bool, StoreError> {
+async fn apply_item(
+    tx: &mut Tx<'_>,
+    key: &StreamKey,
+    epoch: u64,
+    item: &Item,
+    inbox: &Arc<dyn Inbox>,
+) -> Result<bool, StoreError> {
     match item {
         Item::Gap { first, last } => {
             let at = tx.cursor(&key.peer, key.lane).await?;
@@ -234,7 +259,14 @@ async fn apply_item(tx: &mut Tx<'_>, key: &StreamKey, epoch: u64, item: &Item, i
             }
             if at.seq < *last {
                 tracing::warn!(link.peer = %key.peer, link.first = first, link.last = last, "the sender no longer has these entries");
-                tx.skip(&key.peer, key.lane, epoch, (at.seq + 1, *last), "not retained by the sender").await?;
+                tx.skip(
+                    &key.peer,
+                    key.lane,
+                    epoch,
+                    (at.seq + 1, *last),
+                    "not retained by the sender",
+                )
+                .await?;
             }
             Ok(true)
         }
@@ -271,12 +303,21 @@ async fn apply_item(tx: &mut Tx<'_>, key: &StreamKey, epoch: u64, item: &Item, i
 const fn is_the_entrys_fault(e: &StoreError) -> bool {
     matches!(
         e,
-        StoreError::Unique { .. } | StoreError::Constraint { .. } | StoreError::Missing { .. } | StoreError::Column { .. } | StoreError::Panicked
+        StoreError::Unique { .. }
+            | StoreError::Constraint { .. }
+            | StoreError::Missing { .. }
+            | StoreError::Column { .. }
+            | StoreError::Panicked
     )
 }
 
 fn to_wire(e: Entry) -> engine::Entry {
-    engine::Entry { kind: e.kind, entity: e.entity, at_us: e.at.as_micros(), body: e.body.into_bytes() }
+    engine::Entry {
+        kind: e.kind,
+        entity: e.entity,
+        at_us: e.at.as_micros(),
+        body: e.body.into_bytes(),
+    }
 }
 
 fn from_wire(seq: u64, e: &engine::Entry) -> Entry {

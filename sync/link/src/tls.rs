@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use records::id::EdgeId;
-use rustls::client::ResolvesClientCert;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -62,7 +62,9 @@ pub fn client_config(roots: RootCertStore, key: Arc<dyn ResolvesClientCert>) -> 
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(refused)?;
-    Ok(builder.with_root_certificates(roots).with_client_cert_resolver(key))
+    let mut config = builder.with_root_certificates(roots).with_client_cert_resolver(key);
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// The dialling end with a key from a file.
@@ -74,7 +76,12 @@ pub fn client_config_with_key(
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(refused)?;
-    builder.with_root_certificates(roots).with_client_auth_cert(chain, key).map_err(refused)
+    let mut config = builder
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(refused)?;
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// The listening end: client certificates must come from `clients`.
@@ -92,8 +99,12 @@ pub fn server_config(
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(refused)?;
-    builder
+    let mut config = builder
         .with_client_cert_verifier(verifier.build().map_err(refused)?)
         .with_single_cert(chain, key)
-        .map_err(refused)
+        .map_err(refused)?;
+    // No resumption: every connection proves that it holds the key now.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
 }

@@ -73,7 +73,14 @@ mod tests {
         let edge = EdgeId::parse("edg_1").unwrap();
         assert_eq!(downward("yq/v1/edg_1/dn/ctl", &edge), Some(vec![Channel::Ctl]));
         assert_eq!(downward("yq/v1/edg_1/dn/#", &edge).map(|c| c.len()), Some(2));
-        for foreign in ["yq/v1/edg_2/dn/ctl", "yq/v1/edg_12/dn/#", "yq/v1/edg_1/up/ctl", "yq/v1/+/dn/ctl", "#", "$share/a/yq/v1/edg_1/dn/#"] {
+        for foreign in [
+            "yq/v1/edg_2/dn/ctl",
+            "yq/v1/edg_12/dn/#",
+            "yq/v1/edg_1/up/ctl",
+            "yq/v1/+/dn/ctl",
+            "#",
+            "$share/a/yq/v1/edg_1/dn/#",
+        ] {
             assert_eq!(downward(foreign, &edge), None, "{foreign}");
         }
         assert_eq!(parse("yq/v1/edg_1/up/ctl/more"), None);

@@ -69,7 +69,11 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        Self { certificate: certificate.der().clone(), pem: certificate.pem(), issuer: Issuer::new(params, key) }
+        Self {
+            certificate: certificate.der().clone(),
+            pem: certificate.pem(),
+            issuer: Issuer::new(params, key),
+        }
     }
 
     fn issue(&self, mut params: CertificateParams, name: &str) -> (rcgen::Certificate, KeyPair) {
@@ -80,7 +84,9 @@ impl Authority {
 
     fn edge_params(edge: &EdgeId) -> CertificateParams {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.subject_alt_names.push(SanType::URI(format!("{}{edge}", tls::EDGE_URN).try_into().unwrap()));
+        params
+            .subject_alt_names
+            .push(SanType::URI(format!("{}{edge}", tls::EDGE_URN).try_into().unwrap()));
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         params
     }
@@ -97,7 +103,9 @@ impl Authority {
 
     fn server_params() -> CertificateParams {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.subject_alt_names.push(SanType::IpAddress("127.0.0.1".parse().unwrap()));
+        params
+            .subject_alt_names
+            .push(SanType::IpAddress("127.0.0.1".parse().unwrap()));
         params
     }
 
@@ -125,7 +133,10 @@ impl Authority {
 }
 
 fn papers((certificate, key): &(rcgen::Certificate, KeyPair)) -> Papers {
-    (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
+    (
+        vec![certificate.der().clone()],
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+    )
 }
 
 /// Knows the appliances 1 to 9.
@@ -153,7 +164,9 @@ impl Inbox for Counting {
         let body: Value = serde_json::from_str(&entry.body).map_err(|e| ApplyError::Park(e.to_string()))?;
         match entry.kind.as_str() {
             "test.number" => {
-                let number = body["number"].as_i64().ok_or_else(|| ApplyError::Park("no number".into()))?;
+                let number = body["number"]
+                    .as_i64()
+                    .ok_or_else(|| ApplyError::Park("no number".into()))?;
                 let tenant = tx.tenant().clone();
                 tx.exec(
                     "INSERT INTO test_seen(tenant_id, place, peer, number)
@@ -165,7 +178,11 @@ impl Inbox for Counting {
             }
             "test.poison" => {
                 let tenant = tx.tenant().clone();
-                tx.exec("INSERT INTO test_seen(tenant_id, place, peer, number) VALUES ($1, -1, $2, -1)", &[&tenant, from]).await?;
+                tx.exec(
+                    "INSERT INTO test_seen(tenant_id, place, peer, number) VALUES ($1, -1, $2, -1)",
+                    &[&tenant, from],
+                )
+                .await?;
                 Err(ApplyError::Park("cannot be digested".into()))
             }
             other => Err(ApplyError::unknown_kind(other)),
@@ -216,7 +233,8 @@ pub(crate) async fn append_kind(store: &Store, to: &PeerId, kind: &'static str, 
             let (to, range) = (to.clone(), range.clone());
             Box::pin(async move {
                 for number in range {
-                    tx.append(&to, Lane::Clinical, kind, "e", &json!({ "number": number })).await?;
+                    tx.append(&to, Lane::Clinical, kind, "e", &json!({ "number": number }))
+                        .await?;
                 }
                 Ok::<_, StoreError>(())
             })
@@ -231,7 +249,11 @@ pub(crate) async fn seen(store: &Store) -> Vec<i64> {
         .read(&Scope::system(tenant()), |tx| {
             Box::pin(async move {
                 let tenant = tx.tenant().clone();
-                tx.all::<(i64,)>("SELECT number FROM test_seen WHERE tenant_id = $1 ORDER BY place", &[&tenant]).await
+                tx.all::<(i64,)>(
+                    "SELECT number FROM test_seen WHERE tenant_id = $1 ORDER BY place",
+                    &[&tenant],
+                )
+                .await
             })
         })
         .await
@@ -247,7 +269,11 @@ pub(crate) async fn wait_seen(store: &Store, count: usize, patience: Duration) -
         if now.len() >= count {
             return now;
         }
-        assert!(Instant::now() < end, "only {} of {count} entries were applied", now.len());
+        assert!(
+            Instant::now() < end,
+            "only {} of {count} entries were applied",
+            now.len()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -262,24 +288,45 @@ pub(crate) async fn wait_status(
     fits: impl FnMut(&LinkStatus) -> bool,
 ) -> LinkStatus {
     let found = tokio::time::timeout(Duration::from_secs(20), status.wait_for(fits)).await;
-    found.unwrap_or_else(|_| panic!("the line never was {what}")).unwrap().clone()
+    found
+        .unwrap_or_else(|_| panic!("the line never was {what}"))
+        .unwrap()
+        .clone()
 }
 
 pub(crate) async fn wait_online(cloud: &CloudLink, edge: &EdgeId) {
     let end = Instant::now() + Duration::from_secs(20);
     while !cloud.online(edge) {
-        assert!(Instant::now() < end, "the appliance never came online: {:?}", cloud.status(edge));
+        assert!(
+            Instant::now() < end,
+            "the appliance never came online: {:?}",
+            cloud.status(edge)
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 pub(crate) async fn start_cloud(store: &Store, authority: &Authority, listen: std::net::SocketAddr) -> CloudLink {
-    start_cloud_with(store, BrokerChoice::Embedded { listen, tls: authority.listener() }).await
+    start_cloud_with(
+        store,
+        BrokerChoice::Embedded {
+            listen,
+            tls: authority.listener(),
+        },
+    )
+    .await
 }
 
 pub(crate) async fn start_cloud_with(store: &Store, broker: BrokerChoice) -> CloudLink {
-    let options = link::cloud::Options { broker, registry: Arc::new(Fleet), ids: ids(), tuning: tuning() };
-    CloudLink::start(store.clone(), options, Arc::new(Counting)).await.unwrap()
+    let options = link::cloud::Options {
+        broker,
+        registry: Arc::new(Fleet),
+        ids: ids(),
+        tuning: tuning(),
+    };
+    CloudLink::start(store.clone(), options, Arc::new(Counting))
+        .await
+        .unwrap()
 }
 
 pub(crate) fn edge_options(edge: &EdgeId, port: u16, tls: Arc<rustls::ClientConfig>) -> link::edge::Options {
@@ -295,7 +342,14 @@ pub(crate) fn edge_options(edge: &EdgeId, port: u16, tls: Arc<rustls::ClientConf
 
 pub(crate) async fn start_edge(store: &Store, authority: &Authority, edge: &EdgeId, port: u16) -> EdgeLink {
     let tls = authority.client(authority.edge(edge));
-    EdgeLink::start(store.clone(), edge_options(edge, port, tls), Arc::new(Echo), Arc::new(Counting)).await.unwrap()
+    EdgeLink::start(
+        store.clone(),
+        edge_options(edge, port, tls),
+        Arc::new(Echo),
+        Arc::new(Counting),
+    )
+    .await
+    .unwrap()
 }
 
 pub(crate) const LOCAL: std::net::SocketAddr =

@@ -43,7 +43,12 @@ impl Proxy {
         let fired = Arc::new(Fired::default());
         let mut task = JoinSet::new();
         task.spawn(accept(listener, target, seen, fired.clone()));
-        Self { port, weather, fired, _task: task }
+        Self {
+            port,
+            weather,
+            fired,
+            _task: task,
+        }
     }
 
     pub(crate) fn set(&self, weather: Weather) {
@@ -70,7 +75,9 @@ async fn accept(listener: TcpListener, target: SocketAddr, weather: watch::Recei
 }
 
 async fn carry(near: TcpStream, target: SocketAddr, mut weather: watch::Receiver<Weather>, fired: Arc<Fired>) {
-    let Ok(far) = TcpStream::connect(target).await else { return };
+    let Ok(far) = TcpStream::connect(target).await else {
+        return;
+    };
     for stream in [&near, &far] {
         let _ = stream.set_nodelay(true);
     }
@@ -85,7 +92,12 @@ async fn carry(near: TcpStream, target: SocketAddr, mut weather: watch::Receiver
     }
 }
 
-async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>, fired: Arc<Fired>) {
+async fn pipe(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+    fired: Arc<Fired>,
+) {
     let mut buffer = vec![0u8; 64 * 1024];
     let mut holed = false;
     loop {

@@ -1,0 +1,215 @@
+//! A sink in a folder.
+//!
+//! On disk: `partial/{edge}/{hex}` holds the bytes, `partial/{edge}/{hex}.at` their durable number and the length in
+//! all (`offset length`), written after the bytes were synced and renamed into place. `done/{xx}/{hex}` is a whole blob.
+//! Recovery: bytes beyond the number in `.at` were not durable; they are cut off before the next part.
+
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use records::id::EdgeId;
+use sha2::{Digest as _, Sha256};
+
+use super::{Digest, Progress, Sink, SinkError};
+
+type Locks = Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>;
+
+/// Keeps blobs in a folder of this machine.
+#[derive(Clone, Debug)]
+pub struct FolderSink {
+    root: PathBuf,
+    max_bytes: u64,
+    locks: Locks,
+}
+
+impl FolderSink {
+    /// Keeps blobs of at most `max_bytes` each under `root`.
+    pub fn new(root: impl Into<PathBuf>, max_bytes: u64) -> Self {
+        Self {
+            root: root.into(),
+            max_bytes,
+            locks: Arc::default(),
+        }
+    }
+
+    /// Where a whole blob is (or would be).
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.root.join("done").join(hex.get(..2).unwrap_or("xx")).join(hex)
+    }
+
+    fn upload(&self, from: &EdgeId, digest: &Digest) -> Upload {
+        let bytes = self.root.join("partial").join(from.as_str()).join(digest.hex());
+        Upload {
+            at: bytes.with_extension("at"),
+            bytes,
+            done: self.path(digest),
+        }
+    }
+
+    /// Runs blocking work on one upload, one at a time.
+    async fn on<T, F>(&self, from: &EdgeId, digest: &Digest, work: F) -> Result<T, SinkError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Upload) -> Result<T, SinkError> + Send + 'static,
+    {
+        let upload = self.upload(from, digest);
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks.entry(upload.bytes.clone()).or_default().clone()
+        };
+        let _one_at_a_time = lock.lock().await;
+        let done = tokio::task::spawn_blocking(move || work(&upload)).await;
+        done.map_err(|e| SinkError::Failed(e.to_string()))?
+    }
+}
+
+struct Upload {
+    bytes: PathBuf,
+    at: PathBuf,
+    done: PathBuf,
+}
+
+impl From<std::io::Error> for SinkError {
+    fn from(e: std::io::Error) -> Self {
+        match e.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Failed(e.to_string()),
+        }
+    }
+}
+
+impl Upload {
+    fn progress(&self) -> Result<Progress, SinkError> {
+        if self.done.exists() {
+            return Ok(Progress::Complete);
+        }
+        let text = match std::fs::read_to_string(&self.at) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(SinkError::Missing),
+            Err(e) => return Err(e.into()),
+        };
+        let numbers = text
+            .split_once(' ')
+            .and_then(|(a, b)| Some((a.parse().ok()?, b.trim().parse().ok()?)));
+        numbers
+            .map(|(offset, length)| Progress::Partial { offset, length })
+            .ok_or(SinkError::Missing)
+    }
+
+    fn note(&self, offset: u64, length: u64) -> Result<(), SinkError> {
+        let new = self.at.with_extension("new");
+        let mut file = std::fs::File::create(&new)?;
+        write!(file, "{offset} {length}")?;
+        file.sync_all()?;
+        std::fs::rename(&new, &self.at)?;
+        sync_folder(&self.at)
+    }
+
+    fn begin(&self, length: u64) -> Result<Progress, SinkError> {
+        match self.progress() {
+            Ok(Progress::Partial { length: known, .. }) if known != length => Err(SinkError::Mismatch),
+            Err(SinkError::Missing) => {
+                if let Some(folder) = self.bytes.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                self.note(0, length)?;
+                if length == 0 {
+                    self.finish()
+                } else {
+                    Ok(Progress::Partial { offset: 0, length })
+                }
+            }
+            known => known,
+        }
+    }
+
+    fn append(&self, offset: u64, part: &[u8]) -> Result<Progress, SinkError> {
+        let (at, length) = match self.progress()? {
+            Progress::Complete => return Ok(Progress::Complete),
+            Progress::Partial { offset, length } => (offset, length),
+        };
+        if offset != at || at + part.len() as u64 > length {
+            return Err(SinkError::Conflict { offset: at });
+        }
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&self.bytes)?;
+        file.set_len(at)?;
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(part)?;
+        file.sync_all()?;
+        let now = at + part.len() as u64;
+        self.note(now, length)?;
+        if now == length {
+            self.finish()
+        } else {
+            Ok(Progress::Partial { offset: now, length })
+        }
+    }
+
+    /// Checks the whole and gives it its name.
+    fn finish(&self) -> Result<Progress, SinkError> {
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&self.bytes)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        loop {
+            let n = file.read(&mut buffer)?;
+            let Some(read) = buffer.get(..n).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            hash.update(read);
+        }
+        let named = self.done.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if Digest::finish(hash).hex() != named {
+            std::fs::remove_file(&self.bytes)?;
+            std::fs::remove_file(&self.at)?;
+            return Err(SinkError::Mismatch);
+        }
+        if let Some(folder) = self.done.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::rename(&self.bytes, &self.done)?;
+        sync_folder(&self.done)?;
+        std::fs::remove_file(&self.at)?;
+        Ok(Progress::Complete)
+    }
+}
+
+/// Makes a rename durable.
+fn sync_folder(of: &Path) -> Result<(), SinkError> {
+    if let Some(folder) = of.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Sink for FolderSink {
+    async fn begin(&self, from: &EdgeId, digest: &Digest, length: u64) -> Result<Progress, SinkError> {
+        if length > self.max_bytes {
+            return Err(SinkError::Full);
+        }
+        self.on(from, digest, move |upload| upload.begin(length)).await
+    }
+
+    async fn progress(&self, from: &EdgeId, digest: &Digest) -> Result<Progress, SinkError> {
+        self.on(from, digest, Upload::progress).await
+    }
+
+    async fn append(&self, from: &EdgeId, digest: &Digest, offset: u64, part: Bytes) -> Result<Progress, SinkError> {
+        self.on(from, digest, move |upload| upload.append(offset, &part)).await
+    }
+}
