@@ -1,0 +1,168 @@
+//! A hospital's systems as processes of their own, and a bridge in front of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use his::{Bridge, Profile};
+use kit::process::{Process, binary};
+use records::{Clock, HisCommand, Ids, Outcome, SystemClock, TenantId};
+use serde_json::{Value, json};
+use store::{Scope, SqliteOptions, Store, StoreError};
+
+pub const PROFILE: &str = include_str!("../../profiles/bench.toml");
+
+pub struct Hospital {
+    pub process: Process,
+    pub soap: u16,
+    pub mllp: u16,
+    pub control: u16,
+    pub dir: tempfile::TempDir,
+    http: reqwest::Client,
+}
+
+impl Hospital {
+    pub fn open(args: &[&str]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let [soap, mllp, control] = kit::ports::free_ports::<3>();
+        let db = dir.path().join("his.sqlite");
+        let ports = [soap, mllp, control].map(|p| p.to_string());
+        let mut all = vec!["his", "--db", db.to_str().unwrap(), "--seed", "42"];
+        all.extend(["--soap", &ports[0], "--mllp", &ports[1], "--control", &ports[2]]);
+        all.extend(args);
+        let process = Process::start(binary("hil"), &all).ready(Duration::from_secs(60));
+        Self { process, soap, mllp, control, dir, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let url = format!("http://127.0.0.1:{}/control/{path}", self.control);
+        serde_json::from_str(&self.http.get(url).send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("http://127.0.0.1:{}/control/{path}", self.control);
+        let answer = self.http.post(url).header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null)
+    }
+
+    /// Adds a fault rule; it must fire, see [`Hospital::fired`].
+    pub async fn fault(&self, op: &str, kind: &str, more: Value) {
+        let mut rule = json!({"op": op, "kind": kind});
+        rule.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        self.post("faults", rule).await;
+    }
+
+    /// How often fault rules fired.
+    pub async fn fired(&self) -> u64 {
+        let faults = self.get("faults").await;
+        let rules = faults.get("rules").unwrap_or(&faults).as_array().cloned().unwrap_or_default();
+        rules.iter().filter_map(|r| r["fired"].as_u64()).sum()
+    }
+
+    /// Calls of an operation the hospital has seen.
+    pub async fn requests(&self, op: &str) -> usize {
+        let all = self.get("requests").await;
+        let all = all.get("requests").unwrap_or(&all).as_array().cloned().unwrap_or_default();
+        all.iter().filter(|r| r["op"] == op).count()
+    }
+
+    /// The site's profile; `engine` routes these operations over HL7.
+    pub fn profile(&self, engine: &[&str], edit: impl Fn(&str) -> String) -> Profile {
+        let text = edit(PROFILE);
+        let addresses = BTreeMap::from([
+            ("his".to_owned(), format!("http://127.0.0.1:{}/services/InternetHospital", self.soap)),
+            ("engine".to_owned(), format!("127.0.0.1:{}", self.mllp)),
+        ]);
+        let routes = engine.iter().map(|op| ((*op).to_owned(), "engine".to_owned())).collect();
+        Profile::parse(&text).unwrap().at_site(&addresses, &routes).unwrap()
+    }
+
+    pub async fn bridge(&self, profile: Profile) -> Edge {
+        Edge::open(&self.dir.path().join("edge.sqlite"), profile).await
+    }
+}
+
+pub fn quick(text: &str) -> String {
+    text.replace("timeout_ms = 8000", "timeout_ms = 1500")
+        .replace("first_ms = 1000", "first_ms = 100")
+        .replace("cap_ms = 60000", "cap_ms = 400")
+}
+
+pub struct Edge {
+    pub bridge: Bridge,
+    pub store: Store,
+    pub scope: Scope,
+}
+
+impl Edge {
+    pub async fn open(path: &Path, profile: Profile) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Store::open_sqlite(path, SqliteOptions::default(), Arc::clone(&clock)).await.unwrap();
+        let tenant = TenantId::parse("hos_binhe").unwrap();
+        let scope = Scope::system(tenant.clone());
+        let ids = Arc::new(Ids::new(records::SeededEntropy::new(u64::from(std::process::id()))));
+        let bridge = Bridge::open(store.clone(), tenant, profile, clock, ids).await.unwrap();
+        Self { bridge, store, scope }
+    }
+
+    pub async fn ask(&self, method: &str, request: Value) -> Outcome<Value> {
+        self.bridge.call(method, None, Duration::from_secs(10), request).await
+    }
+
+    pub async fn done(&self, method: &str, request: Value) -> Value {
+        match self.ask(method, request).await {
+            Outcome::Done(value) => value,
+            other => panic!("{method}: {other:?}"),
+        }
+    }
+
+    pub async fn write(&self, method: &str, key: &str, request: Value) -> Outcome<Value> {
+        self.bridge.call(method, Some(key), Duration::from_secs(15), request).await
+    }
+
+    pub async fn command(&self, key: &str, method: &str, subject: &str, request: Value) {
+        let command = HisCommand { key: key.into(), method: method.into(), subject: subject.into(), request };
+        self.store
+            .write(&self.scope, move |tx| {
+                let command = command.clone();
+                Box::pin(async move { Bridge::accept(tx, &command).await })
+            })
+            .await
+            .map_err(|e: StoreError| e)
+            .unwrap();
+        self.bridge.wake();
+    }
+
+    /// Results in the outbox, oldest first.
+    pub async fn results(&self) -> Vec<Value> {
+        self.store
+            .read(&self.scope, |tx| {
+                Box::pin(async move {
+                    let sql = "SELECT body FROM store_outbox WHERE kind = 'his.command.result' ORDER BY seq";
+                    tx.all::<(Value,)>(sql, &[]).await
+                })
+            })
+            .await
+            .map_err(|e: StoreError| e)
+            .unwrap()
+            .into_iter()
+            .map(|r| r.0)
+            .collect()
+    }
+
+    /// Waits until so many results are there.
+    pub async fn wait_results(&self, wanted: usize) -> Vec<Value> {
+        let until = tokio::time::Instant::now() + Duration::from_secs(40);
+        loop {
+            let results = self.results().await;
+            if results.len() >= wanted {
+                return results;
+            }
+            assert!(tokio::time::Instant::now() < until, "only {results:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
