@@ -76,7 +76,10 @@ pub struct Answer {
 pub fn endorsement_key(tpm: &Tpm) -> Result<Vec<u8>, TpmError> {
     tpm.act(|open| {
         let ek = make_ek(open)?;
-        let (public, _, _) = open.context.execute_without_session(|c| c.read_public(ek)).during("read the EK")?;
+        let (public, _, _) = open
+            .context
+            .execute_without_session(|c| c.read_public(ek))
+            .during("read the EK")?;
         public.marshall().during("read the EK")
     })
 }
@@ -108,7 +111,10 @@ impl Identity {
         }
         let keys = tpm.act(|open| {
             let parent = open.storage_key()?;
-            Ok(Keys { attestation: make_key(open, parent, true)?, device: make_key(open, parent, false)? })
+            Ok(Keys {
+                attestation: make_key(open, parent, true)?,
+                device: make_key(open, parent, false)?,
+            })
         })?;
         save(dir, &keys)?;
         Ok(Self { tpm, keys })
@@ -141,7 +147,11 @@ impl Identity {
         let nonce = Data::try_from(nonce.to_vec()).map_err(|_| TpmError::Malformed)?;
         let secret = self.tpm.act(|open| self.open_credential(open, credential, secret))?;
         let (certified, signature) = self.tpm.act(|open| self.certify(open, nonce))?;
-        Ok(Answer { secret, certified, signature })
+        Ok(Answer {
+            secret,
+            certified,
+            signature,
+        })
     }
 
     fn open_credential(
@@ -205,7 +215,9 @@ impl Identity {
             }
             .try_into()
             .during(act)?;
-            let scheme = SignatureScheme::EcDsa { hash_scheme: HashScheme::new(HashingAlgorithm::Sha256) };
+            let scheme = SignatureScheme::EcDsa {
+                hash_scheme: HashScheme::new(HashingAlgorithm::Sha256),
+            };
             let session = open.session(SessionType::Hmac, parent)?;
             let signature = open
                 .context
@@ -284,7 +296,10 @@ fn make_key(open: &mut Open, parent: KeyHandle, restricted: bool) -> Result<Blob
         .context
         .execute_with_nullauth_session(|c| c.create(parent, public, None, None, None, None))
         .during(act)?;
-    Ok(Blob { public: made.out_public.marshall().during(act)?, private: made.out_private.value().to_vec() })
+    Ok(Blob {
+        public: made.out_public.marshall().during(act)?,
+        private: made.out_private.value().to_vec(),
+    })
 }
 
 fn load(open: &mut Open, parent: KeyHandle, blob: &Blob) -> Result<KeyHandle, TpmError> {
@@ -302,7 +317,12 @@ fn load(open: &mut Open, parent: KeyHandle, blob: &Blob) -> Result<KeyHandle, Tp
 fn save(dir: &Path, keys: &Keys) -> std::io::Result<()> {
     let text = serde_json::to_vec(keys).map_err(std::io::Error::other)?;
     let new = dir.join("identity.json.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(&text)?;
     file.sync_all()?;
     std::fs::rename(&new, dir.join(FILE))?;

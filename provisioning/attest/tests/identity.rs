@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use attest::identity::{Identity, endorsement_key};
 use attest::Tpm;
+use attest::identity::{Identity, endorsement_key};
 use evidence::{Certified, Refused, TpmKey, ecdsa_der, make_credential};
 use kit::swtpm::SoftTpm;
 
@@ -21,7 +21,12 @@ fn machine() -> Machine {
     let chip = SoftTpm::start(&dir.path().join("tpm"));
     let tpm = Arc::new(Tpm::new(&chip.tcti()).expect("name"));
     let identity = Identity::open(tpm.clone(), dir.path()).expect("identity");
-    Machine { _chip: chip, _dir: dir, tpm, identity }
+    Machine {
+        _chip: chip,
+        _dir: dir,
+        tpm,
+        identity,
+    }
 }
 
 fn keys(machine: &Machine) -> (TpmKey, TpmKey, TpmKey) {
@@ -38,10 +43,17 @@ fn the_right_machine_opens_its_credential_and_certifies_its_key() {
     ek.is_endorsement().expect("ek");
     ak.is_attestation().expect("ak");
     device.is_device().expect("device key");
-    assert_eq!(ak.is_device(), Err(Refused::Attributes("device key")), "a restricted key is not a device key");
+    assert_eq!(
+        ak.is_device(),
+        Err(Refused::Attributes("device key")),
+        "a restricted key is not a device key"
+    );
 
     let credential = make_credential(&ek, ak.name(), &SECRET).expect("credential");
-    let answer = machine.identity.answer(&credential.blob, &credential.secret, b"nonce").expect("answer");
+    let answer = machine
+        .identity
+        .answer(&credential.blob, &credential.secret, b"nonce")
+        .expect("answer");
     assert_eq!(answer.secret, SECRET);
     let signature = ecdsa_der(&answer.signature.0, &answer.signature.1);
     Certified::check(&answer.certified, &signature, &ak, &device, b"nonce").expect("certified");
@@ -73,6 +85,10 @@ fn keys_survive_a_restart_and_copied_keys_are_useless_elsewhere() {
     let copied = one._dir.path().join("identity.json");
     std::fs::copy(copied, two._dir.path().join("identity.json")).expect("copied");
     let fresh = Identity::open(two.tpm.clone(), two._dir.path()).expect("identity");
-    assert_ne!(fresh.device_key(), one.identity.device_key(), "another chip makes its own keys");
+    assert_ne!(
+        fresh.device_key(),
+        one.identity.device_key(),
+        "another chip makes its own keys"
+    );
     one.identity.sign(&[1; 32]).expect("the first still signs");
 }

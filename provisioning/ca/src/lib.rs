@@ -133,7 +133,10 @@ impl Ca {
 
     /// Makes root and issuing authority.
     pub fn create(dir: &Path, now: Timestamp) -> Result<Self, CaError> {
-        std::fs::create_dir_all(dir).map_err(|cause| CaError::Storage { path: dir.to_owned(), cause })?;
+        std::fs::create_dir_all(dir).map_err(|cause| CaError::Storage {
+            path: dir.to_owned(),
+            cause,
+        })?;
         let (root_key, issuing_key) = (KeyPair::generate()?, KeyPair::generate()?);
         let root_params = authority("医桥设备根证书", now, ROOT_DAYS, 1);
         let root = root_params.self_signed(&root_key)?;
@@ -208,11 +211,18 @@ impl Ca {
         }
         let certificate = params.signed_by(&key, &self.issuer)?;
         let chain = vec![certificate.der().clone(), self.issuing.clone()];
-        Ok(ServerIdentity { chain, key_pem: key.serialize_pem() })
+        Ok(ServerIdentity {
+            chain,
+            key_pem: key.serialize_pem(),
+        })
     }
 
     fn issued(&self, params: &CertificateParams, certificate: &Certificate) -> Result<Issued, CaError> {
-        let serial = params.serial_number.as_ref().map(|s| hex::encode(s.as_ref())).unwrap_or_default();
+        let serial = params
+            .serial_number
+            .as_ref()
+            .map(|s| hex::encode(s.as_ref()))
+            .unwrap_or_default();
         Ok(Issued {
             fingerprint: fingerprint(certificate.der()),
             serial,
@@ -259,9 +269,19 @@ fn authority(common_name: &str, now: Timestamp, days: i64, below: u8) -> Certifi
 
 /// Writes a new file durably; an existing one is never overwritten.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), CaError> {
-    let storage = |cause| CaError::Storage { path: path.to_owned(), cause };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(storage)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(storage)?;
+    let storage = |cause| CaError::Storage {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(storage)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(storage)?;
     if let Some(dir) = path.parent() {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(storage)?;
     }

@@ -17,7 +17,7 @@ mod message;
 mod structure;
 
 pub use credential::{Credential, make_credential};
-pub use message::{Activated, ActivateRequest, AttestRequest, Challenge, ClaimCode, FactoryRecord};
+pub use message::{ActivateRequest, Activated, AttestRequest, Challenge, ClaimCode, FactoryRecord};
 pub use structure::{Certified, Refused, TpmKey, ecdsa_der};
 
 /// SHA-256 of some bytes, in hexadecimal.

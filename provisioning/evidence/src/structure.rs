@@ -57,7 +57,11 @@ impl<'a> Bytes<'a> {
         self.take(usize::from(size))
     }
     fn end(&self) -> Result<(), Refused> {
-        if self.0.is_empty() { Ok(()) } else { Err(Refused::Malformed(self.1)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused::Malformed(self.1))
+        }
     }
 }
 
@@ -101,7 +105,11 @@ impl TpmKey {
         pad(y, tail, what)?;
         let mut name = SHA256_ALG.to_be_bytes().to_vec();
         name.extend_from_slice(digest(&SHA256, public).as_ref());
-        Ok(Self { attributes, name, point })
+        Ok(Self {
+            attributes,
+            name,
+            point,
+        })
     }
 
     /// `nameAlg ‖ H(TPMT_PUBLIC)`.
