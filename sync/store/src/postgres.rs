@@ -118,14 +118,14 @@ impl<F> Run<F> {
         let ran = std::panic::AssertUnwindSafe((self.closure)(&mut tx))
             .catch_unwind()
             .await;
-        let trace = std::mem::take(&mut tx.trace);
+        let mut trace = std::mem::take(&mut tx.trace);
         drop(tx);
         let answer = ran.unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         let raced = trace.failed == Some(StoreError::Busy);
-        match (answer, trace.failed) {
+        match (answer, trace.failed.take()) {
             (Ok(answer), None) => match client.batch_execute("COMMIT").await {
                 Ok(()) => {
-                    self.growth.announce(trace.grown);
+                    trace.committed(&self.growth);
                     (Ok(answer), false)
                 }
                 Err(error) => {

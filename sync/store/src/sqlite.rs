@@ -109,7 +109,7 @@ where
             (Some(Err(own)), _) => Err(own),
             (_, Err(shared)) => Err(shared.into()),
             (Some(Ok(answer)), Ok(())) => {
-                self.growth.announce(self.trace.grown);
+                self.trace.committed(&self.growth);
                 Ok(answer)
             }
             (None, Ok(())) => Err(StoreError::Closed.into()),

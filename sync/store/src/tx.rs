@@ -63,6 +63,18 @@ pub(crate) struct Trace {
     pub(crate) failed: Option<StoreError>,
     /// Streams that grew, with their newest sequence number.
     pub(crate) grown: Vec<(StreamKey, u64)>,
+    /// To be done once the unit stands.
+    pub(crate) after: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Trace {
+    /// The unit is committed: tells whoever waits.
+    pub(crate) fn committed(self, growth: &crate::stream::Growth) {
+        growth.announce(self.grown);
+        for act in self.after {
+            act();
+        }
+    }
 }
 
 /// An open unit of work.
@@ -140,6 +152,12 @@ impl<'c> Tx<'c> {
             .ok_or_else(|| StoreError::Missing { sql: shorten(sql) })
     }
 
+    /// Does something quick once the unit is committed (send on a channel, publish an event); nothing if it is not.
+    /// It is a hint: a process that dies right after the commit does not do it.
+    pub fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
+        self.trace.after.push(Box::new(act));
+    }
+
     /// Runs a part of the unit that may fail alone: an `Err` undoes what it wrote, and the unit goes on.
     pub async fn nested<T, E, F>(&mut self, part: F) -> Result<T, E>
     where
@@ -160,7 +178,7 @@ impl<'c> Tx<'c> {
     {
         self.usable()?;
         self.batch(&format!("SAVEPOINT {name}")).await?;
-        let grown = self.trace.grown.len();
+        let (grown, after) = (self.trace.grown.len(), self.trace.after.len());
         let answer = part(self).await;
         match (answer, self.trace.failed.take()) {
             (Ok(answer), None) => {
@@ -169,6 +187,7 @@ impl<'c> Tx<'c> {
             }
             (answer, failed) => {
                 self.trace.grown.truncate(grown);
+                self.trace.after.truncate(after);
                 self.batch(&format!("ROLLBACK TO SAVEPOINT {name}")).await?;
                 self.batch(&format!("RELEASE SAVEPOINT {name}")).await?;
                 Err(answer

@@ -153,6 +153,41 @@ fn a_nested_part_that_fails_is_undone_alone() {
 }
 
 #[test]
+fn what_is_to_be_told_is_told_once_and_only_after_the_commit() {
+    on_both(|site| async move {
+        visit_table(&site, 10).await;
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        for keep in [true, false] {
+            let told = told.clone();
+            let _ = site
+                .store
+                .write(&site.scope, move |tx| {
+                    let told = told.clone();
+                    Box::pin(async move {
+                        let (inner, told_inner) = (told.clone(), told.clone());
+                        tx.after_commit(move || assert!(told.send(if keep { "kept" } else { "lost" }).is_ok()));
+                        let _ = tx
+                            .nested::<(), _, _>(move |tx| {
+                                tx.after_commit(move || assert!(inner.send("undone").is_ok()));
+                                Box::pin(async { Err(StoreError::Busy) })
+                            })
+                            .await;
+                        tx.after_commit(move || assert!(told_inner.send("last").is_ok()));
+                        if keep { Ok(()) } else { Err(StoreError::Busy) }
+                    })
+                })
+                .await;
+        }
+        drop(told);
+        let mut all = Vec::new();
+        while let Some(word) = heard.recv().await {
+            all.push(word);
+        }
+        assert_eq!(all, ["kept", "last"]);
+    });
+}
+
+#[test]
 fn a_swallowed_failure_does_not_commit_half_a_unit() {
     on_both(|site| async move {
         visit_table(&site, 10).await;
