@@ -212,7 +212,11 @@ impl<P: Port> Line<P> {
             let now = self.now();
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(wire) = self.p.wires.recv() => self.on_wire(wire),
+                wire = self.p.wires.recv() => match wire {
+                    Some(wire) => self.on_wire(wire),
+                    // Nobody can send frames any more: the appliance was expelled.
+                    None => break,
+                },
                 Some(ask) = self.p.asks.recv() => self.on_ask(ask),
                 Some(done) = self.jobs.join_next() => self.on_done(done.ok()),
                 Ok(()) = clinical.changed() => self.p.session.appended(Lane::Clinical, now),

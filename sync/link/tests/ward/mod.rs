@@ -101,6 +101,11 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// A client that is no appliance.
+    pub(crate) fn named(&self, name: &str) -> Papers {
+        papers(&self.issue(CertificateParams::new(Vec::new()).unwrap(), name))
+    }
+
     fn server_params() -> CertificateParams {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params
