@@ -9,6 +9,7 @@
 
 pub mod body;
 pub mod bridge;
+pub mod callback;
 pub mod charset;
 pub mod convert;
 pub mod exchange;
@@ -25,5 +26,6 @@ pub mod xml;
 pub mod journal;
 
 pub use bridge::Bridge;
+pub use callback::Callbacks;
 pub use exchange::{Answer, Hospital, Settled};
 pub use profile::Profile;

@@ -27,7 +27,7 @@ async fn free_slot(edge: &Edge) -> Value {
     for department in edge.done("dict.department.list", json!({})).await.as_array().unwrap() {
         let question = json!({"department_code": department["code"], "doctor_code": null, "from": today.plus_days(1), "to": today.plus_days(7)});
         let slots = edge.done("slot.list", question).await;
-        let free = slots.as_array().unwrap().iter().find(|s| s["left"].as_u64().unwrap() > 2 && s["stopped"] == false);
+        let free = slots.as_array().unwrap().iter().find(|s| s["left"].as_u64().unwrap() > 0 && s["stopped"] == false);
         if let Some(slot) = free {
             return slot.clone();
         }
