@@ -1,5 +1,11 @@
 //! Large things over HTTPS with client certificates.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod ward;
 
 use std::path::{Path, PathBuf};

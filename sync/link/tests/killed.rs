@@ -4,6 +4,12 @@
 //! The same program is the judge and, with an argument, one of the two ends. `YIQIAO_CHAOS_SECONDS` sets the length of
 //! the killing (default 12).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod ward;
 
 use std::path::{Path, PathBuf};

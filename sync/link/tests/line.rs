@@ -1,5 +1,11 @@
 //! Log and call between real ends over the embedded broker with mutual TLS.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod ward;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,11 @@
 //! The same line over Debian's Mosquitto instead of the embedded broker: nothing but configuration differs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod ward;
 
 use std::path::Path;

@@ -1,5 +1,12 @@
 //! Who is turned away, and that it is told why.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod ward;
 
 use std::sync::Arc;

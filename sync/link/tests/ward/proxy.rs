@@ -100,8 +100,7 @@ async fn pipe(
 ) {
     let mut buffer = vec![0u8; 64 * 1024];
     let mut holed = false;
-    loop {
-        let Ok(n) = from.read(&mut buffer).await else { break };
+    while let Ok(n) = from.read(&mut buffer).await {
         holed |= *weather.borrow_and_update() == Weather::BlackHole;
         if holed {
             // What a black hole once swallowed never arrives, even when the weather clears: TCP would stall too.
