@@ -47,6 +47,10 @@ function offline(): ApiError {
     : new ApiError('unreachable', '连接服务器失败，请检查网络后重试')
 }
 
+function late(): ApiError {
+  return new ApiError('timeout', '等待时间过长，服务器没有回应，请重试')
+}
+
 /** `fetch` with a deadline, the anti-forgery header and errors as [`ApiError`]. Non-2xx answers are thrown. */
 export async function send(input: Request | string, init: RequestInit = {}, deadline?: number): Promise<Response> {
   const method = (init.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase()
@@ -59,11 +63,10 @@ export async function send(input: Request | string, init: RequestInit = {}, dead
   try {
     response = await fetch(input, { ...init, headers, credentials: 'same-origin', signal: stop.signal })
   } catch {
-    if (stop.signal.aborted) throw new ApiError('timeout', '等待时间过长，服务器没有回应，请重试')
-    throw offline()
-  } finally {
     clearTimeout(timer)
+    throw stop.signal.aborted ? late() : offline()
   }
+  // The timer stays: the body has to arrive within the same deadline. Aborting what is complete does nothing.
   if (response.ok) return response
   throw await refusal(response)
 }
@@ -86,6 +89,7 @@ async function refusal(response: Response): Promise<ApiError> {
 /** Any thrown thing as an [`ApiError`]. */
 export function asApiError(cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause
+  if (cause instanceof DOMException && cause.name === 'AbortError') return late()
   if (cause instanceof TypeError) return offline()
   return new ApiError('unexpected', cause instanceof Error && cause.message ? cause.message : '系统出了点问题，请稍后重试')
 }
