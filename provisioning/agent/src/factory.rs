@@ -51,7 +51,12 @@ pub fn factory_record(tpm: &Tpm, dir: &Path, serial: &str, board: &str, ids: &Id
     };
     let text = serde_json::to_vec_pretty(&label).map_err(std::io::Error::other)?;
     let new = dir.join("factory.json.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(&text)?;
     file.sync_all()?;
     std::fs::rename(&new, dir.join(FILE))?;

@@ -40,7 +40,10 @@ struct Kept {
 
 impl Enrolled {
     fn of(activated: Activated) -> Option<Self> {
-        let chain = activated.chain.iter().map(|der| STANDARD.decode(der).map(CertificateDer::from));
+        let chain = activated
+            .chain
+            .iter()
+            .map(|der| STANDARD.decode(der).map(CertificateDer::from));
         Some(Self {
             edge_id: EdgeId::parse(&activated.edge_id)?,
             hospital: TenantId::parse(&activated.hospital)?,
@@ -59,7 +62,10 @@ impl Enrolled {
     pub(crate) fn keep(dir: &Path, activated: Activated, device_key: &[u8]) -> Result<Self, AgentError> {
         let enrolled = Self::of(activated.clone())
             .ok_or_else(|| AgentError::Certificate("the fleet's answer cannot be read".to_owned()))?;
-        let kept = Kept { device_key_sha256: sha256_hex(device_key), activated };
+        let kept = Kept {
+            device_key_sha256: sha256_hex(device_key),
+            activated,
+        };
         let text = serde_json::to_vec(&kept).map_err(std::io::Error::other)?;
         let new = dir.join("certificate.json.new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;

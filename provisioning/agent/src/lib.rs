@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use attest::identity::{self, Identity, IdentityError};
 use attest::{Tpm, TpmError};
-use evidence::{Activated, ActivateRequest, AttestRequest, Challenge, ecdsa_der};
+use evidence::{ActivateRequest, Activated, AttestRequest, Challenge, ecdsa_der};
 use records::{Clock, Timestamp};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::CertificateDer;
@@ -88,7 +88,9 @@ pub struct Agent {
 
 impl std::fmt::Debug for Agent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Agent").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Agent")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,7 +99,12 @@ impl Agent {
     pub fn open(settings: Settings, tpm: Arc<Tpm>, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
         std::fs::create_dir_all(&settings.dir)?;
         let identity = Arc::new(Identity::open(tpm.clone(), &settings.dir)?);
-        Ok(Self { settings, tpm, identity, clock })
+        Ok(Self {
+            settings,
+            tpm,
+            identity,
+            clock,
+        })
     }
 
     /// The certificate in hand, if it is for this machine's key; however old.
@@ -157,7 +164,12 @@ impl Agent {
     /// Mutual TLS 1.3 for the line and for HTTPS: trusts the pinned root, proves itself with the key in the TPM.
     pub fn client_config(&self, enrolled: &Enrolled) -> Result<rustls::ClientConfig, AgentError> {
         let floor = BUILT.max(enrolled.not_before);
-        pinned(&self.settings.root, self.clock.clone(), floor, Some(self.resolver(enrolled)?))
+        pinned(
+            &self.settings.root,
+            self.clock.clone(),
+            floor,
+            Some(self.resolver(enrolled)?),
+        )
     }
 
     /// Only the key and certificate, for a caller that makes its own configuration.

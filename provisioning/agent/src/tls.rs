@@ -100,7 +100,9 @@ struct NotBefore {
 
 impl std::fmt::Debug for NotBefore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NotBefore").field("floor", &self.floor).finish_non_exhaustive()
+        f.debug_struct("NotBefore")
+            .field("floor", &self.floor)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,10 +124,11 @@ pub fn pinned(
     let wrong = |error: rustls::Error| AgentError::Certificate(error.to_string());
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).map_err(wrong)?;
-    let builder = ClientConfig::builder_with_details(Arc::new(default_provider()), Arc::new(NotBefore { clock, floor }))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(wrong)?
-        .with_root_certificates(roots);
+    let builder =
+        ClientConfig::builder_with_details(Arc::new(default_provider()), Arc::new(NotBefore { clock, floor }))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(wrong)?
+            .with_root_certificates(roots);
     let mut config = match key {
         Some(key) => builder.with_client_cert_resolver(key),
         None => builder.with_no_client_auth(),
