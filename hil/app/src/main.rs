@@ -16,6 +16,16 @@ struct Cli {
 enum Peer {
     /// A hospital information system: SOAP, HL7 over MLLP, its own books.
     His(HisArgs),
+    /// A payment channel in the shape of WeChat Pay APIv3, with its cashier page.
+    Pay(PayArgs),
+    /// An SMS gateway, the demo phone and the authenticator.
+    Sms(SmsArgs),
+    /// A network receipt printer.
+    Printer(PrinterArgs),
+    /// A TCP proxy that breaks lines on command.
+    Proxy(ProxyArgs),
+    /// A software TPM 2.0 in the foreground.
+    Tpm(TpmArgs),
 }
 
 #[derive(Args)]
@@ -56,6 +66,96 @@ struct HisArgs {
     print_demo: bool,
 }
 
+#[derive(Args)]
+struct PayArgs {
+    /// Directory of keys; filled at the first start.
+    #[arg(long)]
+    keys: PathBuf,
+    /// The ledger's SQLite file.
+    #[arg(long, default_value = "pay.sqlite")]
+    db: PathBuf,
+    /// Merchants served.
+    #[arg(long, default_values_t = ["1900000109".to_owned()])]
+    mchid: Vec<String>,
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 7010)]
+    api: u16,
+    #[arg(long, default_value_t = 7011)]
+    control: u16,
+    /// Base of the cashier's addresses; the API address when absent.
+    #[arg(long, default_value = "")]
+    public_base: String,
+    /// How long a refund stays PROCESSING.
+    #[arg(long, default_value_t = 1_500)]
+    refund_ms: u64,
+    /// Waits between attempts of a notification.
+    #[arg(long, value_delimiter = ',', default_values_t = [2_000, 2_000, 5_000, 10_000, 30_000, 60_000])]
+    retry_ms: Vec<u64>,
+    /// Make the keys, print the first merchant's card and end.
+    #[arg(long)]
+    make_keys: bool,
+}
+
+#[derive(Args)]
+struct SmsArgs {
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 7020)]
+    api: u16,
+    #[arg(long, default_value_t = 7021)]
+    control: u16,
+    #[arg(long, default_value = "AKIDbench")]
+    secret_id: String,
+    #[arg(long, default_value = "bench-sms-secret")]
+    secret_key: String,
+    /// JSON object of login and base32 TOTP secret.
+    #[arg(long)]
+    totp: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct PrinterArgs {
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 9100)]
+    port: u16,
+    #[arg(long, default_value_t = 7031)]
+    control: u16,
+    /// Dots across the head: 576 (80 mm), 864 (4 inch, 203 dpi), 1280 (4 inch, 300 dpi).
+    #[arg(long, default_value_t = 864)]
+    dots: usize,
+    /// Speed; 960 is 120 mm/s at 203 dpi.
+    #[arg(long, default_value_t = 960)]
+    rows_per_s: u64,
+    /// Idle connections are closed after this; 0 never.
+    #[arg(long, default_value_t = 90)]
+    idle_s: u64,
+}
+
+#[derive(Args)]
+struct ProxyArgs {
+    /// `name=LISTEN=TARGET`, e.g. `line=18883=127.0.0.1:8883`; may be repeated.
+    #[arg(long, required = true)]
+    pair: Vec<bench_net::proxy::Pair>,
+    #[arg(long, default_value = "127.0.0.1:7041")]
+    control: SocketAddr,
+}
+
+#[derive(Args)]
+struct TpmArgs {
+    /// State directory; manufactured at the first start.
+    #[arg(long)]
+    state: PathBuf,
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 2321)]
+    port: u16,
+    /// swtpm's own control port.
+    #[arg(long, default_value_t = 2322)]
+    control: u16,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Keys {
     Ignore,
@@ -67,6 +167,11 @@ async fn main() -> anyhow::Result<()> {
     rig::logs();
     match Cli::parse().peer {
         Peer::His(args) => ended(his(args)).await,
+        Peer::Pay(args) => ended(pay(args)).await,
+        Peer::Sms(args) => ended(sms(args)).await,
+        Peer::Printer(args) => ended(printer(args)).await,
+        Peer::Proxy(args) => ended(proxy(args)).await,
+        Peer::Tpm(args) => ended(tpm(args)).await,
     }
 }
 
@@ -104,5 +209,69 @@ async fn his(args: HisArgs) -> anyhow::Result<()> {
         },
     };
     bench_his::run(settings, |_| rig::announce_ready()).await?;
+    Ok(())
+}
+
+async fn pay(args: PayArgs) -> anyhow::Result<()> {
+    if args.make_keys {
+        bench_pay::make_keys(&args.keys, &args.mchid)?;
+        let first = args.mchid.first().map_or("", String::as_str);
+        print!(
+            "{}",
+            std::fs::read_to_string(args.keys.join(first).join("merchant.json"))?
+        );
+        return Ok(());
+    }
+    let settings = bench_pay::Settings {
+        db: args.db,
+        keys: args.keys,
+        merchants: args.mchid,
+        api: SocketAddr::new(args.bind, args.api),
+        control: SocketAddr::new(args.bind, args.control),
+        public_base: args.public_base,
+        refund_ms: args.refund_ms,
+        retry_ms: args.retry_ms,
+    };
+    bench_pay::run(settings, |_| rig::announce_ready()).await?;
+    Ok(())
+}
+
+async fn sms(args: SmsArgs) -> anyhow::Result<()> {
+    let settings = bench_net::sms::Settings {
+        api: SocketAddr::new(args.bind, args.api),
+        control: SocketAddr::new(args.bind, args.control),
+        secret_id: args.secret_id,
+        secret_key: args.secret_key,
+        totp: args.totp,
+    };
+    bench_net::sms::run(settings, |_, _| rig::announce_ready()).await?;
+    Ok(())
+}
+
+async fn printer(args: PrinterArgs) -> anyhow::Result<()> {
+    let settings = bench_net::printer::Settings {
+        port: SocketAddr::new(args.bind, args.port),
+        control: SocketAddr::new(args.bind, args.control),
+        dots: args.dots,
+        rows_per_s: args.rows_per_s,
+        idle_s: args.idle_s,
+    };
+    bench_net::printer::run(settings, |_, _| rig::announce_ready()).await?;
+    Ok(())
+}
+
+async fn proxy(args: ProxyArgs) -> anyhow::Result<()> {
+    bench_net::proxy::run(args.pair, args.control, |_, _| rig::announce_ready()).await?;
+    Ok(())
+}
+
+async fn tpm(args: TpmArgs) -> anyhow::Result<()> {
+    let settings = bench_net::tpm::Settings {
+        state: args.state,
+        bind: args.bind,
+        port: args.port,
+        control: args.control,
+    };
+    bench_net::tpm::run(settings, rig::announce_ready).await?;
     Ok(())
 }

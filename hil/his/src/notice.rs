@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::hl7;
 use crate::house::{Call, House, Keep, OpError, refuse};
@@ -16,7 +14,6 @@ use crate::wire::{Node, escape};
 const MOST_TRIES: i64 = 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(200);
-const REPLY_LIMIT: u64 = 1024 * 1024;
 
 /// What a notice says, read fresh from the books for each attempt.
 #[derive(Debug, Clone)]
@@ -195,31 +192,19 @@ fn settle(house: &House, transport: &str, id: &str, tries: i64, result: &Result<
 }
 
 async fn send_soap(url: &str, stopped: &Stopped) -> Result<String, String> {
-    let rest = url.strip_prefix("http://").ok_or("only http:// is spoken")?;
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let body = stop_request(stopped);
-    let request = format!(
-        "POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/xml; charset=utf-8\r\nSOAPAction: \"{NAMESPACE}stopReg\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let said = |e: std::io::Error| e.to_string();
-    let mut stream = TcpStream::connect(host).await.map_err(said)?;
-    stream.write_all(request.as_bytes()).await.map_err(said)?;
-    let mut reply = Vec::new();
-    (&mut stream)
-        .take(REPLY_LIMIT)
-        .read_to_end(&mut reply)
+    let action = format!("\"{NAMESPACE}stopReg\"");
+    let headers = [
+        ("Content-Type", "text/xml; charset=utf-8"),
+        ("SOAPAction", action.as_str()),
+    ];
+    let (status, reply) = rig::post(url, &headers, stop_request(stopped).as_bytes())
         .await
-        .map_err(said)?;
-    let text = String::from_utf8_lossy(&reply);
-    let (head, body) = text.split_once("\r\n\r\n").ok_or("no HTTP reply")?;
-    if !head.starts_with("HTTP/1.1 200") {
-        return Err(head.lines().next().unwrap_or("").to_owned());
+        .map_err(|e| e.to_string())?;
+    if status != 200 {
+        return Err(format!("HTTP {status}"));
     }
-    // A chunked reply has sizes around the envelope.
-    let from = body.find('<').ok_or("empty reply")?;
-    let to = body.rfind('>').ok_or("empty reply")?;
-    let envelope = Node::parse(body.get(from..=to).unwrap_or("")).map_err(|e| format!("reply: {e}"))?;
+    let text = String::from_utf8_lossy(&reply);
+    let envelope = Node::parse(&text).map_err(|e| format!("reply: {e}"))?;
     let result = envelope
         .child("Body")
         .and_then(|b| b.children.first())

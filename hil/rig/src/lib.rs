@@ -4,9 +4,11 @@
 mod clock;
 mod control;
 mod faults;
+mod post;
 mod rng;
 
 pub use clock::Clock;
 pub use control::{ControlError, announce_ready, fault_routes, logs, serve_control};
 pub use faults::{Faults, Fired};
+pub use post::post;
 pub use rng::Rng;

@@ -1,0 +1,403 @@
+//! The mechanism: paper, cover, the receive buffer and the slips that come out.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use encoding_rs::GB18030;
+use rig::{Clock, Faults};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+
+use super::parse::Command;
+
+const MOST_ROWS: usize = 40_000;
+const CHARACTER_DOTS: usize = 12;
+const LINE_DOTS: usize = 30;
+/// Bytes the receive buffer holds before the printer stops reading.
+pub(super) const BUFFER: usize = 256 * 1024;
+
+/// What a person or the control port can change.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Condition {
+    /// ok, near_end, out
+    pub(super) paper: String,
+    /// Whether the cover is open.
+    pub(super) cover_open: bool,
+    /// Whether the operator took it off line.
+    pub(super) offline: bool,
+    /// none, cutter, fatal
+    pub(super) error: String,
+    /// Whether it has power: without, the port resets every connection.
+    pub(super) power: bool,
+}
+
+impl Condition {
+    pub(super) fn stopped(&self) -> bool {
+        self.paper == "out" || self.cover_open || self.offline || self.error != "none" || !self.power
+    }
+
+    /// The answer to `DLE EOT n`.
+    pub(super) fn status(&self, n: u8) -> u8 {
+        let bit = |on: bool, mask: u8| if on { mask } else { 0 };
+        let out = self.paper == "out";
+        0x12 | match n {
+            1 => bit(self.stopped(), 0x08),
+            2 => bit(self.cover_open, 0x04) | bit(out, 0x20) | bit(self.error != "none", 0x40),
+            3 => bit(self.error == "cutter", 0x08) | bit(self.error == "fatal", 0x20),
+            4 => bit(self.paper == "near_end" || out, 0x0c) | bit(out, 0x60),
+            _ => 0,
+        }
+    }
+
+    fn automatic(&self) -> [u8; 4] {
+        let bit = |on: bool, mask: u8| if on { mask } else { 0 };
+        let out = self.paper == "out";
+        [
+            0x10 | bit(self.stopped(), 0x08) | bit(self.cover_open, 0x20),
+            bit(self.error == "cutter", 0x08) | bit(self.error == "fatal", 0x20),
+            bit(self.paper == "near_end" || out, 0x03) | bit(out, 0x0c),
+            0x0f,
+        ]
+    }
+}
+
+/// A slip, whole or torn.
+#[derive(Debug, Clone)]
+pub(super) struct Slip {
+    pub(super) id: u64,
+    pub(super) started_at: String,
+    pub(super) ended_at: String,
+    /// cut, closed (the connection ended without a cut), power (lost power)
+    pub(super) ended_by: &'static str,
+    pub(super) width_bytes: usize,
+    pub(super) dots: Vec<u8>,
+    pub(super) text: String,
+}
+
+impl Slip {
+    pub(super) fn rows(&self) -> usize {
+        self.dots.len() / self.width_bytes.max(1)
+    }
+
+    pub(super) fn about(&self) -> Value {
+        let black: u32 = self.dots.iter().map(|b| b.count_ones()).sum();
+        json!({"id": self.id, "started_at": self.started_at, "ended_at": self.ended_at, "ended_by": self.ended_by,
+            "dots_wide": self.width_bytes * 8, "rows": self.rows(), "black_dots": black, "text": self.text,
+            "png": format!("/control/jobs/{}.png", self.id)})
+    }
+
+    /// The slip as a picture: black on white, one bit a dot.
+    pub(super) fn png(&self) -> Option<Vec<u8>> {
+        let rows = self.rows().max(1);
+        let mut white = vec![0xff; self.width_bytes * rows];
+        for (paper, ink) in white.iter_mut().zip(&self.dots) {
+            *paper = !ink;
+        }
+        let mut out = Vec::new();
+        let (width, height) = (u32::try_from(self.width_bytes * 8).ok()?, u32::try_from(rows).ok()?);
+        let mut encoder = png::Encoder::new(&mut out, width, height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        let mut writer = encoder.write_header().ok()?;
+        writer.write_image_data(&white).ok()?;
+        writer.finish().ok()?;
+        Some(out)
+    }
+}
+
+/// Where answers of a connection go.
+pub(super) type Line = mpsc::UnboundedSender<Vec<u8>>;
+
+struct Waiting {
+    command: Command,
+    size: usize,
+    line: Line,
+}
+
+#[derive(Default)]
+struct Works {
+    queue: VecDeque<Waiting>,
+    held: usize,
+    stored: Option<Command>,
+    dots: Vec<u8>,
+    text: String,
+    started_at: String,
+    slips: Vec<Slip>,
+    next_id: u64,
+    watcher: Option<Line>,
+    stop_after_rows: Option<u64>,
+}
+
+/// The printer.
+pub(super) struct Engine {
+    pub(super) clock: Clock,
+    pub(super) faults: Arc<Faults>,
+    width_bytes: usize,
+    rows_per_s: u64,
+    condition: Mutex<Condition>,
+    works: Mutex<Works>,
+    pub(super) changed: Notify,
+    pub(super) room: Notify,
+}
+
+impl Engine {
+    pub(super) fn new(dots: usize, rows_per_s: u64, faults: Faults) -> Engine {
+        Engine {
+            clock: Clock::default(),
+            faults: Arc::new(faults),
+            width_bytes: dots.div_ceil(8),
+            rows_per_s,
+            condition: Mutex::new(Condition {
+                paper: "ok".into(),
+                cover_open: false,
+                offline: false,
+                error: "none".into(),
+                power: true,
+            }),
+            works: Mutex::default(),
+            changed: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    pub(super) fn condition(&self) -> Condition {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn works(&self) -> MutexGuard<'_, Works> {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the condition; whoever asked for automatic status hears of it.
+    pub(super) fn change(&self, with: impl FnOnce(&mut Condition)) -> Condition {
+        let now = {
+            let mut condition = self.condition.lock().unwrap_or_else(PoisonError::into_inner);
+            with(&mut condition);
+            condition.clone()
+        };
+        if !now.power {
+            self.lose_power();
+        }
+        if let Some(line) = &self.works().watcher {
+            let _gone = line.send(now.automatic().to_vec());
+        }
+        self.changed.notify_waiters();
+        now
+    }
+
+    /// The buffer is forgotten; what was on the paper is a torn slip.
+    fn lose_power(&self) {
+        let mut works = self.works();
+        works.queue.clear();
+        works.held = 0;
+        works.stored = None;
+        works.watcher = None;
+        self.end_slip(&mut works, "power");
+        drop(works);
+        self.room.notify_waiters();
+    }
+
+    pub(super) fn slips(&self) -> Vec<Slip> {
+        self.works().slips.clone()
+    }
+
+    pub(super) fn forget_slips(&self) {
+        self.works().slips.clear();
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.works().held
+    }
+
+    /// The paper will run out after so many more rows.
+    pub(super) fn run_out_after(&self, rows: u64) {
+        self.works().stop_after_rows = Some(rows);
+    }
+
+    /// A command enters the receive buffer.
+    pub(super) fn take(&self, command: Command, size: usize, line: &Line) {
+        let mut works = self.works();
+        works.held += size;
+        works.queue.push_back(Waiting {
+            command,
+            size,
+            line: line.clone(),
+        });
+        drop(works);
+        self.changed.notify_waiters();
+    }
+
+    /// The connection ended: a slip without a cut is still torn off by someone.
+    pub(super) fn hang_up(&self) {
+        let mut works = self.works();
+        works.watcher = None;
+        if works.queue.is_empty() {
+            self.end_slip(&mut works, "closed");
+        }
+    }
+
+    /// Prints for as long as the process lives.
+    pub(super) async fn run(&self) -> std::io::Result<()> {
+        loop {
+            let changed = self.changed.notified();
+            if self.condition().stopped() || self.works().queue.is_empty() {
+                tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(Duration::from_millis(50)) => {}
+                }
+                continue;
+            }
+            let Some(next) = self.works().queue.pop_front() else {
+                continue;
+            };
+            let rows = self.perform(&next);
+            self.leave(next.size);
+            self.room.notify_waiters();
+            if self.rows_per_s > 0 && rows > 0 {
+                let wait = 1_000_000 * u64::try_from(rows).unwrap_or(0) / self.rows_per_s;
+                tokio::time::sleep(Duration::from_micros(wait)).await;
+            }
+        }
+    }
+
+    /// Space in the receive buffer is free again.
+    fn leave(&self, size: usize) {
+        let mut works = self.works();
+        works.held = works.held.saturating_sub(size);
+    }
+
+    /// Does one command and answers how many rows of paper moved.
+    fn perform(&self, next: &Waiting) -> usize {
+        let mut works = self.works();
+        let before = works.dots.len() / self.width_bytes.max(1);
+        if works.started_at.is_empty() && !matches!(next.command, Command::Ordered(_) | Command::Process(_)) {
+            works.started_at = self.clock.moment();
+        }
+        match &next.command {
+            Command::Raster {
+                width_bytes,
+                rows,
+                data,
+            } => self.put(&mut works, *width_bytes, *rows, data),
+            store @ Command::StoreGraphics { .. } => works.stored = Some(store.clone()),
+            Command::PrintGraphics => {
+                if let Some(Command::StoreGraphics {
+                    width_bytes,
+                    rows,
+                    data,
+                }) = works.stored.take()
+                {
+                    self.put(&mut works, width_bytes, rows, &data);
+                }
+            }
+            Command::Text(bytes) => {
+                let (text, ..) = GB18030.decode(bytes);
+                works.text += &text;
+                self.put_text(&mut works, &text);
+            }
+            Command::Line => {
+                works.text.push('\n');
+                self.feed(&mut works, LINE_DOTS);
+            }
+            Command::Feed(dots) => self.feed(&mut works, *dots),
+            Command::Cut => self.end_slip(&mut works, "cut"),
+            Command::Ordered(n) => {
+                let condition = self.condition();
+                let near = if condition.paper == "near_end" { 0x03 } else { 0 };
+                let _gone = next.line.send(vec![if matches!(n, 1 | 49) { near } else { 0 }]);
+            }
+            Command::Process(id) => {
+                let mut answer = vec![0x37, 0x22];
+                answer.extend_from_slice(id);
+                answer.push(0);
+                let _gone = next.line.send(answer);
+            }
+            Command::AutoStatus(n) => {
+                works.watcher = (*n != 0).then(|| next.line.clone());
+                if *n != 0 {
+                    let _gone = next.line.send(self.condition().automatic().to_vec());
+                }
+            }
+            Command::Identity(_) => {
+                let _gone = next.line.send(b"_BENCH-80\0".to_vec());
+            }
+            _ => {}
+        }
+        (works.dots.len() / self.width_bytes.max(1)).saturating_sub(before)
+    }
+
+    fn put(&self, works: &mut Works, width_bytes: usize, rows: usize, data: &[u8]) {
+        for row in data.chunks(width_bytes.max(1)).take(rows) {
+            let mut line: Vec<u8> = row.iter().copied().take(self.width_bytes).collect();
+            line.resize(self.width_bytes, 0);
+            self.put_row(works, &line);
+        }
+    }
+
+    fn put_row(&self, works: &mut Works, row: &[u8]) {
+        if works.dots.len() >= MOST_ROWS * self.width_bytes {
+            return;
+        }
+        works.dots.extend_from_slice(row);
+        if let Some(left) = works.stop_after_rows {
+            works.stop_after_rows = left.checked_sub(1).filter(|left| *left > 0);
+            if works.stop_after_rows.is_none() {
+                let mut condition = self.condition.lock().unwrap_or_else(PoisonError::into_inner);
+                condition.paper = "out".into();
+            }
+        }
+    }
+
+    fn feed(&self, works: &mut Works, dots: usize) {
+        let empty = vec![0; self.width_bytes];
+        for _ in 0..dots {
+            self.put_row(works, &empty);
+        }
+    }
+
+    /// No fonts on the bench: characters are frames, their text is kept beside.
+    fn put_text(&self, works: &mut Works, text: &str) {
+        let mut line = vec![0_u8; self.width_bytes];
+        let mut at = 0;
+        for c in text.chars() {
+            let width = if c.is_ascii() {
+                CHARACTER_DOTS
+            } else {
+                2 * CHARACTER_DOTS
+            };
+            for dot in at + 1..at + width - 1 {
+                if let Some(byte) = line.get_mut(dot / 8) {
+                    *byte |= 0x80 >> (dot % 8);
+                }
+            }
+            at += width;
+        }
+        self.put_row(works, &line);
+    }
+
+    fn end_slip(&self, works: &mut Works, ended_by: &'static str) {
+        if works.dots.is_empty() && works.text.is_empty() {
+            works.started_at.clear();
+            return;
+        }
+        works.next_id += 1;
+        let slip = Slip {
+            id: works.next_id,
+            started_at: std::mem::take(&mut works.started_at),
+            ended_at: self.clock.moment(),
+            ended_by,
+            width_bytes: self.width_bytes,
+            dots: std::mem::take(&mut works.dots),
+            text: std::mem::take(&mut works.text),
+        };
+        tracing::info!(
+            slip.id = slip.id,
+            slip.rows = slip.rows(),
+            slip.ended_by = ended_by,
+            "slip"
+        );
+        works.slips.push(slip);
+    }
+}
