@@ -1,0 +1,319 @@
+//! The spool's rows and states.
+//!
+//! ```text
+//! waiting ──begin──▶ printing ──▶ printed │ unknown │ waiting (nothing left for the printer)
+//!    └─cancel─▶ failed              unknown ──▶ printed (by hand) │ waiting (reprint, marked)
+//! ```
+
+use std::str::FromStr;
+
+use records::line::{PrintOutcome, PrintState, kind};
+use records::{Lane, PeerId, PrintJob, Timestamp};
+use serde_json::Value;
+use store::{Migration, StoreError, Tx};
+
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+    name: "hub/0001_spool",
+    sql: "
+CREATE TABLE print_job (
+  tenant_id TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL, printer TEXT NOT NULL, subject TEXT NOT NULL,
+  slip TEXT NOT NULL, state TEXT NOT NULL, copy BIGINT NOT NULL, note TEXT NOT NULL, created_at BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL, PRIMARY KEY (tenant_id, key)
+);
+CREATE INDEX print_job_open ON print_job (tenant_id, printer, state, seq);
+CREATE TABLE print_trail (
+  tenant_id TEXT NOT NULL, key TEXT NOT NULL, step BIGINT NOT NULL, at BIGINT NOT NULL, state TEXT NOT NULL,
+  actor TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (tenant_id, key, step)
+);
+",
+}];
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Waits for its printer.
+    Waiting,
+    /// On its way; may be on paper.
+    Printing,
+    /// On paper.
+    Printed,
+    /// May be on paper; a person decides.
+    Unknown,
+    /// Given up.
+    Failed,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Printing, Self::Printed, Self::Unknown, Self::Failed];
+
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Printing => "printing",
+            Self::Printed => "printed",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+        }
+    }
+
+    const fn outcome(self) -> Option<PrintOutcome> {
+        match self {
+            Self::Waiting => Some(PrintOutcome::Waiting),
+            Self::Printing => None,
+            Self::Printed => Some(PrintOutcome::Printed),
+            Self::Unknown => Some(PrintOutcome::Unknown),
+            Self::Failed => Some(PrintOutcome::Failed),
+        }
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| format!("no print state {text}"))
+    }
+}
+
+store::text_value!(State);
+
+/// What happens to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The printer is ready and the first byte is about to leave.
+    Begin,
+    /// The printer confirmed.
+    Confirm,
+    /// Nothing of it left for the printer.
+    Return,
+    /// It may be on paper.
+    Doubt,
+    /// A person saw it on paper.
+    MarkPrinted,
+    /// A person wants it again.
+    Reprint,
+    /// A person does not want it any more.
+    Cancel,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Self; 7] =
+        [Self::Begin, Self::Confirm, Self::Return, Self::Doubt, Self::MarkPrinted, Self::Reprint, Self::Cancel];
+
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Confirm => "confirm",
+            Self::Return => "return",
+            Self::Doubt => "doubt",
+            Self::MarkPrinted => "mark_printed",
+            Self::Reprint => "reprint",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// A step that does not fit the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not possible for a job that is {}", step.word(), state.as_str())]
+pub struct Refusal {
+    /// The state.
+    pub state: State,
+    /// The step.
+    pub step: Step,
+}
+
+impl State {
+    /// The state after a step.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the step does not fit.
+    pub const fn after(self, step: Step) -> Result<Self, Refusal> {
+        match (self, step) {
+            (Self::Waiting, Step::Begin) => Ok(Self::Printing),
+            (Self::Printing, Step::Confirm) | (Self::Unknown, Step::MarkPrinted) => Ok(Self::Printed),
+            (Self::Printing, Step::Return) => Ok(Self::Waiting),
+            (Self::Printing, Step::Doubt) => Ok(Self::Unknown),
+            (Self::Unknown | Self::Printed | Self::Failed, Step::Reprint) => Ok(Self::Waiting),
+            (Self::Waiting | Self::Unknown, Step::Cancel) => Ok(Self::Failed),
+            (state, step) => Err(Refusal { state, step }),
+        }
+    }
+}
+
+store::row! {
+    /// A job.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Job {
+        /// Key.
+        pub key: String,
+        /// Order of arrival.
+        pub seq: u64,
+        /// Printer.
+        pub printer: String,
+        /// What it concerns.
+        pub subject: String,
+        /// The slip.
+        pub slip: Value,
+        /// Where it stands.
+        pub state: State,
+        /// Which copy, from 1; above 1 it is marked as a reprint.
+        pub copy: u32,
+        /// Plain words.
+        pub note: String,
+        /// When it came.
+        pub created_at: Timestamp,
+        /// Last change.
+        pub changed_at: Timestamp,
+    }
+}
+
+/// Takes a job, in the unit that moves the inbox cursor. The same key again only has its state reported again.
+pub(crate) async fn accept(tx: &mut Tx<'_>, job: &PrintJob) -> Result<(), StoreError> {
+    let slip = serde_json::to_value(&job.slip).unwrap_or_default();
+    if let Some(known) = by_key(tx, &job.key).await? {
+        if known.slip != slip || known.printer != job.printer {
+            tracing::error!(print.key = %job.key, "key of a print job was used for another slip; it is not printed");
+        }
+        return report(tx, &known.key, &known.subject, known.state, &known.note).await;
+    }
+    let (tenant, now) = (tx.tenant().clone(), tx.now());
+    tx.exec(
+        "INSERT INTO print_job (tenant_id, key, seq, printer, subject, slip, state, copy, note, created_at, changed_at)
+         VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM print_job WHERE tenant_id = $1), $3, $4, $5, 'waiting', 1, '', $6, $6)",
+        &[&tenant, &job.key, &job.printer, &job.subject, &slip, &now],
+    )
+    .await?;
+    trail(tx, &job.key, State::Waiting, "").await
+}
+
+pub(crate) async fn by_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Job>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!("SELECT {} FROM print_job WHERE tenant_id = $1 AND key = $2", Job::COLUMNS);
+    tx.opt(&sql, &[&tenant, &key]).await
+}
+
+/// The oldest job that waits for a printer.
+pub(crate) async fn next(tx: &mut Tx<'_>, printer: &str) -> Result<Option<Job>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!(
+        "SELECT {} FROM print_job WHERE tenant_id = $1 AND printer = $2 AND state = 'waiting' ORDER BY seq LIMIT 1",
+        Job::COLUMNS
+    );
+    tx.opt(&sql, &[&tenant, &printer]).await
+}
+
+/// Jobs that are not done, then the newest done ones.
+pub(crate) async fn latest(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<Job>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!(
+        "SELECT {} FROM print_job WHERE tenant_id = $1
+         ORDER BY CASE state WHEN 'unknown' THEN 0 WHEN 'waiting' THEN 1 WHEN 'printing' THEN 1 ELSE 2 END, seq DESC LIMIT $2",
+        Job::COLUMNS
+    );
+    tx.all(&sql, &[&tenant, &limit]).await
+}
+
+/// Jobs waiting per printer.
+pub(crate) async fn waiting(tx: &mut Tx<'_>) -> Result<Vec<(String, u64)>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = "SELECT printer, COUNT(*) FROM print_job WHERE tenant_id = $1 AND state IN ('waiting', 'printing') GROUP BY printer";
+    tx.all(sql, &[&tenant]).await
+}
+
+/// Makes a step and reports the new state, in one unit.
+pub(crate) async fn step(tx: &mut Tx<'_>, key: &str, step: Step, note: &str) -> Result<Result<Job, Refusal>, StoreError> {
+    let Some(mut job) = by_key(tx, key).await? else { return Ok(Err(Refusal { state: State::Failed, step })) };
+    match job.state.after(step) {
+        Ok(state) => job.state = state,
+        Err(refusal) => return Ok(Err(refusal)),
+    }
+    job.copy += u32::from(step == Step::Reprint);
+    note.clone_into(&mut job.note);
+    let (tenant, now) = (tx.tenant().clone(), tx.now());
+    tx.exec(
+        "UPDATE print_job SET state = $3, copy = $4, note = $5, changed_at = $6 WHERE tenant_id = $1 AND key = $2",
+        &[&tenant, &key, &job.state, &job.copy, &job.note, &now],
+    )
+    .await?;
+    trail(tx, key, job.state, note).await?;
+    report(tx, key, &job.subject, job.state, note).await?;
+    Ok(Ok(job))
+}
+
+/// Says why a waiting job waits, once per change of the reason.
+pub(crate) async fn explain(tx: &mut Tx<'_>, key: &str, note: &str) -> Result<(), StoreError> {
+    let (tenant, now) = (tx.tenant().clone(), tx.now());
+    let changed = tx
+        .exec(
+            "UPDATE print_job SET note = $3, changed_at = $4 WHERE tenant_id = $1 AND key = $2 AND state = 'waiting' AND note <> $3",
+            &[&tenant, &key, &note, &now],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(());
+    }
+    let subject = by_key(tx, key).await?.map(|j| j.subject).unwrap_or_default();
+    report(tx, key, &subject, State::Waiting, note).await
+}
+
+/// Jobs that were on their way when the process ended: nobody knows.
+pub(crate) async fn recover(tx: &mut Tx<'_>) -> Result<usize, StoreError> {
+    let tenant = tx.tenant().clone();
+    let keys: Vec<(String,)> =
+        tx.all("SELECT key FROM print_job WHERE tenant_id = $1 AND state = 'printing'", &[&tenant]).await?;
+    for (key,) in &keys {
+        let done = step(tx, key, Step::Doubt, "打印途中系统中断，请核对纸张").await?;
+        debug_assert!(done.is_ok());
+    }
+    Ok(keys.len())
+}
+
+async fn trail(tx: &mut Tx<'_>, key: &str, state: State, note: &str) -> Result<(), StoreError> {
+    let (tenant, now, actor) = (tx.tenant().clone(), tx.now(), tx.actor().to_string());
+    tx.exec(
+        "INSERT INTO print_trail (tenant_id, key, step, at, state, actor, note)
+         VALUES ($1, $2, (SELECT COALESCE(MAX(step), 0) + 1 FROM print_trail WHERE tenant_id = $1 AND key = $2), $3, $4, $5, $6)",
+        &[&tenant, &key, &now, &state, &actor, &note],
+    )
+    .await
+    .map(drop)
+}
+
+async fn report(tx: &mut Tx<'_>, key: &str, subject: &str, state: State, note: &str) -> Result<(), StoreError> {
+    let Some(outcome) = state.outcome() else { return Ok(()) };
+    let body = PrintState {
+        key: key.to_owned(),
+        subject: subject.to_owned(),
+        state: outcome,
+        note: note.to_owned(),
+        at: tx.now(),
+    };
+    let body = serde_json::to_value(&body).unwrap_or_default();
+    tx.append(&PeerId::cloud(), Lane::Clinical, kind::PRINT_STATE, subject, &body).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_in_every_state_is_as_the_operator_expects() {
+        let mut table = String::new();
+        for state in State::ALL {
+            for step in Step::ALL {
+                if let Ok(next) = state.after(step) {
+                    table.push_str(&format!("{} {} {}\n", state.as_str(), step.word(), next.as_str()));
+                }
+            }
+        }
+        assert_eq!(
+            table,
+            "waiting begin printing\nwaiting cancel failed\nprinting confirm printed\nprinting return waiting\nprinting doubt unknown\n\
+             printed reprint waiting\nunknown mark_printed printed\nunknown reprint waiting\nunknown cancel failed\nfailed reprint waiting\n"
+        );
+    }
+}
