@@ -74,7 +74,13 @@ async fn read(site: &Addresses, cast: &Cast) -> Result<Books> {
 
 async fn fetch(url: &str) -> Result<Value> {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
-    http.get(url).send().await?.error_for_status()?.json().await.with_context(|| format!("reading {url}"))
+    http.get(url)
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await
+        .with_context(|| format!("reading {url}"))
 }
 
 async fn all_pages(cast: &Cast, path: &str) -> Result<Vec<Value>> {
@@ -100,7 +106,11 @@ fn group(rows: &Value, key: &str) -> BTreeMap<String, Vec<Value>> {
 }
 
 fn single(rows: &Value, key: &str) -> BTreeMap<String, Value> {
-    rows.as_array().into_iter().flatten().map(|row| (text(row, key), row.clone())).collect()
+    rows.as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| (text(row, key), row.clone()))
+        .collect()
 }
 
 fn text(row: &Value, key: &str) -> String {
@@ -115,11 +125,21 @@ async fn visit(books: &Books, cast: &Cast, run: &Made, differences: &mut Vec<Str
         differences.push(format!("{id}: our state is {}", ours["state"]));
     }
     let registrations = books.registrations.get(id).cloned().unwrap_or_default();
-    let paid: Vec<_> = registrations.iter().filter(|r| matches!(r["status"].as_i64(), Some(2 | 5 | 6))).collect();
+    let paid: Vec<_> = registrations
+        .iter()
+        .filter(|r| matches!(r["status"].as_i64(), Some(2 | 5 | 6)))
+        .collect();
     if paid.len() != 1 {
-        differences.push(format!("{id}: {} paid registrations in the HIS: {registrations:?}", paid.len()));
+        differences.push(format!(
+            "{id}: {} paid registrations in the HIS: {registrations:?}",
+            paid.len()
+        ));
     }
-    let charges = books.his_ledger.iter().filter(|m| m["ps_ord_num"] == id.as_str() && m["kind"] == "pay").count();
+    let charges = books
+        .his_ledger
+        .iter()
+        .filter(|m| m["ps_ord_num"] == id.as_str() && m["kind"] == "pay")
+        .count();
     if charges != 1 {
         differences.push(format!("{id}: charged {charges} times in the HIS ledger"));
     }
@@ -140,7 +160,10 @@ async fn visit(books: &Books, cast: &Cast, run: &Made, differences: &mut Vec<Str
         if theirs.map(|t| text(t, "trade_state")).as_deref() != Some("SUCCESS") {
             differences.push(format!("{payment}: the channel says {theirs:?}"));
         }
-        let (ours, theirs) = (ours.map(|p| p["amount_fen"].clone()), theirs.map(|t| t["amount_fen"].clone()));
+        let (ours, theirs) = (
+            ours.map(|p| p["amount_fen"].clone()),
+            theirs.map(|t| t["amount_fen"].clone()),
+        );
         if ours != theirs {
             differences.push(format!("{payment}: amounts differ: ours {ours:?}, channel {theirs:?}"));
         }
@@ -156,14 +179,26 @@ fn money(books: &Books, differences: &mut Vec<String>) {
         .filter(|o| matches!(o["trade_state"].as_str(), Some("SUCCESS" | "REFUND")))
         .filter_map(|o| o["amount_fen"].as_i64())
         .sum();
-    let given_back: i64 = books.channel_refunds.values().filter(|r| r["status"] == "SUCCESS").filter_map(|r| r["amount_fen"].as_i64()).sum();
+    let given_back: i64 = books
+        .channel_refunds
+        .values()
+        .filter(|r| r["status"] == "SUCCESS")
+        .filter_map(|r| r["amount_fen"].as_i64())
+        .sum();
     let hospital: i64 = books
         .his_ledger
         .iter()
-        .filter_map(|m| m["amount_fen"].as_i64().map(|a| if m["kind"] == "pay" { a } else { -a }))
+        .filter_map(|m| {
+            m["amount_fen"]
+                .as_i64()
+                .map(|a| if m["kind"] == "pay" { a } else { -a })
+        })
         .sum();
     if taken - given_back != hospital {
-        differences.push(format!("the channel holds {} fen, the hospital booked {hospital}", taken - given_back));
+        differences.push(format!(
+            "the channel holds {} fen, the hospital booked {hospital}",
+            taken - given_back
+        ));
     }
     for (id, order) in &books.channel {
         if order["trade_state"] == "SUCCESS" && !books.payments.contains_key(id) {
@@ -171,7 +206,11 @@ fn money(books: &Books, differences: &mut Vec<String>) {
         }
     }
     for (id, rows) in &books.registrations {
-        let pays = books.his_ledger.iter().filter(|m| m["ps_ord_num"] == id.as_str() && m["kind"] == "pay").count();
+        let pays = books
+            .his_ledger
+            .iter()
+            .filter(|m| m["ps_ord_num"] == id.as_str() && m["kind"] == "pay")
+            .count();
         if pays > 1 {
             differences.push(format!("{id}: charged {pays} times in the HIS: {rows:?}"));
         }
@@ -181,7 +220,10 @@ fn money(books: &Books, differences: &mut Vec<String>) {
 /// A lock that the hospital still holds belongs to a visit that waits for payment.
 async fn locks(books: &Books, cast: &Cast, differences: &mut Vec<String>) -> Result<()> {
     for (id, rows) in &books.registrations {
-        let held = rows.iter().filter(|r| r["status"].as_i64() == Some(1) && r["released"].as_i64() != Some(1)).count();
+        let held = rows
+            .iter()
+            .filter(|r| r["status"].as_i64() == Some(1) && r["released"].as_i64() != Some(1))
+            .count();
         if held == 0 {
             continue;
         }
@@ -203,11 +245,16 @@ fn line(data: &Path, differences: &mut Vec<String>) -> Result<()> {
         let applied = sums(to, "SELECT lane, SUM(seq) FROM store_cursor GROUP BY lane")?;
         let acknowledged = sums(from, "SELECT lane, SUM(acked_seq) FROM store_stream GROUP BY lane")?;
         for (lane, last) in written {
-            let (done, acked) = (applied.get(&lane).copied().unwrap_or(0), acknowledged.get(&lane).copied().unwrap_or(0));
+            let (done, acked) = (
+                applied.get(&lane).copied().unwrap_or(0),
+                acknowledged.get(&lane).copied().unwrap_or(0),
+            );
             // Telemetry goes on while we look.
             let slack = if lane == 3 { 3 } else { 0 };
             if (last - done).abs() > slack || (last - acked).abs() > slack {
-                differences.push(format!("{name}, lane {lane}: {last} written, {done} applied, {acked} acknowledged"));
+                differences.push(format!(
+                    "{name}, lane {lane}: {last} written, {done} applied, {acked} acknowledged"
+                ));
             }
         }
         let parked: i64 = to.query_row("SELECT COUNT(*) FROM store_parked", [], |row| row.get(0))?;
@@ -219,7 +266,8 @@ fn line(data: &Path, differences: &mut Vec<String>) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<Connection> {
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).with_context(|| format!("opening {}", path.display()))
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .with_context(|| format!("opening {}", path.display()))
 }
 
 fn sums(db: &Connection, sql: &str) -> Result<BTreeMap<i64, i64>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use site::Site;
+use site::{LineState, Site};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -88,10 +88,20 @@ impl Plan {
             z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             z ^ (z >> 31)
         };
-        let fault = Fault::ALL.get((seed % Fault::ALL.len() as u64) as usize).copied().unwrap_or(Fault::LineCut);
+        let fault = Fault::ALL
+            .get((seed % Fault::ALL.len() as u64) as usize)
+            .copied()
+            .unwrap_or(Fault::LineCut);
         let steps: Vec<Step> = Step::ALL.into_iter().filter(|s| *s <= fault.last_step()).collect();
-        let step = steps.get((next() % steps.len().max(1) as u64) as usize).copied().unwrap_or(Step::Pay);
-        let outage = Duration::from_millis(if long { 60_000 + next() % 120_000 } else { 1_500 + next() % 3_500 });
+        let step = steps
+            .get((next() % steps.len().max(1) as u64) as usize)
+            .copied()
+            .unwrap_or(Step::Pay);
+        let outage = Duration::from_millis(if long {
+            60_000 + next() % 120_000
+        } else {
+            1_500 + next() % 3_500
+        });
         Self { fault, step, outage }
     }
 }
@@ -119,7 +129,12 @@ enum Proof {
 impl Striker {
     /// Ready to strike.
     pub const fn new(site: Arc<Mutex<Site>>, plan: Plan) -> Self {
-        Self { site, plan, healing: None, proof: Proof::None }
+        Self {
+            site,
+            plan,
+            healing: None,
+            proof: Proof::None,
+        }
     }
 
     /// Waits until everything is healed and answers whether the fault fired.
@@ -146,21 +161,50 @@ impl Striker {
     async fn strike(&mut self) -> Result<()> {
         let addresses = self.site.lock().await.addresses().clone();
         match self.plan.fault {
-            Fault::LineCut => self.break_line("cut").await,
-            Fault::LineBlackHole => self.break_line("blackhole").await,
+            Fault::LineCut => self.break_line(LineState::Cut).await,
+            Fault::LineBlackHole => self.break_line(LineState::BlackHole).await,
             Fault::KillEdge => self.kill("edge").await,
             Fault::KillCloud => self.kill("cloud").await,
             Fault::KillSignd => self.kill("signd").await,
-            Fault::HisLate => self.rule(&addresses.his, json!({ "op": "*", "kind": "delay", "ms": 4000, "times": 2 })).await,
-            Fault::HisTwice => self.rule(&addresses.his, json!({ "op": "*", "kind": "answer_twice", "times": 3 })).await,
+            Fault::HisLate => {
+                self.rule(
+                    &addresses.his,
+                    json!({ "op": "*", "kind": "delay", "ms": 4000, "times": 2 }),
+                )
+                .await
+            }
+            Fault::HisTwice => {
+                self.rule(&addresses.his, json!({ "op": "*", "kind": "answer_twice", "times": 3 }))
+                    .await
+            }
             Fault::HisSilentAfterCommit => {
-                self.rule(&addresses.his, json!({ "op": "*", "kind": "timeout_after_commit", "ms": 12_000, "times": 1 })).await
+                self.rule(
+                    &addresses.his,
+                    json!({ "op": "*", "kind": "timeout_after_commit", "ms": 12_000, "times": 1 }),
+                )
+                .await
             }
             Fault::HisSilentBeforeCommit => {
-                self.rule(&addresses.his, json!({ "op": "*", "kind": "timeout_before_commit", "ms": 12_000, "times": 1 })).await
+                self.rule(
+                    &addresses.his,
+                    json!({ "op": "*", "kind": "timeout_before_commit", "ms": 12_000, "times": 1 }),
+                )
+                .await
             }
-            Fault::NoticeLost => self.rule(&addresses.pay, json!({ "op": "notify", "kind": "lost", "times": 3 })).await,
-            Fault::NoticeTwice => self.rule(&addresses.pay, json!({ "op": "notify", "kind": "duplicate", "times": 2 })).await,
+            Fault::NoticeLost => {
+                self.rule(
+                    &addresses.pay,
+                    json!({ "op": "notify.transaction", "kind": "notify_drop", "times": 3 }),
+                )
+                .await
+            }
+            Fault::NoticeTwice => {
+                self.rule(
+                    &addresses.pay,
+                    json!({ "op": "notify.transaction", "kind": "notify_twice", "times": 2 }),
+                )
+                .await
+            }
         }
     }
 
@@ -170,14 +214,14 @@ impl Striker {
         Ok(())
     }
 
-    async fn break_line(&mut self, how: &'static str) -> Result<()> {
+    async fn break_line(&mut self, how: LineState) -> Result<()> {
         let addresses = self.site.lock().await.addresses().clone();
         self.proof = Proof::Line(site::line_faults(&addresses).await?);
-        site::break_line(&addresses, how).await?;
+        site::set_line(&addresses, how).await?;
         let outage = self.plan.outage;
         self.healing = Some(tokio::spawn(async move {
             tokio::time::sleep(outage).await;
-            site::heal_line(&addresses).await
+            site::set_line(&addresses, LineState::Whole).await
         }));
         Ok(())
     }
@@ -197,7 +241,9 @@ impl Striker {
 impl Strike for Striker {
     async fn before(&mut self, step: Step) -> Result<()> {
         if step == self.plan.step && matches!(self.proof, Proof::None) {
-            self.strike().await.with_context(|| format!("striking with {:?}", self.plan.fault))?;
+            self.strike()
+                .await
+                .with_context(|| format!("striking with {:?}", self.plan.fault))?;
         }
         Ok(())
     }

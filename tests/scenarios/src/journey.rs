@@ -143,6 +143,7 @@ pub async fn gather(site: &Addresses) -> Result<Cast> {
 async fn sign_in_patient(site: &Addresses, phone: &str) -> Result<Person> {
     let person = Person::new(&site.web)?;
     let hospital = &site.demo.hospital;
+    site::forget_messages(site).await?;
     person
         .post("auth/phone/code", json!({ "hospital": hospital, "phone": phone }))
         .await?;

@@ -1,5 +1,7 @@
 //! Where everything of a run listens, and who can sign in.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Addresses of a run.
@@ -18,9 +20,15 @@ pub struct Addresses {
     /// Control of the bench printer.
     pub printer: String,
     /// Control of the line between appliance and cloud.
-    pub proxy: String,
+    pub line: String,
     /// Control of the bench dock.
     pub dock: String,
+    /// The demo phone for people.
+    pub phone: String,
+    /// The printer's paper for people.
+    pub paper: String,
+    /// Where the run keeps its data.
+    pub data: PathBuf,
     /// Who can sign in.
     pub demo: Demo,
 }

@@ -9,6 +9,19 @@ use crate::Addresses;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Empties the demo phone, so that the next code is the newest one.
+///
+/// # Errors
+/// When the demo phone does not answer.
+pub async fn forget_messages(site: &Addresses) -> Result<()> {
+    client()?
+        .delete(format!("{}/control/messages", site.sms))
+        .send()
+        .await?
+        .error_for_status()?;
+    Ok(())
+}
+
 /// The newest login code sent to a phone.
 ///
 /// # Errors
@@ -22,8 +35,7 @@ pub async fn sms_code(site: &Addresses, phone: &str) -> Result<String> {
             .or_else(|| messages["messages"].as_array())
             .cloned()
             .unwrap_or_default();
-        let newest = list.iter().max_by_key(|m| m["at"].as_str().map(str::to_owned));
-        let code = newest.and_then(|m| six_digits(&m.to_string()));
+        let code = list.last().and_then(|m| six_digits(m["text"].as_str()?));
         match code {
             Some(code) => return Ok(code),
             None if started.elapsed() > PATIENCE => bail!("no text message with a code reached {phone}"),

@@ -67,7 +67,9 @@ impl Ports {
     /// When none is found.
     pub fn free() -> Result<Self> {
         for _ in 0..200 {
-            let candidate = Self { first: rand::random_range(20_000..60_000 - COUNT) };
+            let candidate = Self {
+                first: rand::random_range(20_000..60_000 - COUNT),
+            };
             if candidate.taken().is_none() {
                 return Ok(candidate);
             }

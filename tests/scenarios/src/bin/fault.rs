@@ -74,7 +74,11 @@ async fn run(arguments: Arguments) -> Result<bool> {
             plan.step,
             plan.outage.as_secs_f64(),
             if struck { "fired" } else { "did not fire" },
-            if found.is_empty() { "books agree".to_owned() } else { format!("{} differences", found.len()) },
+            if found.is_empty() {
+                "books agree".to_owned()
+            } else {
+                format!("{} differences", found.len())
+            },
             started.elapsed().as_secs_f64()
         );
         eprintln!("{line}");
@@ -89,7 +93,10 @@ async fn run(arguments: Arguments) -> Result<bool> {
     }
     site.lock().await.stop().await;
     if arguments.json {
-        println!("{}", json!({ "runs": counted, "faults_fired": fired, "differences": differences, "details": details }));
+        println!(
+            "{}",
+            json!({ "runs": counted, "faults_fired": fired, "differences": differences, "details": details })
+        );
     } else {
         println!("{counted} runs, {fired} faults fired, {differences} differences");
     }

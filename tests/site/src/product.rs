@@ -1,0 +1,168 @@
+//! How the product is configured and started: cloud, signature server, appliance with its enrolment.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::bench::{SMS_ID, SMS_KEY};
+use crate::demo;
+use crate::ports::{Ports, Service};
+use crate::processes::{Processes, Program};
+use crate::run::{Layout, Options};
+
+/// Configures and starts everything of the product; an appliance that is not enrolled yet is taken in first.
+pub(crate) async fn start(processes: &mut Processes, layout: &Layout, options: &Options, his: &Value) -> Result<()> {
+    let ports = options.ports;
+    let cloud = write_cloud(layout, options)?;
+    let signd = write_signd(layout, ports)?;
+    let edge = write_edge(layout, ports)?;
+    (options.progress)("signature server");
+    processes.start(daemon(layout, "signd", &signd, &[])).await?;
+    take_in(layout, options, &cloud, &edge, his).await?;
+    (options.progress)("cloud");
+    processes.start(daemon(layout, "cloud", &cloud, &["serve"])).await?;
+    (options.progress)("appliance: enrolment and line");
+    processes.start(daemon(layout, "edge", &edge, &["run"])).await
+}
+
+fn daemon(layout: &Layout, name: &'static str, config: &Path, command: &[&str]) -> Program {
+    let mut arguments: Vec<String> = command.iter().map(|c| (*c).to_owned()).collect();
+    arguments.extend(["--config".to_owned(), config.display().to_string()]);
+    Program {
+        name,
+        executable: layout.binary(name),
+        arguments,
+        environment: Vec::new(),
+    }
+}
+
+fn write_cloud(layout: &Layout, options: &Options) -> Result<std::path::PathBuf> {
+    let (ports, dir) = (options.ports, layout.data.join("cloud"));
+    std::fs::write(dir.join("sms.key"), SMS_KEY)?;
+    let store = match &options.postgres {
+        Some(url) => format!("postgres = {url:?}"),
+        None => "sqlite = \"cloud.sqlite\"".to_owned(),
+    };
+    let text = format!(
+        r#"[web]
+listen = "{web}"
+public_url = "http://localhost:{port}"
+apps = {apps:?}
+secure_cookies = false
+
+[store]
+{store}
+
+[files]
+folder = "files"
+
+[vault]
+key_file = "vault.key"
+
+[edge]
+https = "{https}"
+mqtt = "{mqtt}"
+names = ["localhost", "127.0.0.1"]
+ca = "ca"
+
+[sms]
+base_url = "{sms}"
+app_id = "1400006666"
+signature = "永州示范医院"
+secret_id = "{SMS_ID}"
+secret_key_file = "sms.key"
+[sms.templates]
+sign_in_code = "100001"
+"#,
+        web = ports.address(Service::Web),
+        port = ports.of(Service::Web),
+        apps = layout.project.join("cloud/web/dist"),
+        https = ports.address(Service::EdgeHttps),
+        mqtt = ports.address(Service::Mqtt),
+        sms = ports.http(Service::Sms),
+    );
+    write(dir.join("cloud.toml"), &text)
+}
+
+fn write_signd(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
+    let dir = layout.data.join("signd");
+    let text = format!(
+        "state_dir = {dir:?}\nsocket = {socket:?}\ntpm = \"swtpm:host=127.0.0.1,port={tpm}\"\n",
+        socket = dir.join("signd.sock"),
+        tpm = ports.of(Service::Tpm),
+    );
+    write(dir.join("signd.toml"), &text)
+}
+
+fn write_edge(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
+    let _ = ports;
+    write(layout.data.join("edge").join("edge.toml"), "")
+}
+
+/// Writes a configuration, unless it stands there already as it should.
+fn write(path: std::path::PathBuf, text: &str) -> Result<std::path::PathBuf> {
+    if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(path)
+}
+
+/// Factory record of the appliance → cloud, hospital → cloud with the appliance's claim code; once.
+async fn take_in(layout: &Layout, options: &Options, cloud: &Path, edge: &Path, his: &Value) -> Result<()> {
+    let done = layout.data.join("cloud/taken-in");
+    if done.exists() {
+        return Ok(());
+    }
+    (options.progress)("taking the appliance and the hospital in");
+    let record = layout.data.join("edge/factory.json");
+    let label = run(
+        layout,
+        "edge",
+        &["factory-record", "--config", &text(edge), "--out", &text(&record)],
+    )
+    .await?;
+    let label: Value = serde_json::from_str(&label).with_context(|| format!("the appliance's label: {label}"))?;
+    let code = label["claim_code"].as_str().context("claim code on the label")?;
+    run(layout, "cloud", &["migrate", "--config", &text(cloud)]).await?;
+    run(
+        layout,
+        "cloud",
+        &["appliance", "import", "--config", &text(cloud), &text(&record)],
+    )
+    .await?;
+    let file = layout.data.join("cloud/hospital.json");
+    let hospital = demo::onboarding(his, &layout.merchant_keys(), options.ports, code)?;
+    std::fs::write(&file, serde_json::to_vec_pretty(&hospital)?)?;
+    run(
+        layout,
+        "cloud",
+        &["tenant", "import", "--config", &text(cloud), &text(&file)],
+    )
+    .await?;
+    std::fs::write(done, "")?;
+    Ok(())
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+async fn run(layout: &Layout, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(layout.binary(program))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .with_context(|| format!("running {program}"))?;
+    if !output.status.success() {
+        bail!(
+            "{program} {} failed:\n{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
