@@ -41,6 +41,9 @@ pub(crate) struct AuthorityRow {
     pub(crate) seal_key: Vec<u8>,
 }
 
+/// Root of signers, root of seals.
+pub(crate) type RootRow = (Vec<u8>, Vec<u8>);
+
 /// A signer, key wrapped.
 #[derive(Debug, Clone)]
 pub(crate) struct SignerRow {
@@ -188,7 +191,7 @@ impl Unit<'_> {
     }
 
     /// Roots of signers and of seals.
-    pub(crate) fn roots(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
+    pub(crate) fn roots(&self) -> Result<Vec<RootRow>, Refusal> {
         let mut rows = self
             .0
             .prepare("SELECT root, seal_root FROM authority ORDER BY organisation")?;

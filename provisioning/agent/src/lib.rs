@@ -147,12 +147,11 @@ impl Agent {
         let csr = tokio::task::spawn_blocking(move || key.request())
             .await
             .map_err(|error| AgentError::Certificate(error.to_string()))??;
-        let (r, s) = &answer.signature;
         let asked = ActivateRequest {
             challenge_id: challenge.challenge_id,
             answer: answer.secret,
             certified: answer.certified,
-            signature: ecdsa_der(r, s),
+            signature: ecdsa_der(&answer.signature.r, &answer.signature.s),
             csr,
         };
         let activated: Activated = self.post(&http, "/enrol/v1/activate", &asked).await?;

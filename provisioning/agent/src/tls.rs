@@ -33,8 +33,8 @@ impl TpmKey {
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, String> {
         let mut digest = [0u8; 32];
         digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, message).as_ref());
-        let (r, s) = self.identity.sign(&digest).map_err(|error| error.to_string())?;
-        Ok(ecdsa_der(&r, &s))
+        let signature = self.identity.sign(&digest).map_err(|error| error.to_string())?;
+        Ok(ecdsa_der(&signature.r, &signature.s))
     }
 
     /// PKCS#10 for this key. The fleet takes nothing from it but the key, so it asks for nothing.

@@ -1,5 +1,7 @@
 //! Enrolment end to end: a software TPM, the real fleet service over TLS, mutual TLS with the key inside the TPM.
 
+#![expect(clippy::expect_used, reason = "what a test cannot set up fails the test")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

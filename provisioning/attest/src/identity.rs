@@ -61,6 +61,15 @@ pub struct Identity {
     keys: Keys,
 }
 
+/// An ECDSA signature as the TPM gives it.
+#[derive(Debug, Clone)]
+pub struct Ecdsa {
+    /// `r`, big-endian.
+    pub r: Vec<u8>,
+    /// `s`, big-endian.
+    pub s: Vec<u8>,
+}
+
 /// The answer to a challenge.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -68,8 +77,8 @@ pub struct Answer {
     pub secret: Vec<u8>,
     /// `TPMS_ATTEST` about the device key.
     pub certified: Vec<u8>,
-    /// ECDSA `r`, `s` of the attestation key over it.
-    pub signature: (Vec<u8>, Vec<u8>),
+    /// The attestation key's signature over it.
+    pub signature: Ecdsa,
 }
 
 /// The endorsement key's `TPMT_PUBLIC`: who this TPM is, for ever.
@@ -188,7 +197,7 @@ impl Identity {
         Ok(opened.value().to_vec())
     }
 
-    fn certify(&self, open: &mut Open, nonce: Data) -> Result<(Vec<u8>, (Vec<u8>, Vec<u8>)), TpmError> {
+    fn certify(&self, open: &mut Open, nonce: Data) -> Result<(Vec<u8>, Ecdsa), TpmError> {
         let act = "certify the device key";
         let parent = open.storage_key()?;
         let ak = load(open, parent, &self.keys.attestation)?;
@@ -201,8 +210,8 @@ impl Identity {
         Ok((attest.marshall().during(act)?, halves(signature)?))
     }
 
-    /// ECDSA over a SHA-256 digest by the device key: `r`, `s`. Blocks for as long as the chip needs.
-    pub fn sign(&self, digest: &[u8; 32]) -> Result<(Vec<u8>, Vec<u8>), TpmError> {
+    /// ECDSA over a SHA-256 digest by the device key. Blocks for as long as the chip needs.
+    pub fn sign(&self, digest: &[u8; 32]) -> Result<Ecdsa, TpmError> {
         let act = "sign";
         self.tpm.act(|open| {
             let parent = open.storage_key()?;
@@ -228,9 +237,12 @@ impl Identity {
     }
 }
 
-fn halves(signature: Signature) -> Result<(Vec<u8>, Vec<u8>), TpmError> {
+fn halves(signature: Signature) -> Result<Ecdsa, TpmError> {
     match signature {
-        Signature::EcDsa(pair) => Ok((pair.signature_r().value().to_vec(), pair.signature_s().value().to_vec())),
+        Signature::EcDsa(pair) => Ok(Ecdsa {
+            r: pair.signature_r().value().to_vec(),
+            s: pair.signature_s().value().to_vec(),
+        }),
         _ => Err(TpmError::Malformed),
     }
 }

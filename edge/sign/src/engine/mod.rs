@@ -82,7 +82,7 @@ impl Engine {
         let Ok(asked) = serde_json::from_value::<O::Request>(body) else {
             return Outcome::refused("bad_request", "请求格式不正确。");
         };
-        match act(asked).map(|answer| serde_json::to_value(answer)) {
+        match act(asked).map(serde_json::to_value) {
             Ok(Ok(value)) => Outcome::Done(value),
             Ok(Err(_)) => Outcome::refused("bad_answer", "签名服务器内部错误。"),
             Err(refusal) => {

@@ -1,5 +1,11 @@
 //! The signature server as a process, with a software TPM.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what a test cannot set up fails the test"
+)]
+
 mod day;
 mod outside;
 mod site;
