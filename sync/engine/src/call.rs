@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::effect::{Channel, Effect};
 use crate::frame::{Body, Call, Cancel, MAX_FRAME_BYTES, Reply};
-use crate::session::{Channel, Effect};
 
 /// A call to make.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use records::Lane;
 
+use crate::effect::{Channel, Effect};
 use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
 use crate::outgoing::weight;
-use crate::session::{Channel, Effect};
 
 /// One thing to apply, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

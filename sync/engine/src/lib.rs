@@ -23,7 +23,9 @@
 //! Nothing here depends on new input to make progress: [`Session::tick`] alone drains a backlog.
 
 mod call;
+mod effect;
 mod frame;
+mod greeting;
 mod incoming;
 mod outgoing;
 mod session;
@@ -31,6 +33,7 @@ mod session;
 pub mod blob;
 
 pub use call::{Answer, IncomingCall, OutgoingCall};
+pub use effect::{Alarm, Channel, DownReason, Effect, Role, Tuning};
 pub use frame::{Body, Entry, FrameError, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, OutState, VERSION, decode, encode};
 pub use incoming::Item;
-pub use session::{Alarm, Channel, DownReason, Effect, Role, Session, Tuning};
+pub use session::Session;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::effect::{Alarm, Channel, Effect};
 use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
-use crate::session::{Alarm, Channel, Effect};
 
 /// Where a lane stands after a RESYNC or ACK.
 #[derive(Debug)]

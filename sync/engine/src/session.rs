@@ -5,205 +5,15 @@ use std::time::Duration;
 
 use records::{Lane, Timestamp};
 
-use crate::call::{Answer, Answering, Asking, IncomingCall, Limits, OutgoingCall};
-use crate::frame::{self, Body, Bye, Entry, FrameError, Hello, HelloAck, OutState, Ping, VERSION};
-use crate::incoming::{Incoming, Item};
+use crate::call::{Answering, Asking, Limits, OutgoingCall};
+use crate::effect::{Alarm, Channel, DownReason, Effect, Role, Tuning};
+use crate::frame::{self, Body, Entry, FrameError, OutState, Ping};
+use crate::greeting::{Generation, bye};
+use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
 
-/// Which of the two connections a frame takes: batches must not delay calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// Calls, acknowledgements, everything small.
-    Ctl,
-    /// Log batches, limited by the receiver's credit.
-    Bulk,
-}
-
-/// Which end this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Dials and greets.
-    Edge,
-    /// Answers.
-    Cloud,
-}
-
-/// Why a session is not up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DownReason {
-    /// The connection broke.
-    Disconnected,
-    /// Nothing was heard for too long.
-    Silent,
-    /// A newer connection of the same appliance took over.
-    Fenced,
-    /// The other end refused us: another identity or no common version.
-    Refused,
-    /// The other end is stopping or has forgotten us; it will be greeted again.
-    PeerRestarted,
-}
-
-/// Something an operator must see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Alarm {
-    /// Our numbers were already used for other entries: this end's disk was rolled back or cloned.
-    RolledBack {
-        /// Lane of the stream.
-        lane: Lane,
-        /// First number we are not sure of.
-        ours: u64,
-        /// What the receiver had applied.
-        theirs: u64,
-    },
-    /// Two live processes claim to be this appliance.
-    Cloned,
-    /// We were fenced by another connection of this appliance.
-    Fenced,
-    /// A greeting named another appliance than the connection's certificate.
-    WrongIdentity {
-        /// What it claimed.
-        claimed: String,
-    },
-    /// No common protocol version.
-    Version,
-    /// The peer's clock differs by more than two seconds (microseconds, theirs minus ours).
-    ClockOffset(i64),
-}
-
-/// What the driver has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Send bytes to the peer.
-    Send(Channel, Vec<u8>),
-    /// The line is up.
-    Up,
-    /// The line is down.
-    Down(DownReason),
-    /// Drop the connection and make a new one, then call [`Session::connected`].
-    Reconnect,
-    /// Read the state of all our outgoing streams, answer with [`Session::streams`].
-    LoadStreams {
-        /// To be returned.
-        ticket: u64,
-    },
-    /// Read entries after a number, answer with [`Session::loaded`].
-    Read {
-        /// Lane of the stream.
-        lane: Lane,
-        /// Entries with greater numbers.
-        after: u64,
-        /// Stop after so many bytes, but read at least one entry.
-        max_bytes: u64,
-        /// To be returned.
-        ticket: u64,
-    },
-    /// Everything up to a number is committed at the receiver.
-    Acked {
-        /// Lane of the stream.
-        lane: Lane,
-        /// Epoch of the stream.
-        epoch: u64,
-        /// Last committed number.
-        upto: u64,
-    },
-    /// The receiver's cursor agrees with our history: forget durably which entries were suspect, answer with
-    /// [`Session::verified`].
-    Verified {
-        /// Lane of the stream.
-        lane: Lane,
-    },
-    /// Begin a new epoch whose base is `after`, answer with [`Session::rebased`].
-    Rebase {
-        /// Lane of the stream.
-        lane: Lane,
-        /// Last entry of the shared history.
-        after: u64,
-    },
-    /// Read the cursor of a peer's stream (`base` when there is none), answer with [`Session::cursor`].
-    LoadCursor {
-        /// Lane of the stream.
-        lane: Lane,
-        /// Epoch of the stream.
-        epoch: u64,
-        /// Where an unknown epoch starts.
-        base: u64,
-    },
-    /// Apply items and move the cursor in one transaction, answer with [`Session::applied`] or
-    /// [`Session::apply_failed`]. Items at or below the stored cursor are skipped.
-    Apply {
-        /// Lane of the stream.
-        lane: Lane,
-        /// Epoch of the stream.
-        epoch: u64,
-        /// In order, without holes.
-        items: Vec<Item>,
-        /// To be returned.
-        ticket: u64,
-    },
-    /// Run a call, answer with [`Session::reply`].
-    Run(IncomingCall),
-    /// Stop a running reading call; nobody waits for it.
-    Abort {
-        /// Its id.
-        rid: [u8; 16],
-    },
-    /// An outgoing call is settled.
-    Answered {
-        /// Its id.
-        rid: [u8; 16],
-        /// What became of it.
-        answer: Answer,
-    },
-    /// A round trip was measured.
-    RoundTrip(Duration),
-    /// Tell the operator.
-    Alarm(Alarm),
-}
-
-/// Times and limits.
-#[derive(Clone, Copy, Debug)]
-pub struct Tuning {
-    /// The appliance pings this often.
-    pub ping: Duration,
-    /// A line without any frame for this long is dead.
-    pub dead: Duration,
-    /// A greeting without an answer is repeated after this long.
-    pub greet: Duration,
-    /// A fenced or refused appliance rests this long.
-    pub rest: Duration,
-    /// The store is looked at this often although nobody said that something was appended.
-    pub look: Duration,
-    /// Unacknowledged entries are asked after when nothing moved for this long.
-    pub patience: Duration,
-    /// Bytes a sender may have unacknowledged per lane.
-    pub credit: u64,
-    /// Bytes per batch, before compression.
-    pub batch_bytes: u64,
-    /// Calls under way per peer.
-    pub calls_running: usize,
-    /// Calls waiting per peer.
-    pub calls_queued: usize,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self {
-            ping: Duration::from_secs(5),
-            dead: Duration::from_secs(15),
-            greet: Duration::from_secs(2),
-            rest: Duration::from_secs(30),
-            look: Duration::from_secs(1),
-            patience: Duration::from_secs(3),
-            credit: 512 * 1024,
-            batch_bytes: 64 * 1024,
-            calls_running: 32,
-            calls_queued: 64,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     /// No connection (edge), or nobody greeted (cloud).
     Idle,
     /// Greeted, waits for the answer; greets again at the given time.
@@ -213,41 +23,33 @@ enum Phase {
     Up,
 }
 
-/// A connection of the peer, as the cloud knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Generation {
-    session: u64,
-    boot: u64,
-    attempt: u64,
-}
-
 /// One end of one line. See the crate's header.
 #[derive(Debug)]
 pub struct Session {
-    role: Role,
-    edge: String,
-    boot: u64,
-    tuning: Tuning,
-    phase: Phase,
-    current: Generation,
+    pub(crate) role: Role,
+    pub(crate) edge: String,
+    pub(crate) boot: u64,
+    pub(crate) tuning: Tuning,
+    pub(crate) phase: Phase,
+    pub(crate) current: Generation,
     /// Connections that were superseded, newest last.
-    past: VecDeque<Generation>,
-    heard_at: Duration,
-    ping_at: Duration,
-    look_at: Duration,
-    bye_at: Option<Duration>,
-    out: BTreeMap<Lane, Outgoing>,
-    inn: BTreeMap<Lane, Incoming>,
+    pub(crate) past: VecDeque<Generation>,
+    pub(crate) heard_at: Duration,
+    pub(crate) ping_at: Duration,
+    pub(crate) look_at: Duration,
+    pub(crate) bye_at: Option<Duration>,
+    pub(crate) out: BTreeMap<Lane, Outgoing>,
+    pub(crate) inn: BTreeMap<Lane, Incoming>,
     /// First number per stream that this process surely did not send; see the crate's header on epochs.
-    unsent: BTreeMap<(Lane, u64), u64>,
-    asking: Asking,
-    answering: Answering,
-    ticket: u64,
-    streams_ticket: Option<u64>,
-    ping_sent: Option<(u64, Duration)>,
-    clock_alarmed: bool,
-    frames: VecDeque<(Channel, Body)>,
-    effects: VecDeque<Effect>,
+    pub(crate) unsent: BTreeMap<(Lane, u64), u64>,
+    pub(crate) asking: Asking,
+    pub(crate) answering: Answering,
+    pub(crate) ticket: u64,
+    pub(crate) streams_ticket: Option<u64>,
+    pub(crate) ping_sent: Option<(u64, Duration)>,
+    pub(crate) clock_alarmed: bool,
+    pub(crate) frames: VecDeque<(Channel, Body)>,
+    pub(crate) effects: VecDeque<Effect>,
 }
 
 impl Session {
@@ -310,6 +112,14 @@ impl Session {
         self.flush();
     }
 
+    /// The broker gave our place to another connection of this appliance.
+    pub fn taken_over(&mut self) {
+        self.effects.push_back(Effect::Alarm(Alarm::Fenced));
+        self.go_down(DownReason::Fenced);
+        self.phase = Phase::Idle;
+        self.flush();
+    }
+
     /// Says good-bye before a clean stop, so that the other end knows at once.
     pub fn stopping(&mut self) {
         if self.is_up() {
@@ -319,33 +129,13 @@ impl Session {
         self.phase = Phase::Idle;
     }
 
-    fn greet(&mut self, now: Duration, wall: Timestamp) {
-        self.current.attempt += 1;
-        self.current.session =
-            (self.boot.rotate_left(17) ^ self.current.attempt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1);
-        self.phase = Phase::Greeting {
-            again_at: now + self.tuning.greet,
-        };
-        self.frames.push_back((
-            Channel::Ctl,
-            Body::Hello(Hello {
-                edge: self.edge.clone(),
-                boot: self.boot,
-                attempt: self.current.attempt,
-                min: VERSION,
-                max: VERSION,
-                wall_us: wall.as_micros(),
-            }),
-        ));
-    }
-
-    fn drop_lanes(&mut self) {
+    pub(crate) fn drop_lanes(&mut self) {
         self.out.clear();
         self.inn.clear();
         self.ping_sent = None;
     }
 
-    fn go_down(&mut self, reason: DownReason) {
+    pub(crate) fn go_down(&mut self, reason: DownReason) {
         if self.is_up() {
             self.effects.push_back(Effect::Down(reason));
         }
@@ -353,7 +143,7 @@ impl Session {
         self.drop_lanes();
     }
 
-    fn go_up(&mut self, now: Duration) {
+    pub(crate) fn go_up(&mut self, now: Duration) {
         self.phase = Phase::Up;
         self.heard_at = now;
         self.ping_at = now;
@@ -386,89 +176,6 @@ impl Session {
         }
         self.pump(now);
         Ok(())
-    }
-
-    fn on_hello(&mut self, session: u64, hello: &Hello, now: Duration, wall: Timestamp) {
-        let refuse = |code: &str| Effect::Send(Channel::Ctl, frame::encode(session, &bye(code)));
-        if hello.edge != self.edge {
-            self.effects.push_back(refuse("wrong_identity"));
-            self.effects.push_back(Effect::Alarm(Alarm::WrongIdentity {
-                claimed: hello.edge.clone(),
-            }));
-            return;
-        }
-        if hello.min > VERSION || hello.max < VERSION {
-            self.effects.push_back(refuse("version"));
-            self.effects.push_back(Effect::Alarm(Alarm::Version));
-            return;
-        }
-        let newer = Generation {
-            session,
-            boot: hello.boot,
-            attempt: hello.attempt,
-        };
-        let known = self.current.session != 0;
-        if known && newer.boot == self.current.boot && newer.attempt <= self.current.attempt {
-            if newer == self.current && self.is_up() {
-                self.answer_hello(hello, wall);
-            }
-            return;
-        }
-        if known && newer.boot != self.current.boot && self.past.iter().any(|g| g.boot == newer.boot) {
-            // A process that was superseded by another one never comes back, unless both are alive.
-            self.effects.push_back(Effect::Alarm(Alarm::Cloned));
-        }
-        if self.is_up() {
-            let fenced = frame::encode(self.current.session, &bye("fenced"));
-            self.effects.push_back(Effect::Send(Channel::Ctl, fenced));
-            self.go_down(DownReason::Fenced);
-        }
-        if known {
-            self.past.push_back(self.current);
-            if self.past.len() > 16 {
-                self.past.pop_front();
-            }
-        }
-        self.current = newer;
-        self.answer_hello(hello, wall);
-        self.check_clock(hello.wall_us.saturating_sub(wall.as_micros()));
-        self.go_up(now);
-    }
-
-    fn answer_hello(&mut self, hello: &Hello, wall: Timestamp) {
-        let ack = HelloAck {
-            version: VERSION,
-            wall_us: wall.as_micros(),
-            echo_us: hello.wall_us,
-        };
-        self.frames.push_back((Channel::Ctl, Body::HelloAck(ack)));
-    }
-
-    fn check_clock(&mut self, offset_us: i64) {
-        if offset_us.abs() > 2_000_000 && !self.clock_alarmed {
-            self.clock_alarmed = true;
-            self.effects.push_back(Effect::Alarm(Alarm::ClockOffset(offset_us)));
-        }
-    }
-
-    /// A frame of a connection that is not (or no longer) ours.
-    fn turn_away(&mut self, session: u64, body: &Body, now: Duration) {
-        if matches!(body, Body::Bye(_))
-            || self
-                .bye_at
-                .is_some_and(|at| now.saturating_sub(at) < Duration::from_millis(200))
-        {
-            return;
-        }
-        self.bye_at = Some(now);
-        let fenced = self.is_up()
-            && self
-                .past
-                .iter()
-                .any(|g| g.session == session && g.boot != self.current.boot);
-        let code = if fenced { "fenced" } else { "unknown_session" };
-        self.effects
-            .push_back(Effect::Send(Channel::Ctl, frame::encode(session, &bye(code))));
     }
 
     fn on_body(&mut self, body: Body, now: Duration, wall: Timestamp) {
@@ -534,33 +241,6 @@ impl Session {
 
     fn incoming(&self, lane: u8) -> Option<Lane> {
         Lane::from_number(lane).filter(|lane| self.inn.contains_key(lane))
-    }
-
-    fn on_hello_ack(&mut self, ack: HelloAck, now: Duration, wall: Timestamp) {
-        if matches!(self.phase, Phase::Greeting { .. }) {
-            let half_trip = wall.as_micros().saturating_sub(ack.echo_us) / 2;
-            self.check_clock(ack.wall_us.saturating_sub(ack.echo_us).saturating_sub(half_trip));
-            self.go_up(now);
-        }
-    }
-
-    fn on_bye(&mut self, bye: &Bye, now: Duration) {
-        let (reason, rest) = match bye.code.as_str() {
-            "fenced" => (DownReason::Fenced, self.tuning.rest),
-            "wrong_identity" | "version" => (DownReason::Refused, self.tuning.rest),
-            _ => (DownReason::PeerRestarted, self.tuning.greet / 4),
-        };
-        if reason == DownReason::Fenced {
-            self.effects.push_back(Effect::Alarm(Alarm::Fenced));
-        }
-        if reason == DownReason::Refused && !self.is_up() {
-            self.effects.push_back(Effect::Down(reason));
-        }
-        self.go_down(reason);
-        self.phase = match self.role {
-            Role::Edge => Phase::Greeting { again_at: now + rest },
-            Role::Cloud => Phase::Idle,
-        };
     }
 
     fn on_announce(&mut self, stream: &OutState) {
@@ -773,8 +453,4 @@ impl Session {
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
-}
-
-fn bye(code: &str) -> Body {
-    Body::Bye(Bye { code: code.to_owned() })
 }

@@ -150,7 +150,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_entry_is_applied_once_in_order_whatever_happens_and_a_healed_line_drains_by_itself(

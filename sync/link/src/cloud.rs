@@ -20,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::LinkError;
 use crate::broker::{Arrival, Broker, Gate};
+use crate::dial::Ended;
 use crate::dial::{self, Address};
-use crate::line::{Ask, Inbox, Line, LinkStatus, Parts, Port, Wire};
+use crate::ends::{Inbox, LinkStatus};
+use crate::line::{Ask, Line, Parts, Port, Wire};
 use crate::streams::{self, MIGRATIONS, Streams};
 use crate::topic::{Way, parse, topic, up_filter};
 
@@ -412,7 +414,7 @@ impl Dialer {
                 reason = self.once(&mut failures) => reason,
             };
             self.set(None);
-            tracing::warn!(link.reason = reason, "connection to the external broker lost");
+            tracing::warn!(link.reason = ?reason, "connection to the external broker lost");
             let rest = dial::backoff(&self.ids, failures);
             failures += 1;
             tokio::select! {
@@ -428,10 +430,10 @@ impl Dialer {
         }
     }
 
-    async fn once(&self, failures: &mut u32) -> String {
+    async fn once(&self, failures: &mut u32) -> Ended {
         let connection = match dial::connect(&self.address, self.tls.clone(), &self.client_id, up_filter()).await {
             Ok(connection) => connection,
-            Err(reason) => return reason,
+            Err(reason) => return Ended::Broken(reason),
         };
         *failures = 0;
         self.set(Some(connection.client.clone()));

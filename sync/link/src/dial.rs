@@ -11,8 +11,8 @@ use engine::MAX_FRAME_BYTES;
 use records::Ids;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{
-    AsyncClient, Broker, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PublishOptions, SubscribeReasonCode,
-    TlsConfiguration, Transport,
+    AsyncClient, Broker, ConnectionError, DisconnectReasonCode, Event, EventLoop, MqttOptions, NetworkOptions, Packet,
+    PublishOptions, StateError, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use rustls::ClientConfig;
 use tokio::time::timeout;
@@ -45,6 +45,15 @@ impl Address {
             port,
         })
     }
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Another connection under our name has taken our place.
+    TakenOver,
+    /// Anything else.
+    Broken(String),
 }
 
 /// A connection that stands: connected and subscribed.
@@ -108,7 +117,7 @@ impl Connection {
     }
 
     /// Hands every message to `to` until the connection fails; answers why.
-    pub(crate) async fn pump<F, Fut>(mut self, mut to: F) -> String
+    pub(crate) async fn pump<F, Fut>(mut self, mut to: F) -> Ended
     where
         F: FnMut(String, Vec<u8>) -> Fut,
         Fut: Future<Output = ()>,
@@ -116,19 +125,27 @@ impl Connection {
         let patience = Duration::from_secs(u64::from(KEEP_ALIVE_S) * 2);
         loop {
             match timeout(patience, self.events.poll()).await {
-                Err(_) => return "the broker is silent".to_owned(),
-                Ok(Err(e)) => return e.to_string(),
+                Err(_) => return Ended::Broken("the broker is silent".to_owned()),
+                Ok(Err(ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }))) => {
+                    return ended(reason_code);
+                }
+                Ok(Err(e)) => return Ended::Broken(e.to_string()),
                 Ok(Ok(Event::Incoming(Packet::Publish(p)))) => {
                     if let Ok(topic) = String::from_utf8(p.topic.to_vec()) {
                         to(topic, p.payload.to_vec()).await;
                     }
                 }
-                Ok(Ok(Event::Incoming(Packet::Disconnect(d)))) => {
-                    return format!("the broker hung up: {:?}", d.reason_code);
-                }
+                Ok(Ok(Event::Incoming(Packet::Disconnect(d)))) => return ended(d.reason_code),
                 Ok(Ok(_)) => {}
             }
         }
+    }
+}
+
+fn ended(reason: DisconnectReasonCode) -> Ended {
+    match reason {
+        DisconnectReasonCode::SessionTakenOver => Ended::TakenOver,
+        other => Ended::Broken(format!("the broker hung up: {other:?}")),
     }
 }
 

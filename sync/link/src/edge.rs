@@ -1,6 +1,7 @@
 //! The appliance's end.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use engine::{Channel, Role, Session, Tuning};
 use records::id::EdgeId;
@@ -13,8 +14,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::LinkError;
+use crate::dial::Ended;
 use crate::dial::{self, Address};
-use crate::line::{Calls, Inbox, Line, LinkStatus, Parts, Port, Wire};
+use crate::ends::{Calls, Inbox, LinkStatus};
+use crate::line::{Line, Parts, Port, Wire};
 use crate::streams::{self, MIGRATIONS, Streams};
 use crate::topic::{Way, client_id, topic, word};
 
@@ -87,6 +90,7 @@ impl EdgeLink {
             shared,
             wires: wires_in,
             ids: options.ids,
+            rest: options.tuning.rest,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(line.run());
@@ -149,33 +153,48 @@ struct Dialer {
     shared: Arc<Shared>,
     wires: mpsc::Sender<Wire>,
     ids: Arc<Ids>,
+    /// How long it stays away after another connection took its place.
+    rest: Duration,
 }
+
+const GOOD_BYE: Duration = Duration::from_millis(100);
 
 impl Dialer {
     async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
         loop {
-            let reason = tokio::select! {
-                () = stop.cancelled() => break,
-                reason = self.once(&mut failures) => reason,
+            let ended = {
+                let mut once = std::pin::pin!(self.once(&mut failures));
+                tokio::select! {
+                    ended = &mut once => ended,
+                    () = stop.cancelled() => {
+                        // The line's good-bye is in the client's queue; give it a moment to leave.
+                        let _ = tokio::time::timeout(GOOD_BYE, once).await;
+                        return;
+                    }
+                }
             };
             *self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            tracing::info!(link.edge = %self.edge, link.reason = reason, "connection to the broker");
-            if self.wires.send(Wire::Disconnected(reason)).await.is_err() {
-                break;
-            }
-            let rest = dial::backoff(&self.ids, failures);
+            let (wire, rest) = match ended {
+                // The other one may be right: give it time, or the two would throw each other out without end.
+                Ended::TakenOver => (Wire::TakenOver, self.rest),
+                Ended::Broken(reason) => {
+                    tracing::info!(link.edge = %self.edge, link.reason = reason, "connection to the broker");
+                    (Wire::Disconnected(reason), dial::backoff(&self.ids, failures))
+                }
+            };
             failures += 1;
+            if self.wires.send(wire).await.is_err() {
+                return;
+            }
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return,
                 () = tokio::time::sleep(rest) => {}
             }
         }
-        // The line's good-bye is in the client's queue; give it a moment to leave.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 
-    async fn once(&self, failures: &mut u32) -> String {
+    async fn once(&self, failures: &mut u32) -> Ended {
         let dial = |channel| {
             let id = client_id(&self.edge, channel);
             let (filter, tls) = (topic(&self.edge, Way::Down, channel), self.tls.clone());
@@ -183,13 +202,13 @@ impl Dialer {
         };
         let (ctl, bulk) = match tokio::try_join!(dial(Channel::Ctl), dial(Channel::Bulk)) {
             Ok(both) => both,
-            Err(reason) => return reason,
+            Err(reason) => return Ended::Broken(reason),
         };
         *failures = 0;
         let clients = [ctl.client.clone(), bulk.client.clone()];
         *self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner) = Some(clients);
         if self.wires.send(Wire::Connected).await.is_err() {
-            return "stopping".to_owned();
+            return Ended::Broken("stopping".to_owned());
         }
         let hand_on = |_topic: String, frame: Vec<u8>| {
             let wires = self.wires.clone();
@@ -201,7 +220,7 @@ impl Dialer {
         tokio::select! {
             reason = ctl.pump(hand_on) => reason,
             reason = bulk.pump(hand_on) => reason,
-            () = self.shared.redial.notified() => "the cloud is silent".to_owned(),
+            () = self.shared.redial.notified() => Ended::Broken("the cloud is silent".to_owned()),
         }
     }
 }

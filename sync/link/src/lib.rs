@@ -30,12 +30,13 @@ pub mod https;
 pub mod tls;
 
 mod dial;
+mod ends;
 mod line;
 mod streams;
 mod topic;
 
+pub use ends::{ApplyError, Call, Calls, Inbox, LinkStatus};
 pub use engine::{Alarm, DownReason, Tuning};
-pub use line::{ApplyError, Call, Calls, Inbox, LinkStatus};
 pub use streams::MIGRATIONS;
 pub use topic::{client_id, down_filter, up_filter};
 

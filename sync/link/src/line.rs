@@ -7,94 +7,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use engine::{Alarm, Answer, Channel, DownReason, Effect, IncomingCall, OutState, OutgoingCall, Session};
-use records::{Clock, Lane, Outcome, PeerId, Timestamp};
+use engine::{Answer, Channel, DownReason, Effect, IncomingCall, OutState, OutgoingCall, Session};
+use records::{Clock, Lane, Outcome};
 use serde_json::Value;
-use store::{Entry, StoreError, Tx};
+use store::StoreError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::ends::{Call, Calls, Inbox, LinkStatus};
 use crate::streams::Streams;
-
-/// Why an entry could not be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Nobody here knows this entry, or it cannot be read: it is kept aside with this reason, and the log goes on.
-    #[error("{0}")]
-    Park(String),
-    /// The store refused; transient refusals are tried again.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl ApplyError {
-    /// The usual answer to a kind this build does not know.
-    pub fn unknown_kind(kind: &str) -> Self {
-        Self::Park(format!("unknown kind {kind}"))
-    }
-}
-
-/// What log entries from the other end do here.
-#[async_trait]
-pub trait Inbox: Send + Sync + 'static {
-    /// Applies one entry inside the unit of work that also moves the cursor. It is called exactly once per entry in
-    /// effect; what it wrote is undone when it fails. Await nothing but `tx`.
-    async fn apply(&self, tx: &mut Tx<'_>, from: &PeerId, entry: &Entry) -> Result<(), ApplyError>;
-}
-
-/// A call as its handler sees it.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Canonical operation name.
-    pub method: String,
-    /// Idempotency key; present exactly when the call writes.
-    pub key: Option<String>,
-    /// The operation's request.
-    pub body: Value,
-    /// How long the asker still waits. Nothing need be begun that takes longer.
-    pub remaining: Duration,
-}
-
-/// Answers calls.
-#[async_trait]
-pub trait Calls: Send + Sync + 'static {
-    /// Answers one call. A reading call may be stopped at any await when nobody waits any more; a writing call (with
-    /// a key) never is.
-    async fn handle(&self, call: Call) -> Outcome<Value>;
-}
-
-/// How a line stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinkStatus {
-    /// Whether the other end is there.
-    pub online: bool,
-    /// Since when it is (or is not).
-    pub since: Timestamp,
-    /// The last measured round trip (measured by the appliance).
-    pub rtt: Option<Duration>,
-    /// Entries that wait for the other end.
-    pub buffer_depth: u64,
-    /// Why the line is down.
-    pub reason: Option<String>,
-    /// The last alarm, if any.
-    pub alarm: Option<Alarm>,
-}
-
-impl LinkStatus {
-    pub(crate) const fn new(since: Timestamp) -> Self {
-        Self {
-            online: false,
-            since,
-            rtt: None,
-            buffer_depth: 0,
-            reason: None,
-            alarm: None,
-        }
-    }
-}
 
 /// Something the pipe under a line says.
 #[derive(Debug)]
@@ -102,6 +25,8 @@ pub(crate) enum Wire {
     Frame(Vec<u8>),
     Connected,
     Disconnected(String),
+    /// The broker gave our place to another connection of this appliance.
+    TakenOver,
 }
 
 /// The pipe under a line.
@@ -167,10 +92,14 @@ pub(crate) struct Line<P> {
     ack_at: Instant,
     depth_at: Instant,
     depth_running: bool,
+    /// The outbox may have grown or shrunk since its depth was told.
+    depth_stale: bool,
 }
 
 const ACK_EVERY: Duration = Duration::from_millis(100);
 const DEPTH_EVERY: Duration = Duration::from_millis(500);
+/// Another process may have appended.
+const DEPTH_AT_LEAST: Duration = Duration::from_secs(10);
 const STORE_REST: Duration = Duration::from_millis(500);
 
 impl<P: Port> Line<P> {
@@ -188,6 +117,7 @@ impl<P: Port> Line<P> {
             ack_at: now,
             depth_at: now,
             depth_running: false,
+            depth_stale: true,
         }
     }
 
@@ -208,7 +138,16 @@ impl<P: Port> Line<P> {
                     .session
                     .next_wake(self.now())
                     .saturating_sub(Duration::from_secs(1));
-            let wake = wake.min(self.depth_at.max(Instant::now() + Duration::from_millis(5)));
+            let wake = if self.depth_stale && !self.depth_running {
+                wake.min(self.depth_at)
+            } else {
+                wake
+            };
+            let wake = if self.acks.is_empty() || self.storing_ack {
+                wake
+            } else {
+                wake.min(self.ack_at)
+            };
             let now = self.now();
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -218,9 +157,12 @@ impl<P: Port> Line<P> {
                     None => break,
                 },
                 Some(ask) = self.p.asks.recv() => self.on_ask(ask),
-                Some(done) = self.jobs.join_next() => self.on_done(done.ok()),
-                Ok(()) = clinical.changed() => self.p.session.appended(Lane::Clinical, now),
-                Ok(()) = telemetry.changed() => self.p.session.appended(Lane::Telemetry, now),
+                Some(done) = self.jobs.join_next() => match done {
+                    Ok(done) => self.on_done(done),
+                    Err(e) => self.on_lost(&e),
+                },
+                Ok(()) = clinical.changed() => self.appended(Lane::Clinical, now),
+                Ok(()) = telemetry.changed() => self.appended(Lane::Telemetry, now),
                 () = tokio::time::sleep_until(wake.max(Instant::now() + Duration::from_millis(1))) => {
                     self.p.session.tick(now, self.clock.now());
                 }
@@ -228,6 +170,11 @@ impl<P: Port> Line<P> {
         }
         self.p.session.stopping();
         self.act();
+    }
+
+    fn appended(&mut self, lane: Lane, now: Duration) {
+        self.depth_stale = true;
+        self.p.session.appended(lane, now);
     }
 
     fn on_wire(&mut self, wire: Wire) {
@@ -239,6 +186,7 @@ impl<P: Port> Line<P> {
                 }
             }
             Wire::Connected => self.p.session.connected(now, wall),
+            Wire::TakenOver => self.p.session.taken_over(),
             Wire::Disconnected(reason) => {
                 self.p.status.send_if_modified(|s| {
                     let other = s.reason.as_deref() != Some(&reason);
@@ -272,51 +220,54 @@ impl<P: Port> Line<P> {
         );
     }
 
-    fn on_done(&mut self, done: Option<Done>) {
+    fn on_done(&mut self, done: Done) {
         let now = self.now();
         match done {
-            Some(Done::Streams(ticket, Ok(streams))) => self.p.session.streams(ticket, streams, now),
-            Some(Done::Streams(ticket, Err(e))) => {
+            Done::Streams(ticket, Ok(streams)) => self.p.session.streams(ticket, streams, now),
+            Done::Streams(ticket, Err(e)) => {
                 self.store_failed(&e);
                 self.load_streams(ticket, STORE_REST);
             }
-            Some(Done::Read(lane, ticket, Ok(entries))) => self.p.session.loaded(lane, ticket, entries, now),
-            Some(Done::Read(lane, ticket, Err(e))) => {
+            Done::Read(lane, ticket, Ok(entries)) => self.p.session.loaded(lane, ticket, entries, now),
+            Done::Read(lane, ticket, Err(e)) => {
                 self.store_failed(&e);
                 self.p.session.load_failed(lane, ticket);
             }
-            Some(Done::Verified(lane, Ok(()))) => self.p.session.verified(lane, now),
-            Some(Done::Verified(lane, Err(e))) => {
+            Done::Verified(lane, Ok(())) => self.p.session.verified(lane, now),
+            Done::Verified(lane, Err(e)) => {
                 self.store_failed(&e);
                 self.verify(lane, STORE_REST);
             }
-            Some(Done::Rebased(lane, _, Ok(stream))) => self.p.session.rebased(lane, stream, now),
-            Some(Done::Rebased(lane, after, Err(e))) => {
+            Done::Rebased(lane, _, Ok(stream)) => self.p.session.rebased(lane, stream, now),
+            Done::Rebased(lane, after, Err(e)) => {
                 self.store_failed(&e);
                 self.rebase(lane, after, STORE_REST);
             }
-            Some(Done::Cursor {
+            Done::Cursor {
                 lane,
                 epoch,
                 applied: Ok(applied),
                 ..
-            }) => self.p.session.cursor(lane, epoch, applied, now),
-            Some(Done::Cursor {
+            } => self.p.session.cursor(lane, epoch, applied, now),
+            Done::Cursor {
                 lane,
                 epoch,
                 base,
                 applied: Err(e),
-            }) => {
+            } => {
                 self.store_failed(&e);
                 self.load_cursor(lane, epoch, base, STORE_REST);
             }
-            Some(Done::Applied(lane, ticket, Ok(last))) => self.p.session.applied(lane, ticket, last, now),
-            Some(Done::Applied(lane, ticket, Err(e))) => {
+            Done::Applied(lane, ticket, Ok(last)) => self.p.session.applied(lane, ticket, last, now),
+            Done::Applied(lane, ticket, Err(e)) => {
                 self.store_failed(&e);
                 self.p.session.apply_failed(lane, ticket, now);
             }
-            Some(Done::Acked) => self.storing_ack = false,
-            Some(Done::Depth(depth)) => {
+            Done::Acked => {
+                self.storing_ack = false;
+                self.depth_stale = true;
+            }
+            Done::Depth(depth) => {
                 self.depth_running = false;
                 if let Some(depth) = depth {
                     self.p
@@ -324,13 +275,29 @@ impl<P: Port> Line<P> {
                         .send_if_modified(|s| std::mem::replace(&mut s.buffer_depth, depth) != depth);
                 }
             }
-            Some(Done::Reply(rid, outcome)) => {
+            Done::Reply(rid, outcome) => {
                 self.running.remove(&rid);
                 let body = serde_json::to_vec(&outcome).unwrap_or_else(|_| br#""unknown""#.to_vec());
                 self.p.session.reply(rid, body, now);
             }
-            // A stopped read, or a handler that panicked: its asker learns at the deadline that nothing is known.
-            None => self.running.retain(|_, handle| !handle.is_finished()),
+        }
+    }
+
+    /// A piece of work ended without an answer: it was stopped, or it panicked.
+    fn on_lost(&mut self, e: &tokio::task::JoinError) {
+        if e.is_cancelled() {
+            return;
+        }
+        tracing::error!(link.peer = %self.p.streams.peer, link.error = %e, "work of the line panicked");
+        let call = self
+            .running
+            .iter()
+            .find(|(_, handle)| handle.id() == e.id())
+            .map(|(rid, _)| *rid);
+        match call {
+            Some(rid) => self.on_done(Done::Reply(rid, Outcome::Unknown)),
+            // Whatever it was, greeting anew begins it anew.
+            None => self.p.port.redial(),
         }
     }
 
@@ -358,8 +325,14 @@ impl<P: Port> Line<P> {
                 Done::Acked
             });
         }
-        if !self.depth_running && now >= self.depth_at {
+        let due = if self.depth_stale {
+            self.depth_at
+        } else {
+            self.depth_at + DEPTH_AT_LEAST
+        };
+        if !self.depth_running && now >= due {
             self.depth_running = true;
+            self.depth_stale = false;
             self.depth_at = now + DEPTH_EVERY;
             let streams = self.p.streams.clone();
             self.jobs.spawn(async move { Done::Depth(streams.depth().await.ok()) });
@@ -474,7 +447,7 @@ impl<P: Port> Line<P> {
         let body = serde_json::from_slice(&call.body);
         let (Some(calls), Ok(body)) = (self.p.calls.clone(), body) else {
             let refusal = Outcome::refused("malformed_call", "请求无法识别");
-            self.on_done(Some(Done::Reply(rid, refusal)));
+            self.on_done(Done::Reply(rid, refusal));
             return;
         };
         let call = Call {

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use engine::{Item, OutState};
-use records::{Lane, PeerId, TenantId};
+use records::id::EdgeId;
+use records::{Actor, Lane, PeerId, TenantId};
 use store::{Cursor, Entry, Migration, Scope, Store, StoreError, StreamKey, Taken, Tx};
 
-use crate::line::{ApplyError, Inbox};
+use crate::ends::{ApplyError, Inbox};
 
 /// Tables of the link; applied by [`crate::edge::EdgeLink::start`] and [`crate::cloud::CloudLink::start`].
 pub const MIGRATIONS: &[Migration] = &[Migration {
@@ -179,8 +180,9 @@ impl Streams {
         inbox: Arc<dyn Inbox>,
     ) -> Result<u64, StoreError> {
         let (key, items) = (self.key(lane), Arc::new(items));
+        let actor = EdgeId::parse(self.peer.as_str()).map_or(Actor::System, Actor::Edge);
         self.store
-            .write(&self.scope(), move |tx| {
+            .write(&Scope::new(self.tenant.clone(), actor), move |tx| {
                 let (key, items, inbox) = (key.clone(), items.clone(), inbox.clone());
                 Box::pin(async move {
                     for item in items.iter() {

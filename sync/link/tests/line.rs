@@ -355,3 +355,75 @@ fn backup(from: &std::path::Path, to: &std::path::Path) {
     let source = rusqlite::Connection::open(from).unwrap();
     source.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_appended_by_another_process_is_found_by_the_timer_alone() {
+    let site = Site::open().await;
+    let other = open_store(&site.folder.path().join("edge.db")).await;
+    append(&other, &PeerId::cloud(), 0..3).await;
+    assert_eq!(wait_seen(&site.there, 3, Duration::from_secs(10)).await, [0, 1, 2]);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cloned_appliance_and_its_original_raise_the_alarm_and_no_entry_of_either_is_lost() {
+    let site = Site::open().await;
+    append(&site.here, &PeerId::cloud(), 0..5).await;
+    wait_seen(&site.there, 5, Duration::from_secs(20)).await;
+    wait_status(&mut site.appliance.status(), "drained", |s| s.buffer_depth == 0).await;
+    let image = site.folder.path().join("clone.db");
+    backup(&site.folder.path().join("edge.db"), &image);
+
+    let twin_store = open_store(&image).await;
+    let twin = start_edge(&twin_store, &site.authority, &site.edge, site.proxy.port).await;
+    append(&twin_store, &PeerId::cloud(), 100..110).await;
+    append(&site.here, &PeerId::cloud(), 200..210).await;
+    let mut seen = wait_seen(&site.there, 25, Duration::from_secs(30)).await;
+    let inner_order: Vec<_> = seen.iter().filter(|n| **n >= 200).copied().collect();
+    assert_eq!(inner_order, numbers(200..210));
+    seen.sort_unstable();
+    assert_eq!(seen, [numbers(0..5), numbers(100..110), numbers(200..210)].concat());
+    let end = Instant::now() + Duration::from_secs(20);
+    while site.cloud.status(&site.edge).and_then(|s| s.alarm) != Some(link::Alarm::Cloned) {
+        assert!(Instant::now() < end, "the cloud never noticed the clone");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let fenced = [twin.status(), site.appliance.status()].map(|s| s.borrow().alarm.clone());
+    assert!(fenced.contains(&Some(link::Alarm::Fenced)), "{fenced:?}");
+    twin.stop().await;
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_panics_answers_unknown_and_the_next_call_is_served() {
+    let site = Site::open().await;
+    for _ in 0..40 {
+        assert_eq!(
+            site.call("panic", json!({}), Duration::from_secs(10)).await,
+            Outcome::Unknown
+        );
+    }
+    assert!(matches!(
+        site.call("echo", json!(1), Duration::from_secs(5)).await,
+        Outcome::Done(_)
+    ));
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_appliance_that_stops_says_good_bye() {
+    let site = Site::open().await;
+    let mut changes = site.cloud.changes();
+    let stopped = Instant::now();
+    site.appliance.stop().await;
+    let offline = async {
+        loop {
+            if !changes.recv().await.unwrap().status.online {
+                return stopped.elapsed();
+            }
+        }
+    };
+    let noticed = tokio::time::timeout(Duration::from_secs(5), offline).await.unwrap();
+    assert!(noticed < Duration::from_secs(1), "{noticed:?}");
+    site.cloud.stop().await;
+}

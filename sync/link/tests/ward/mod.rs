@@ -208,6 +208,7 @@ impl Calls for Echo {
                 Outcome::Done(json!("at last"))
             }
             "large" => Outcome::Done(json!("x".repeat(call.body["bytes"].as_u64().unwrap_or(0) as usize))),
+            "panic" => panic!("a mistake in a handler"),
             _ => Outcome::refused("unknown_method", "不支持的操作"),
         }
     }
