@@ -115,7 +115,7 @@ pub(crate) fn printer(layout: &Layout, ports: Ports) -> Program {
 /// The line between appliance and cloud.
 pub(crate) fn line(layout: &Layout, ports: Ports) -> Program {
     let options = format!(
-        "proxy --control {} --pair mqtt={}={} --pair https={}={}",
+        "proxy --control 127.0.0.1:{} --pair mqtt={}={} --pair https={}={}",
         ports.of(Service::LineControl),
         ports.of(Service::LineMqtt),
         ports.address(Service::Mqtt),
