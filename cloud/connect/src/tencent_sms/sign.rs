@@ -6,7 +6,7 @@ use ring::{digest, hmac};
 /// Headers that are signed, in their order.
 const SIGNED_HEADERS: &str = "content-type;host";
 /// The content type that is signed.
-pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 /// One secret of an account.
 #[derive(Clone)]

@@ -52,13 +52,18 @@ impl std::fmt::Debug for Merchant {
 }
 
 /// The adapter.
-#[derive(Debug)]
 pub struct WechatPay {
     http: reqwest::Client,
     keys: Keys,
     merchant: Merchant,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+}
+
+impl std::fmt::Debug for WechatPay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WechatPay").field("merchant", &self.merchant).finish_non_exhaustive()
+    }
 }
 
 /// How long one request may take. The outcome of a longer one is unknown.

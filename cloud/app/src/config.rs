@@ -1,0 +1,140 @@
+//! The configuration of `cloud`: one TOML file, unknown keys refused, paths relative to it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// The file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) web: Web,
+    pub(crate) store: Store,
+    pub(crate) files: Files,
+    pub(crate) vault: Vault,
+    pub(crate) edge: Edge,
+    #[serde(default)]
+    pub(crate) sms: Option<Sms>,
+}
+
+/// People's side.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Web {
+    /// Where the API and the apps are served, in clear: a proxy terminates HTTPS in front of it.
+    pub(crate) listen: SocketAddr,
+    /// Where people reach it.
+    pub(crate) public_url: String,
+    /// Folder with `patient`, `doctor`, `admin` and `verify`.
+    pub(crate) apps: PathBuf,
+    /// Cookies for HTTPS only.
+    #[serde(default = "yes")]
+    pub(crate) secure_cookies: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The database: one of the two.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    /// File, when alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sqlite: Option<PathBuf>,
+    /// `postgres://user:secret@host/database`, for several replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) postgres: Option<String>,
+}
+
+/// Stored files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Files {
+    /// Their folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// Encryption of personal data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vault {
+    /// File with the master key, 64 hexadecimal characters. Made at the first start; keep a copy apart from the
+    /// database: without it names and numbers are lost.
+    pub(crate) key_file: PathBuf,
+}
+
+/// Appliances' side.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Edge {
+    /// Enrolment and files, HTTPS.
+    pub(crate) https: SocketAddr,
+    /// The line, MQTT over mutual TLS.
+    pub(crate) mqtt: SocketAddr,
+    /// Names and addresses by which appliances reach us, for the certificate.
+    pub(crate) names: Vec<String>,
+    /// Folder of the device certificate authority; made if there is none.
+    pub(crate) ca: PathBuf,
+}
+
+/// Text messages through Tencent Cloud.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sms {
+    /// Address of the API.
+    pub(crate) base_url: String,
+    /// Region of the service.
+    #[serde(default = "region")]
+    pub(crate) region: String,
+    /// Application of the SMS service.
+    pub(crate) app_id: String,
+    /// Signature shown before the text.
+    pub(crate) signature: String,
+    /// `SecretId`.
+    pub(crate) secret_id: String,
+    /// File with the `SecretKey`.
+    pub(crate) secret_key_file: PathBuf,
+    /// Our template names and the provider's numbers.
+    pub(crate) templates: std::collections::BTreeMap<String, String>,
+}
+
+fn region() -> String {
+    "ap-guangzhou".to_owned()
+}
+
+impl std::fmt::Debug for Sms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sms")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads the file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let mut config: Self = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        if config.store.sqlite.is_some() == config.store.postgres.is_some() {
+            bail!("in {}: [store] needs either `sqlite` or `postgres`", path.display());
+        }
+        let base = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let mut paths = vec![
+            &mut config.web.apps,
+            &mut config.files.folder,
+            &mut config.vault.key_file,
+            &mut config.edge.ca,
+        ];
+        paths.extend(config.store.sqlite.as_mut());
+        paths.extend(config.sms.as_mut().map(|sms| &mut sms.secret_key_file));
+        for path in paths {
+            *path = base.join(&path);
+        }
+        config.web.public_url = config.web.public_url.trim_end_matches('/').to_owned();
+        Ok(config)
+    }
+}

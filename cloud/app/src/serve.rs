@@ -1,0 +1,209 @@
+//! `cloud serve`: opens everything, says `ready`, and stops cleanly when asked.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::http::StatusCode;
+use base::{ApiError, Ctx};
+use ca::Ca;
+use fleet::Fleet;
+use link::blob::FolderSink;
+use link::cloud::{BrokerChoice, CloudLink};
+use link::https::HttpsListener;
+use link::tls::{self, ClientCertificate};
+use rustls::ServerConfig;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use crate::config::Config;
+use crate::contexts::{self, Desks, Timer};
+use crate::line::{Line, Post, Register};
+use crate::{merchants, messages, start, web};
+
+/// How long requests under way may take after we were asked to stop.
+const LEAVE: Duration = Duration::from_secs(3);
+/// Largest file an appliance may send.
+const FOOTAGE: u64 = 8 << 30;
+
+pub(crate) async fn serve(config: Config) -> Result<()> {
+    let store = start::store(&config).await?;
+    let line = Line::new(store.clone());
+    let ids = start::ids();
+    let sms = messages::sender(&config, store.clock().clone())?;
+    let ctx = start::ctx(&config, store.clone(), Arc::new(line.clone()), sms).await?;
+    let desks = contexts::desks(&ctx, merchants::tills(&ctx).await?);
+    let ca = Arc::new(Ca::open_or_create(&config.edge.ca, ctx.now()).context("opening the certificate authority")?);
+    let fleet = Fleet::new(store.clone(), ca.clone(), ids);
+    let stop = CancellationToken::new();
+
+    line.connect(open_line(&config, &ctx, &desks, &fleet).await?);
+    let appliances = HttpsListener::bind(
+        config.edge.https,
+        server_tls(&config, &ctx, &ca, ClientCertificate::Optional)?,
+    )
+    .await
+    .context("opening the appliances' port")?;
+    let people = TcpListener::bind(config.web.listen)
+        .await
+        .with_context(|| format!("listening on {}", config.web.listen))?;
+
+    let mut tasks = JoinSet::new();
+    for timer in contexts::timers(&ctx, &desks) {
+        tasks.spawn(run(timer, stop.clone()));
+    }
+    tasks.spawn(keep_out(fleet.clone(), line.clone(), stop.clone()));
+    let edge_router = fleet::routes(fleet.clone()).merge(link::blob::routes(Arc::new(FolderSink::new(
+        config.files.folder.join("appliances"),
+        FOOTAGE,
+    ))));
+    let leaving = stop.clone();
+    tasks.spawn(async move {
+        if let Err(error) = appliances.serve(edge_router, leaving).await {
+            tracing::error!(%error, "the appliances' port ended");
+        }
+    });
+    let router = router(&config, ctx, &desks, line.clone(), fleet);
+    let leaving = stop.clone();
+    tasks.spawn(async move {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(people, service).with_graceful_shutdown(async move { leaving.cancelled().await });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the web port ended");
+        }
+    });
+
+    let mut out = std::io::stdout();
+    writeln!(out, "ready")
+        .and_then(|()| out.flush())
+        .context("saying ready")?;
+    asked_to_stop().await?;
+    tracing::info!("stopping");
+    stop.cancel();
+    // Streams of events never end by themselves.
+    let _ = tokio::time::timeout(LEAVE, async { while tasks.join_next().await.is_some() {} }).await;
+    tasks.shutdown().await;
+    store.close();
+    Ok(())
+}
+
+async fn asked_to_stop() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+/// Our certificate towards appliances, issued by the device authority at every start.
+fn server_tls(config: &Config, ctx: &Ctx, ca: &Ca, demand: ClientCertificate) -> Result<Arc<ServerConfig>> {
+    let names: Vec<&str> = config.edge.names.iter().map(String::as_str).collect();
+    let identity = ca.issue_server(&names, ctx.now()).context("issuing our certificate")?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).context("reading our key")?;
+    let clients = tls::roots([ca.root()])?;
+    Ok(Arc::new(tls::server_config(identity.chain, key, clients, demand)?))
+}
+
+async fn open_line(config: &Config, ctx: &Ctx, desks: &Desks, fleet: &Fleet) -> Result<CloudLink> {
+    let options = link::cloud::Options {
+        broker: BrokerChoice::Embedded {
+            listen: config.edge.mqtt,
+            tls: server_tls(config, ctx, fleet.ca(), ClientCertificate::Required)?,
+        },
+        registry: Arc::new(Register(fleet.clone())),
+        ids: start::ids(),
+        tuning: link::Tuning::default(),
+    };
+    let post = Arc::new(Post {
+        ctx: ctx.clone(),
+        desks: desks.clone(),
+    });
+    CloudLink::start(ctx.store.clone(), options, post)
+        .await
+        .context("opening the line")
+}
+
+/// Runs a timer until we stop. A round that panics is logged, and the next one comes all the same.
+async fn run(timer: Timer, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = tokio::spawn((timer.round)()).await {
+            tracing::error!(timer.name = timer.name, %error, "a round failed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(timer.every) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Ends the lines of appliances that were suspended or revoked while connected.
+async fn keep_out(fleet: Fleet, line: Line, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match fleet.list(None).await {
+            Ok(listed) => {
+                let barred = listed
+                    .into_iter()
+                    .map(|l| l.appliance)
+                    .filter(|a| matches!(a.state, fleet::State::Suspended(_) | fleet::State::Revoked(_)));
+                for appliance in barred {
+                    if let Some(link) = line.link().filter(|link| link.online(&appliance.edge_id)) {
+                        link.expel(&appliance.edge_id);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "fleet not read"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// The API document.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = utoipa_axum::router::OpenApiRouter::new()
+        .nest("/api/v1", contexts::routes())
+        .split_for_parts();
+    document.info.title = "医桥互联网医院".to_owned();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document
+}
+
+fn router(config: &Config, ctx: Ctx, desks: &Desks, line: Line, fleet: Fleet) -> Router {
+    let (api, _) = utoipa_axum::router::OpenApiRouter::new()
+        .nest("/api/v1", contexts::routes())
+        .split_for_parts();
+    let document = serde_json::to_value(openapi()).unwrap_or_default();
+    let api = api
+        .route(
+            "/api/v1/openapi.json",
+            axum::routing::get(move || async move { axum::Json(document) }),
+        )
+        .route("/api/{*rest}", axum::routing::any(|| async { ApiError::not_found() }))
+        .layer(axum::Extension(line))
+        .layer(axum::Extension(fleet))
+        .layer(axum::middleware::from_fn_with_state(
+            ctx.clone(),
+            base::http::with_request_id,
+        ))
+        .with_state(ctx);
+    contexts::extend(api, desks)
+        .merge(web::routes(&config.web.apps))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            let mut response = axum::response::Response::new(axum::body::Body::from("系统出现问题，请稍后再试"));
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }))
+}
