@@ -16,6 +16,8 @@ use crate::wrap::{self, Wrapping};
 const ROOT_DAYS: i64 = 20 * 365;
 const ISSUING_DAYS: i64 = 10 * 365;
 const SEAL_DAYS: i64 = 5 * 365;
+/// Certificates begin a little earlier: a time server may set the clock back.
+const EARLIER: Duration = Duration::minutes(10);
 /// Signers' certificates.
 pub(super) const SIGNER_DAYS: i64 = 3 * 365;
 
@@ -98,14 +100,14 @@ fn draft<'a>(
     now: Timestamp,
     days: i64,
 ) -> Result<Draft<'a>, Refusal> {
-    let not_before = now.offset();
+    let not_before = now.offset() - EARLIER;
     Ok(Draft {
         serial: wrap::random()?,
         subject,
         public_key,
         purpose,
         not_before,
-        not_after: not_before + Duration::days(days),
+        not_after: now.offset() + Duration::days(days),
     })
 }
 

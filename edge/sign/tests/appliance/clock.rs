@@ -1,0 +1,128 @@
+//! Clocks that cannot be believed, and a log that cannot be changed unseen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest::Tpm;
+use kit::swtpm::SoftTpm;
+use records::his::Operation;
+use records::sign::{Enrol, Health, ServerHealth, SignDocument};
+use records::{Clock, ManualClock, Outcome, SystemClock, Timestamp};
+use serde_json::{Value, json};
+use sign::Engine;
+use sign::guard::Guarded;
+use sign::wire::Request;
+
+use crate::site::{HOSPITAL, PIN, code};
+
+struct Bench {
+    dir: tempfile::TempDir,
+    _chip: SoftTpm,
+    clock: Arc<ManualClock>,
+    engine: Engine,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        let chip = SoftTpm::start(&dir.path().join("tpm"));
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let tpm = Tpm::new(&chip.tcti()).expect("name");
+        let guarded = Guarded {
+            memory_locked: false,
+            no_dumps: false,
+        };
+        let engine = Engine::open(dir.path(), tpm, vec![0, 7], clock.clone(), guarded).expect("engine");
+        let bench = Self {
+            dir,
+            _chip: chip,
+            clock,
+            engine,
+        };
+        let asked =
+            json!({"signer_id": "sta_1", "name": "王医生", "role": "doctor", "organisation": HOSPITAL, "pin": PIN});
+        assert!(matches!(bench.ask(Enrol::METHOD, "sta_1", asked), Outcome::Done(_)));
+        bench
+    }
+
+    fn ask(&self, method: &str, key: &str, body: Value) -> Outcome<Value> {
+        self.engine.answer(Request {
+            method: method.to_owned(),
+            key: Some(key.to_owned()),
+            body,
+        })
+    }
+
+    fn sign(&self, key: &str) -> Outcome<Value> {
+        self.ask(
+            SignDocument::METHOD,
+            key,
+            json!({"signer_id": "sta_1", "pin": PIN, "document": "cngtMQ=="}),
+        )
+    }
+
+    fn health(&self) -> ServerHealth {
+        let answer = self.ask(Health::METHOD, "", json!({})).done().expect("health");
+        serde_json::from_value(answer).expect("health")
+    }
+}
+
+#[test]
+fn nothing_is_signed_under_a_clock_that_runs_backwards_or_leaps() {
+    let bench = Bench::new();
+    let today = bench.clock.now();
+    assert!(matches!(bench.sign("rx_1"), Outcome::Done(_)));
+    for wrong in [Timestamp::from_seconds(0), today.minus(DAY), today.plus(DAY * 500)] {
+        bench.clock.set(wrong);
+        assert_eq!(code(bench.sign("rx_2")), "clock_untrusted", "{wrong}");
+        assert_eq!(bench.health().clock, "untrusted");
+        assert!(
+            matches!(bench.sign("rx_1"), Outcome::Done(_)),
+            "what was signed is still answered"
+        );
+    }
+    bench.clock.set(today.minus(Duration::from_secs(5)));
+    assert!(
+        matches!(bench.sign("rx_2"), Outcome::Done(_)),
+        "a time server may set it back by seconds"
+    );
+
+    bench.clock.set(today.plus(DAY * 500));
+    bench.engine.accept_clock().expect("an administrator says it is right");
+    assert!(matches!(bench.sign("rx_3"), Outcome::Done(_)));
+}
+
+#[test]
+fn a_certificate_ends_and_is_renewed_with_the_pin() {
+    let bench = Bench::new();
+    for year in 1..=4 {
+        bench.clock.advance(DAY * 300);
+        let outcome = bench.sign(&format!("rx_{year}"));
+        if year < 4 {
+            assert!(matches!(outcome, Outcome::Done(_)), "year {year}");
+        } else {
+            assert_eq!(code(outcome), "certificate_expired");
+        }
+    }
+    let asked = json!({"signer_id": "sta_1", "name": "王医生", "role": "doctor", "organisation": HOSPITAL, "pin": PIN});
+    assert!(matches!(bench.ask(Enrol::METHOD, "sta_1", asked), Outcome::Done(_)));
+    assert!(matches!(bench.sign("rx_9"), Outcome::Done(_)));
+}
+
+#[test]
+fn a_changed_or_removed_log_entry_is_seen() {
+    let bench = Bench::new();
+    assert!(matches!(bench.sign("rx_1"), Outcome::Done(_)));
+    assert!(bench.health().log_intact);
+    let db = rusqlite::Connection::open(bench.dir.path().join("signd.db")).expect("state file");
+    db.execute("UPDATE log SET subject = 'sta_2' WHERE act = 'document.signed'", [])
+        .expect("changed");
+    assert!(!bench.health().log_intact);
+    db.execute("UPDATE log SET subject = 'sta_1' WHERE act = 'document.signed'", [])
+        .expect("changed back");
+    assert!(bench.health().log_intact);
+    db.execute("DELETE FROM log WHERE seq = 2", []).expect("removed");
+    assert!(!bench.health().log_intact);
+}
