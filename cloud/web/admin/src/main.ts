@@ -1,0 +1,7 @@
+import '@yiqiao/kit/style/base.css'
+import './admin.css'
+import { createApp } from 'vue'
+import App from './App.vue'
+import { router } from './router'
+
+createApp(App).use(router).mount('#app')

@@ -1,0 +1,25 @@
+/** Operations of the hospital system, in words. */
+const OPS: Record<string, string> = {
+  'slot.lock': '锁定号源', 'slot.unlock': '释放号源', 'registration.confirm_payment': '确认挂号支付', 'registration.refund': '挂号退费登记',
+  'prescription.submit': '提交处方', 'prescription.review.push': '推送审方结果', 'prescription.revoke': '撤销处方', 'bill.confirm_payment': '确认药费支付',
+  'bill.refund': '药费退费登记', 'delivery.push': '推送配送信息', 'patient.create': '患者建档',
+}
+export const opName = (op?: string) => (op ? (OPS[op] ?? op) : '—')
+
+type Level = 'good' | 'warn' | 'bad' | 'quiet'
+const LEVELS: Record<string, readonly [Level, string]> = {
+  online: ['good', '在线'], offline: ['bad', '离线'], ok: ['good', '正常'], ready: ['good', '正常'], idle: ['good', '空闲'], printing: ['good', '打印中'], up: ['good', '正常'], closed: ['good', '正常'], healthy: ['good', '正常'],
+  half_open: ['warn', '试探恢复中'], degraded: ['warn', '不稳定'], slow: ['warn', '响应慢'], paper_low: ['warn', '纸将用尽'], paper_near_end: ['warn', '纸将用尽'], near_end: ['warn', '纸将用尽'],
+  open: ['bad', '已熔断'], down: ['bad', '不可用'], out_of_paper: ['bad', '缺纸'], paper_out: ['bad', '缺纸'], no_paper: ['bad', '缺纸'], cover_open: ['bad', '机盖打开'], error: ['bad', '故障'], failed: ['bad', '故障'], unavailable: ['bad', '不可用'], unreachable: ['bad', '连接不上'], locked: ['bad', '已锁定'], absent: ['bad', '未找到'], missing: ['bad', '未找到'],
+  unknown: ['quiet', '未知'], disabled: ['quiet', '未启用'],
+}
+/** Colour and words of a health reading. */
+export function level(state?: string | null): readonly [Level, string] {
+  if (!state) return ['quiet', '未知']
+  return LEVELS[state] ?? ['warn', state]
+}
+
+const COMMANDS: Record<string, readonly [Level, string]> = { done: ['good', '已完成'], settled: ['good', '已处理'], refused: ['bad', '医院拒绝'], unknown: ['warn', '结果未知'], pending: ['quiet', '待发送'], sent: ['quiet', '已发送'], queued: ['quiet', '待发送'], manual: ['bad', '人工处理'], later: ['warn', '稍后重试'] }
+export const commandState = (state: string): readonly [Level, string] => COMMANDS[state] ?? ['quiet', state]
+export const subjectName = (kind?: string) => (kind === 'visit' ? '挂号' : kind === 'prescription' ? '药费' : (kind ?? '—'))
+export const sexName = (sex?: string) => (sex === 'M' ? '男' : sex === 'F' ? '女' : '')
