@@ -111,9 +111,9 @@ impl Cashier {
             .await
     }
 
-    fn announce(&self, tenant: &TenantId, payment: &Payment) {
+    async fn announce(&self, tenant: &TenantId, payment: &Payment) {
         if let Some(subject) = self.subjects.of(payment) {
-            subject.announce(tenant, payment);
+            subject.announce(tenant, payment).await;
         }
     }
 
@@ -235,7 +235,7 @@ impl Cashier {
             })
             .await?;
         if moved {
-            self.announce(tenant, &payment);
+            self.announce(tenant, &payment).await;
         }
         Ok(payment)
     }
@@ -416,7 +416,7 @@ impl Cashier {
             })
             .await?;
         if let Some(payment) = &moved {
-            self.announce(tenant, payment);
+            self.announce(tenant, payment).await;
         }
         Ok(moved.is_some())
     }

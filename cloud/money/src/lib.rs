@@ -292,3 +292,11 @@ pub async fn retry_refund(tx: &mut Tx<'_>, id: &RefundId) -> Result<Refund, Mone
     refunds::store::save(tx, &refund, from, "人工重试", look).await?;
     Ok(refund)
 }
+
+/// The refund of that number.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn refund(tx: &mut Tx<'_>, id: &RefundId) -> Result<Refund, MoneyError> {
+    refunds::store::get(tx, id).await
+}

@@ -50,7 +50,7 @@ pub trait PaymentSubject: Send + Sync {
     -> Result<WriteBack, StoreError>;
 
     /// After commit: tell the apps that the thing changed.
-    fn announce(&self, tenant: &TenantId, payment: &Payment);
+    async fn announce(&self, tenant: &TenantId, payment: &Payment);
 }
 
 /// The registered subjects.

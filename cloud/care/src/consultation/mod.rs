@@ -28,7 +28,10 @@ use serde::{Deserialize, Serialize};
 
 pub use effects::{VisitPayments, on_command_result, on_stop_clinic, tick};
 pub use policy::ConsultationSettings;
-pub use store::{PartiesOfVisit, Visit, for_doctor, participants, parties};
+pub use store::{
+    PartiesOfVisit, PatientIdentity, Rating, Side, Statement, Visit, for_doctor, participants, parties,
+};
+pub use view::{Extras, PrescriptionBrief, VideoBrief, VisitExtras};
 
 /// States of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -563,6 +566,20 @@ impl Progress {
                 Ok(self.to(VisitState::Confirming, "retry", "", hand, &[Duty::Confirm]))
             }
             _ => self.refuse("重试"),
+        }
+    }
+
+    /// A person says: the place is not ours; it is unlocked.
+    ///
+    /// # Errors
+    /// Unless a person had to look at a place that was never paid.
+    pub fn give_up_place(mut self, words: &str, hand: &Hand) -> Moved {
+        match (self.state, self.his) {
+            (VisitState::Manual, HisSide::Nothing | HisSide::Locked) => {
+                self.his = HisSide::Released;
+                Ok(self.to(VisitState::Declined, "give_up_place", words, hand, &[Duty::Unlock]))
+            }
+            _ => self.refuse("释放号源"),
         }
     }
 }

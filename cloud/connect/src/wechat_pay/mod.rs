@@ -2,8 +2,6 @@
 //! when WeChat's signature verifies; an answer that cannot be believed counts as `Unknown`.
 
 mod sign;
-#[cfg(test)]
-mod tests;
 mod wire;
 
 use std::sync::Arc;
