@@ -1,7 +1,8 @@
 //! PostgreSQL: each unit in a transaction and a task of its own, so that a caller who goes away cannot leave it open.
 
+use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
@@ -27,6 +28,8 @@ const ENTER: &str = "INSERT INTO store_tenant(tenant_id) VALUES ($1) ON CONFLICT
 
 pub(crate) struct Pg {
     pool: Pool,
+    /// Ordered units of one hospital queue here, so that they do not hold a connection each while they wait.
+    queues: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Pg {
@@ -54,7 +57,10 @@ impl Pg {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|e| refused(chain(&e)))?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            queues: Mutex::default(),
+        })
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
@@ -66,6 +72,11 @@ impl Pg {
                 message: chain(&other),
             },
         })
+    }
+
+    fn queue(&self, tenant: &TenantId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.entry(tenant.clone()).or_default().clone()
     }
 
     pub(crate) fn close(&self) {
@@ -88,6 +99,12 @@ impl<F> Run<F> {
         T: Send,
         F: for<'a, 'c> Fn(&'a mut Tx<'c>) -> BoxFuture<'a, Result<T, E>> + Send + Sync,
     {
+        let ordered = self.writes && self.scope.ordered;
+        let queue = ordered.then(|| pg.queue(&self.scope.tenant));
+        let _turn = match &queue {
+            Some(queue) => Some(queue.lock().await),
+            None => None,
+        };
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -114,7 +131,9 @@ impl<F> Run<F> {
             self.abandon(client).await;
             return (Err(error.into()), raced);
         }
-        let mut tx = Tx::begin(Conn::Pg(client), self.clock.now(), self.scope.clone());
+        let opening = (!self.writes).then_some(BEGIN_READ);
+        let conn = Conn::Pg { client, opening };
+        let mut tx = Tx::begin(conn, self.clock.now(), self.scope.clone());
         let ran = std::panic::AssertUnwindSafe((self.closure)(&mut tx))
             .catch_unwind()
             .await;
@@ -145,16 +164,23 @@ impl<F> Run<F> {
         }
     }
 
+    /// Reads are begun together with their first statement. Both messages of an ordered write go out at once.
     async fn begin(&self, client: &Object) -> Result<(), StoreError> {
-        let begin = if self.writes { BEGIN_WRITE } else { BEGIN_READ };
-        client
-            .batch_execute(begin)
-            .await
-            .map_err(|e| from_postgres(begin, &e))?;
-        if self.writes && self.scope.ordered && !enter(client, &self.scope.tenant).await? {
-            return Err(StoreError::Busy);
+        if !self.writes {
+            return Ok(());
         }
-        Ok(())
+        let begin = async {
+            let begun = client.batch_execute(BEGIN_WRITE).await;
+            begun.map_err(|e| from_postgres(BEGIN_WRITE, &e))
+        };
+        if !self.scope.ordered {
+            return begin.await;
+        }
+        match futures_util::join!(begin, enter(client, &self.scope.tenant)) {
+            (Ok(()), Ok(true)) => Ok(()),
+            (Ok(()), Ok(false)) => Err(StoreError::Busy),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
     }
 
     /// Rolls back. When even that fails the connection is broken, and the pool drops it.

@@ -53,7 +53,11 @@ pub enum Dialect {
 
 pub(crate) enum Conn<'c> {
     Lite(&'c mut Connection),
-    Pg(&'c deadpool_postgres::Object),
+    Pg {
+        client: &'c deadpool_postgres::Object,
+        /// Still to be sent, together with the first statement.
+        opening: Option<&'static str>,
+    },
 }
 
 /// What a unit left behind for the code that runs it.
@@ -116,7 +120,7 @@ impl<'c> Tx<'c> {
     pub const fn dialect(&self) -> Dialect {
         match self.conn {
             Conn::Lite(_) => Dialect::Sqlite,
-            Conn::Pg(_) => Dialect::Postgres,
+            Conn::Pg { .. } => Dialect::Postgres,
         }
     }
 
@@ -125,7 +129,7 @@ impl<'c> Tx<'c> {
         self.usable()?;
         let done = match &mut self.conn {
             Conn::Lite(conn) => lite_exec(conn, sql, params),
-            Conn::Pg(client) => pg_exec(client, sql, params).await,
+            Conn::Pg { client, opening } => opened(client, opening, pg_exec(client, sql, params)).await,
         };
         self.kept(done)
     }
@@ -135,7 +139,7 @@ impl<'c> Tx<'c> {
         self.usable()?;
         let done = match &mut self.conn {
             Conn::Lite(conn) => lite_all(conn, sql, params),
-            Conn::Pg(client) => pg_all(client, sql, params).await,
+            Conn::Pg { client, opening } => opened(client, opening, pg_all(client, sql, params)).await,
         };
         self.kept(done)
     }
@@ -201,7 +205,10 @@ impl<'c> Tx<'c> {
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         let done = match &mut self.conn {
             Conn::Lite(conn) => conn.execute_batch(sql).map_err(|e| from_sqlite(sql, e)),
-            Conn::Pg(client) => client.batch_execute(sql).await.map_err(|e| from_postgres(sql, &e)),
+            Conn::Pg { client, opening } => {
+                let run = async { client.batch_execute(sql).await.map_err(|e| from_postgres(sql, &e)) };
+                opened(client, opening, run).await
+            }
         };
         self.kept(done)
     }
@@ -248,6 +255,21 @@ fn lite_all<R: FromRow>(conn: &Connection, sql: &str, params: &[&dyn ToValue]) -
         out.push(R::from_row(&Row::Lite(row))?);
     }
     Ok(out)
+}
+
+/// Runs a statement; before the first of a reading unit its BEGIN goes out, in the same breath.
+async fn opened<T>(
+    client: &deadpool_postgres::Object,
+    opening: &mut Option<&'static str>,
+    statement: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let Some(begin) = opening.take() else {
+        return statement.await;
+    };
+    // Polled in this order, so sent in this order.
+    let (begun, done) = futures_util::join!(client.batch_execute(begin), statement);
+    begun.map_err(|e| from_postgres(begin, &e))?;
+    done
 }
 
 async fn pg_exec(client: &deadpool_postgres::Object, sql: &str, params: &[&dyn ToValue]) -> Result<u64, StoreError> {
