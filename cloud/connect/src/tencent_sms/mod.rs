@@ -1,37 +1,42 @@
-//! Text messages through Tencent Cloud (腾讯云短信, SendSms 2021-01-11).
+//! Text messages through Tencent Cloud `SendSms` (API 3.0, version 2021-01-11).
 
 mod sign;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base::{Sms, SmsSender};
 use records::{Clock, Outcome, TenantId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
-pub use sign::{CONTENT_TYPE, Secret, authorization};
+pub use sign::{Secret, authorization};
 
-/// Settings of an account.
+/// How long one request may take.
+const DEADLINE: Duration = Duration::from_secs(8);
+const AGAIN_MS: u64 = 30_000;
+
+/// An account of the provider.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Secret.
-    pub secret: Secret,
-    /// `SmsSdkAppId`.
-    pub sdk_app_id: String,
-    /// Signature shown before the text, e.g. 医桥互联网医院.
-    pub sign_name: String,
-    /// Region, e.g. `ap-guangzhou`.
-    pub region: String,
     /// Address of the API, e.g. `https://sms.tencentcloudapi.com`.
     pub base_url: String,
-    /// The provider's template ids by our names.
-    pub templates: HashMap<String, String>,
+    /// Region, e.g. `ap-guangzhou`.
+    pub region: String,
+    /// Application (`SmsSdkAppId`).
+    pub app_id: String,
+    /// Signature shown before the text (`SignName`).
+    pub sign_name: String,
+    /// Secret of the account.
+    pub secret: Secret,
+    /// Our template names and the provider's numbers.
+    pub templates: BTreeMap<String, String>,
 }
 
 /// The adapter.
-#[derive(Debug)]
 pub struct TencentSms {
     http: reqwest::Client,
     account: Account,
@@ -39,44 +44,49 @@ pub struct TencentSms {
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Request<'a> {
-    phone_number_set: [String; 1],
-    sms_sdk_app_id: &'a str,
-    sign_name: &'a str,
-    template_id: &'a str,
-    template_param_set: &'a [String],
-    session_context: &'a str,
+impl fmt::Debug for TencentSms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TencentSms").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+/// Why the adapter cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The address is not one.
+    #[error("address of the SMS provider: {0}")]
+    Address(String),
+    /// The HTTP client cannot start.
+    #[error("HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
-    response: Body,
+struct Reply {
+    response: Inner,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Body {
+struct Inner {
+    #[serde(default)]
+    error: Option<Failure>,
     #[serde(default)]
     send_status_set: Vec<Status>,
-    error: Option<Problem>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failure {
+    code: String,
+    message: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Status {
     code: String,
-    #[serde(default)]
-    message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Problem {
-    code: String,
-    #[serde(default)]
     message: String,
 }
 
@@ -84,18 +94,16 @@ impl TencentSms {
     /// An adapter for this account.
     ///
     /// # Errors
-    /// When the HTTP client cannot start.
-    pub fn new(account: Account, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    /// When the address is not one or the HTTP client cannot start.
+    pub fn new(account: Account, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+        let url = reqwest::Url::parse(&account.base_url).map_err(|e| SetupError::Address(e.to_string()))?;
+        let name = url.host_str().ok_or_else(|| SetupError::Address(account.base_url.clone()))?;
+        // What is signed is the header as it goes out: with the port when it is not the scheme's own.
+        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(8))
+            .timeout(DEADLINE)
             .connect_timeout(Duration::from_secs(3))
             .build()?;
-        let host = account
-            .base_url
-            .split_once("://")
-            .map_or(account.base_url.as_str(), |(_, host)| host)
-            .trim_end_matches('/')
-            .to_owned();
         Ok(Self {
             http,
             account,
@@ -103,52 +111,15 @@ impl TencentSms {
             clock,
         })
     }
-}
 
-/// What an answer means. Limits of the provider's own (per number and hour) are no reason to try again at once.
-fn read(body: &[u8]) -> Outcome<()> {
-    let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-        return Outcome::Unknown;
-    };
-    let (code, message) = match (answer.response.error, answer.response.send_status_set.into_iter().next()) {
-        (Some(problem), _) => (problem.code, problem.message),
-        (None, Some(status)) if status.code == "Ok" => return Outcome::Done(()),
-        (None, Some(status)) => (status.code, status.message),
-        (None, None) => return Outcome::Unknown,
-    };
-    if code == "RequestLimitExceeded" || code.starts_with("InternalError") {
-        return Outcome::Later { after_ms: 5_000 };
-    }
-    Outcome::Refused { code, text: message }
-}
-
-#[async_trait]
-impl SmsSender for TencentSms {
-    async fn send(&self, _: &TenantId, sms: &Sms) -> Outcome<()> {
-        let Some(template) = self.account.templates.get(&sms.template) else {
-            return Outcome::refused("no_template", format!("短信模板{}未配置", sms.template));
-        };
-        let request = Request {
-            phone_number_set: [format!("+86{}", sms.phone)],
-            sms_sdk_app_id: &self.account.sdk_app_id,
-            sign_name: &self.account.sign_name,
-            template_id: template,
-            template_param_set: &sms.params,
-            session_context: &sms.key,
-        };
-        let body = match serde_json::to_string(&request) {
-            Ok(body) => body,
-            Err(e) => return Outcome::refused("sms_request", e.to_string()),
-        };
+    async fn ask(&self, body: String) -> Result<Reply, Outcome<()>> {
         let now = self.clock.now();
+        let authorization = authorization(&self.account.secret, "sms", &self.host, &body, now);
         let sent = self
             .http
-            .post(format!("{}/", self.account.base_url.trim_end_matches('/')))
-            .header("Content-Type", CONTENT_TYPE)
-            .header(
-                "Authorization",
-                authorization(&self.account.secret, "sms", &self.host, &body, now),
-            )
+            .post(&self.account.base_url)
+            .header("Authorization", authorization)
+            .header("Content-Type", sign::CONTENT_TYPE)
             .header("X-TC-Action", "SendSms")
             .header("X-TC-Version", "2021-01-11")
             .header("X-TC-Region", &self.account.region)
@@ -156,37 +127,60 @@ impl SmsSender for TencentSms {
             .body(body)
             .send()
             .await;
-        let response = match sent {
-            Ok(response) => response,
-            Err(e) if e.is_connect() => return Outcome::Later { after_ms: 2_000 },
-            Err(_) => return Outcome::Unknown,
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => {
+                tracing::warn!(%error, "SMS provider not reached");
+                return Err(Outcome::Later { after_ms: AGAIN_MS });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SMS provider silent");
+                return Err(Outcome::Unknown);
+            }
         };
-        let failed = response.status().is_server_error();
-        match response.bytes().await {
-            Ok(_) if failed => Outcome::Unknown,
-            Ok(body) => read(&body),
-            Err(_) => Outcome::Unknown,
-        }
+        answer.json().await.map_err(|error| {
+            tracing::warn!(%error, "SMS provider's answer not read");
+            Outcome::Unknown
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The provider's words as an outcome. Limits pass with time, everything else stays refused.
+fn outcome(code: String, message: String) -> Outcome<()> {
+    match code.as_str() {
+        "Ok" => Outcome::Done(()),
+        "LimitExceeded.PhoneNumberThirtySecondLimit" | "RequestLimitExceeded" => Outcome::Later { after_ms: AGAIN_MS },
+        // Their fault, after the message may have left.
+        _ if code.starts_with("InternalError") => Outcome::Unknown,
+        _ => Outcome::refused(code, message),
+    }
+}
 
-    #[test]
-    fn the_providers_answers_are_read() {
-        let ok = br#"{"Response":{"SendStatusSet":[{"SerialNo":"1","PhoneNumber":"+8613800000000","Fee":1,"SessionContext":"","Code":"Ok","Message":"send success","IsoCode":"CN"}],"RequestId":"r"}}"#;
-        assert_eq!(read(ok), Outcome::Done(()));
-        let limit = r#"{"Response":{"SendStatusSet":[{"Code":"LimitExceeded.PhoneNumberDailyLimit","Message":"单个手机号日下发短信条数超过上限"}],"RequestId":"r"}}"#;
-        assert_eq!(
-            read(limit.as_bytes()),
-            Outcome::refused("LimitExceeded.PhoneNumberDailyLimit", "单个手机号日下发短信条数超过上限")
-        );
-        let bad = br#"{"Response":{"Error":{"Code":"AuthFailure.SignatureFailure","Message":"x"},"RequestId":"r"}}"#;
-        assert_eq!(read(bad), Outcome::refused("AuthFailure.SignatureFailure", "x"));
-        assert_eq!(read(b"<html>"), Outcome::Unknown);
-        let busy = br#"{"Response":{"Error":{"Code":"InternalError.Timeout","Message":""},"RequestId":"r"}}"#;
-        assert_eq!(read(busy), Outcome::Later { after_ms: 5_000 });
+#[async_trait]
+impl SmsSender for TencentSms {
+    async fn send(&self, _tenant: &TenantId, sms: &Sms) -> Outcome<()> {
+        let Some(template) = self.account.templates.get(&sms.template) else {
+            tracing::error!(sms.template = sms.template, "no such template at the provider");
+            return Outcome::refused("no_template", "短信模板未配置");
+        };
+        let body = json!({
+            "PhoneNumberSet": [format!("+86{}", sms.phone)],
+            "SmsSdkAppId": self.account.app_id,
+            "TemplateId": template,
+            "SignName": self.account.sign_name,
+            "TemplateParamSet": sms.params,
+            "SessionContext": sms.key,
+        });
+        let answer = match self.ask(body.to_string()).await {
+            Ok(answer) => answer.response,
+            Err(outcome) => return outcome,
+        };
+        if let Some(failure) = answer.error {
+            return outcome(failure.code, failure.message);
+        }
+        match answer.send_status_set.into_iter().next() {
+            Some(status) => outcome(status.code, status.message),
+            None => Outcome::Unknown,
+        }
     }
 }
