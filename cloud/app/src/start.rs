@@ -94,6 +94,7 @@ pub(crate) async fn ctx(
         vault: Arc::new(vault(config, &ids)?),
         ids,
         sms,
+        sessions: Arc::default(),
         site: Arc::new(base::Site {
             public_url: config.web.public_url.clone(),
             secure_cookies: config.web.secure_cookies,

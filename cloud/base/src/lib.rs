@@ -55,6 +55,8 @@ pub struct Ctx {
     pub vault: Arc<Vault>,
     /// Text messages.
     pub sms: Arc<dyn SmsSender>,
+    /// Sessions looked up a moment ago.
+    pub sessions: Arc<session::Recent>,
     /// Settings of this installation.
     pub site: Arc<Site>,
 }

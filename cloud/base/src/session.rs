@@ -1,8 +1,10 @@
 //! Who sends a request. An opaque token (`hospital.secret`) whose hash is in the database; it ends when idle, when old,
 //! when signed out, or when the member of staff is disabled.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -37,6 +39,36 @@ pub(crate) const STAFF: Patience = Patience {
 
 /// `seen_at` is written at most this often.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
+
+/// A session found is believed this long without asking the database: what another replica ended, ends here by then.
+const BELIEVED: Duration = Duration::from_secs(5);
+const REMEMBERED: usize = 10_000;
+
+/// Sessions looked up a moment ago, by the hash of their token.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<HashMap<String, (Session, Timestamp)>>);
+
+impl Recent {
+    fn get(&self, hash: &str, now: Timestamp) -> Option<Session> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (session, at) = known.get(hash)?;
+        let fresh = *at <= now && now.since(*at) < BELIEVED;
+        fresh.then(|| session.clone())
+    }
+
+    fn put(&self, hash: String, session: Session, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(hash, (session, now));
+    }
+
+    /// Something about sessions or staff changed here: asks the database again.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
 
 /// A member of staff, as far as requests need to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,6 +298,9 @@ pub(crate) async fn member(tx: &mut Tx<'_>, id: &str) -> Result<Option<Member>, 
 pub async fn of_token(ctx: &Ctx, token: &str) -> Result<Session, ApiError> {
     let (tenant, secret) = split_token(token).ok_or_else(ApiError::unauthenticated)?;
     let (scope, hash) = (Scope::system(tenant), hash_of(secret));
+    if let Some(session) = ctx.sessions.get(&hash, ctx.now()).filter(|s| s.tenant == scope.tenant) {
+        return Ok(session);
+    }
     let wanted = hash.clone();
     let found = ctx
         .store
@@ -275,6 +310,7 @@ pub async fn of_token(ctx: &Ctx, token: &str) -> Result<Session, ApiError> {
         })
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
+    ctx.sessions.put(hash.clone(), found.session.clone(), ctx.now());
     if ctx.now().since(found.seen_at) >= SEEN_EVERY {
         let seen = ctx
             .store

@@ -161,6 +161,7 @@ async fn open(
         vault: Arc::new(Vault::new(&"2a".repeat(32), ids.clone()).expect("a key")),
         ids,
         sms: sms.clone(),
+        sessions: Arc::default(),
         site: Arc::new(base::Site {
             public_url: "http://hospital.test".to_owned(),
             secure_cookies: false,

@@ -342,7 +342,8 @@ pub(super) async fn end_session(
 
 async fn end(ctx: &Ctx, session: &Session, id: String) -> Result<bool, ApiError> {
     let subject = session.subject().to_owned();
-    ctx.store
+    let ended = ctx
+        .store
         .write(&session.scope(), move |tx| {
             let (subject, id) = (subject.clone(), id.clone());
             Box::pin(async move {
@@ -353,5 +354,7 @@ async fn end(ctx: &Ctx, session: &Session, id: String) -> Result<bool, ApiError>
                 Ok::<_, ApiError>(ended)
             })
         })
-        .await
+        .await?;
+    ctx.sessions.forget();
+    Ok(ended)
 }
