@@ -18,6 +18,9 @@ pub struct Config {
     /// PCRs of the sha256 bank to which the key of keys is sealed.
     #[serde(default = "default_pcrs")]
     pub pcrs: Vec<u8>,
+    /// Fewest digits of a signer's PIN, 4 to 12.
+    #[serde(default = "default_pin_min")]
+    pub pin_min: usize,
     /// Users that may call besides the one `signd` runs as.
     #[serde(default)]
     pub allowed_uids: Vec<u32>,
@@ -25,6 +28,10 @@ pub struct Config {
 
 fn default_tpm() -> String {
     "device:/dev/tpmrm0".to_owned()
+}
+
+fn default_pin_min() -> usize {
+    6
 }
 
 fn default_pcrs() -> Vec<u8> {

@@ -8,6 +8,7 @@ use attest::Tpm;
 use clap::Parser;
 use records::SystemClock;
 use sign::config::Config;
+use sign::engine::Rules;
 use sign::{Engine, guard, server};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,14 +44,14 @@ fn main() -> anyhow::Result<()> {
     let lock = std::fs::File::create(config.state_dir.join("signd.lock")).context("locking the state directory")?;
     lock.try_lock().context("another signd uses this state directory")?;
     let tpm = Tpm::new(&config.tpm)?;
-    let engine = Engine::open(
-        &config.state_dir,
-        tpm,
-        config.pcrs.clone(),
-        Arc::new(SystemClock),
+    anyhow::ensure!((4..=12).contains(&config.pin_min), "pin_min must be 4 to 12");
+    let rules = Rules {
+        pcrs: config.pcrs.clone(),
+        pin_min: config.pin_min,
         guarded,
-    )
-    .context("opening the state file")?;
+    };
+    let engine =
+        Engine::open(&config.state_dir, tpm, rules, Arc::new(SystemClock)).context("opening the state file")?;
     if arguments.accept_clock {
         engine.accept_clock()?;
         return Ok(());

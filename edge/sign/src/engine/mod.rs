@@ -33,9 +33,19 @@ const FORWARD: Duration = Duration::from_secs(400 * 24 * 3600);
 pub struct Engine {
     vault: Vault,
     tpm: Tpm,
-    pcrs: Vec<u8>,
+    rules: Rules,
     clock: Arc<dyn Clock>,
-    guarded: Guarded,
+}
+
+/// What a hospital may set.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// PCRs of the sha256 bank to which the key of keys is sealed.
+    pub pcrs: Vec<u8>,
+    /// Fewest digits of a PIN, 4 to 12.
+    pub pin_min: usize,
+    /// What keeps keys inside this process.
+    pub guarded: Guarded,
 }
 
 impl std::fmt::Debug for Engine {
@@ -46,14 +56,13 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Opens the state in `dir`. The TPM need not answer yet.
-    pub fn open(dir: &Path, tpm: Tpm, pcrs: Vec<u8>, clock: Arc<dyn Clock>, guarded: Guarded) -> Result<Self, Refusal> {
+    pub fn open(dir: &Path, tpm: Tpm, rules: Rules, clock: Arc<dyn Clock>) -> Result<Self, Refusal> {
         let vault = Vault::open(&dir.join("signd.db"))?;
         Ok(Self {
             vault,
             tpm,
-            pcrs,
+            rules,
             clock,
-            guarded,
         })
     }
 
@@ -123,13 +132,13 @@ impl Engine {
             return Ok(sealed.open(&self.tpm)?);
         }
         let fresh = Zeroizing::new(wrap::random::<32>()?);
-        let sealed = Sealed::new(&self.tpm, fresh.as_slice(), &self.pcrs)?;
+        let sealed = Sealed::new(&self.tpm, fresh.as_slice(), &self.rules.pcrs)?;
         let text = serde_json::to_string(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
         let now = self.clock.now();
         let kept = self.vault.write(|unit| {
             if unit.kek()?.is_none() {
                 unit.put_kek(&text, now)?;
-                unit.log(now, "kek.sealed", "", &format!("pcrs {:?}", self.pcrs))?;
+                unit.log(now, "kek.sealed", "", &format!("pcrs {:?}", self.rules.pcrs))?;
             }
             unit.kek()
         })?;
@@ -156,7 +165,7 @@ impl Engine {
             locked,
             log_entries,
             log_intact,
-            memory_locked: self.guarded.memory_locked,
+            memory_locked: self.rules.guarded.memory_locked,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }

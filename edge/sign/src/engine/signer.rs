@@ -70,7 +70,7 @@ impl Engine {
 
     pub(super) fn enrol(&self, mut asked: ops::EnrolRequest) -> Result<ops::SignerStatus, Refusal> {
         check_subject(&asked)?;
-        pin::check_shape(&asked.pin.0)?;
+        pin::check_shape(&asked.pin.0, self.rules.pin_min)?;
         let now = self.trusted_now()?;
         let kek = self.kek()?;
         let authority = self.authority(&kek, &asked.organisation, now)?;
@@ -133,7 +133,7 @@ impl Engine {
     }
 
     pub(super) fn change_pin(&self, mut asked: ops::ChangePinRequest) -> Result<ops::SignerStatus, Refusal> {
-        pin::check_shape(&asked.new_pin.0)?;
+        pin::check_shape(&asked.new_pin.0, self.rules.pin_min)?;
         let now = self.trusted_now()?;
         let kek = self.kek()?;
         let mut opened = self.open_signer(&kek, &asked.signer_id, &mut asked.pin, now)?;

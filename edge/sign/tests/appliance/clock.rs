@@ -10,6 +10,7 @@ use records::sign::{Enrol, Health, ServerHealth, SignDocument};
 use records::{Clock, ManualClock, Outcome, SystemClock, Timestamp};
 use serde_json::{Value, json};
 use sign::Engine;
+use sign::engine::Rules;
 use sign::guard::Guarded;
 use sign::wire::Request;
 
@@ -34,7 +35,12 @@ impl Bench {
             memory_locked: false,
             no_dumps: false,
         };
-        let engine = Engine::open(dir.path(), tpm, vec![0, 7], clock.clone(), guarded).expect("engine");
+        let rules = Rules {
+            pcrs: vec![0, 7],
+            pin_min: 4,
+            guarded,
+        };
+        let engine = Engine::open(dir.path(), tpm, rules, clock.clone()).expect("engine");
         let bench = Self {
             dir,
             _chip: chip,
@@ -111,6 +117,7 @@ fn a_certificate_ends_and_is_renewed_with_the_pin() {
     assert!(matches!(bench.sign("rx_9"), Outcome::Done(_)));
 }
 
+/// Rows: AP-260
 #[test]
 fn a_changed_or_removed_log_entry_is_seen() {
     let bench = Bench::new();
@@ -125,4 +132,18 @@ fn a_changed_or_removed_log_entry_is_seen() {
     assert!(bench.health().log_intact);
     db.execute("DELETE FROM log WHERE seq = 2", []).expect("removed");
     assert!(!bench.health().log_intact);
+}
+
+#[test]
+fn a_hospital_may_ask_for_four_digits_but_not_for_three() {
+    let bench = Bench::new();
+    let enrol = |pin: &str| {
+        let asked =
+            json!({"signer_id": "sta_2", "name": "李药师", "role": "pharmacist", "organisation": HOSPITAL, "pin": pin});
+        bench.ask(Enrol::METHOD, "sta_2", asked)
+    };
+    for bad in ["123", "", "12a4", "１２３４", "1234567890123"] {
+        assert_eq!(code(enrol(bad)), "pin_shape", "{bad}");
+    }
+    assert!(matches!(enrol("2468"), Outcome::Done(_)));
 }

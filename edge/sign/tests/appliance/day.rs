@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 const RX: &[u8] = r#"{"number":"CF202611210001","items":[{"drug":"阿莫西林胶囊","dose":"0.5 g"}]}"#.as_bytes();
 
+/// Rows: AP-223, AP-224, AP-245
 #[tokio::test]
 async fn a_doctors_prescription_is_signed_and_anyone_can_verify_it() {
     let site = Site::new();

@@ -56,6 +56,7 @@ fn attributes_and_signature(cms: &[u8]) -> (Vec<u8>, Vec<u8>) {
     )
 }
 
+/// Rows: AP-223, AP-224, AP-245, AP-250
 #[tokio::test]
 async fn openssl_verifies_the_doctors_signature_and_certificate() {
     let site = Site::new();
@@ -204,6 +205,7 @@ async fn seal(site: &Site, key: &str, digest: [u8; 32]) -> records::Outcome<Seal
     site.client.call::<SealPdf>(Some(key), &asked).await
 }
 
+/// Rows: AP-229
 #[tokio::test]
 async fn pdfsig_accepts_the_hospitals_seal_and_sees_a_changed_page() {
     let site = Site::new();
