@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rig::{Clock, Faults};
@@ -63,6 +64,7 @@ pub(crate) struct House {
     pub(crate) faults: Arc<Faults>,
     options: Mutex<Options>,
     calls: Mutex<VecDeque<Value>>,
+    messages: AtomicU64,
 }
 
 /// Whether the work of a call stays.
@@ -142,6 +144,7 @@ impl House {
             faults: Arc::new(Faults::new(KINDS)),
             options: Mutex::new(options),
             calls: Mutex::default(),
+            messages: AtomicU64::new(1),
         };
         let made: Option<String> = house
             .db()
@@ -206,6 +209,12 @@ impl House {
 
     fn calls(&self) -> MutexGuard<'_, VecDeque<Value>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a message the hospital sends.
+    pub(crate) fn message_number(&self) -> String {
+        let n = self.messages.fetch_add(1, Ordering::Relaxed);
+        format!("H{}{n:06}", self.clock.unix())
     }
 
     /// The last calls, oldest first.

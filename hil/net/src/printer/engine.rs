@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use super::parse::Command;
 
 const MOST_ROWS: usize = 40_000;
+const BAND_ROWS: usize = 24;
 const CHARACTER_DOTS: usize = 12;
 const LINE_DOTS: usize = 30;
 /// Bytes the receive buffer holds before the printer stops reading.
@@ -280,7 +281,7 @@ impl Engine {
                 width_bytes,
                 rows,
                 data,
-            } => self.put(&mut works, *width_bytes, *rows, data),
+            } => self.put_band(&mut works, next, *width_bytes, *rows, data),
             store @ Command::StoreGraphics { .. } => works.stored = Some(store.clone()),
             Command::PrintGraphics => {
                 if let Some(Command::StoreGraphics {
@@ -326,6 +327,29 @@ impl Engine {
             _ => {}
         }
         (works.dots.len() / self.width_bytes.max(1)).saturating_sub(before)
+    }
+
+    /// Prints the head of a picture; the rest waits at the front, so that paper and power can end in the middle.
+    fn put_band(&self, works: &mut Works, next: &Waiting, width_bytes: usize, rows: usize, data: &[u8]) {
+        let band = match works.stop_after_rows {
+            Some(left) => BAND_ROWS.min(usize::try_from(left).unwrap_or(BAND_ROWS)),
+            None => BAND_ROWS,
+        };
+        self.put(works, width_bytes, rows.min(band), data);
+        let rest = data.get(band * width_bytes..).unwrap_or_default();
+        if rows > band && !rest.is_empty() {
+            let command = Command::Raster {
+                width_bytes,
+                rows: rows - band,
+                data: rest.to_vec(),
+            };
+            let waiting = Waiting {
+                command,
+                size: 0,
+                line: next.line.clone(),
+            };
+            works.queue.push_front(waiting);
+        }
     }
 
     fn put(&self, works: &mut Works, width_bytes: usize, rows: usize, data: &[u8]) {
