@@ -1,0 +1,199 @@
+//! The daemon as its operator meets it: started, asked, stopped, started again; with either database.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use kit::ports::free_ports;
+use kit::process::Process;
+use serde_json::Value;
+
+const CLOUD: &str = env!("CARGO_BIN_EXE_cloud");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct House {
+    folder: tempfile::TempDir,
+    web: u16,
+}
+
+impl House {
+    fn new(database: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [web, https, mqtt] = free_ports();
+        let config = format!(
+            "[web]\nlisten = \"127.0.0.1:{web}\"\npublic_url = \"http://127.0.0.1:{web}/\"\napps = \"apps\"\nsecure_cookies = false\n\
+             [store]\n{database}\n[files]\nfolder = \"files\"\n[vault]\nkey_file = \"master.key\"\n\
+             [edge]\nhttps = \"127.0.0.1:{https}\"\nmqtt = \"127.0.0.1:{mqtt}\"\nnames = [\"localhost\"]\nca = \"ca\"\n"
+        );
+        std::fs::write(folder.path().join("cloud.toml"), config).unwrap();
+        let assets = folder.path().join("apps/patient/assets");
+        std::fs::create_dir_all(&assets).unwrap();
+        std::fs::write(
+            folder.path().join("apps/patient/index.html"),
+            "<!doctype html><title>患者端</title>",
+        )
+        .unwrap();
+        std::fs::write(assets.join("app-1a2b.js"), "export {}").unwrap();
+        let hospital = r#"{"hospital": {"code": "people1", "name": "市第一人民医院"}, "staff": [
+            {"login": "Zhang", "password": "Correct-horse-9", "totp_secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+             "name": "张医生", "roles": ["doctor"], "title": "主任医师", "department_code": "0101", "department_name": "心内科", "his_code": "D1"}]}"#;
+        std::fs::write(folder.path().join("hospital.json"), hospital).unwrap();
+        Self { folder, web }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let config = self.path().join("cloud.toml");
+        Command::new(CLOUD)
+            .args(args)
+            .arg("--config")
+            .arg(config)
+            .current_dir(self.path())
+            .output()
+            .unwrap()
+    }
+
+    fn serve(&self) -> Process {
+        let mut command = Command::new(CLOUD);
+        command.args(["serve", "--config"]).arg(self.path().join("cloud.toml"));
+        Process::spawn(command).ready(PATIENCE)
+    }
+
+    fn get(&self, path: &str) -> (u16, String, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap();
+            let answer = client
+                .get(format!("http://127.0.0.1:{}{path}", self.web))
+                .send()
+                .await
+                .unwrap();
+            let cache = answer
+                .headers()
+                .get("cache-control")
+                .map_or("", |v| v.to_str().unwrap())
+                .to_owned();
+            (answer.status().as_u16(), cache, answer.text().await.unwrap())
+        })
+    }
+}
+
+fn succeeded(out: &Output) -> String {
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+fn install_tls() {
+    // reqwest asks for the process's provider even over plain HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn a_day_with(database: &str) {
+    install_tls();
+    let house = House::new(database);
+    let tenant = succeeded(&house.run(&["tenant", "import", "hospital.json"]));
+    assert!(tenant.starts_with("hos_"), "{tenant}");
+    assert_eq!(
+        succeeded(&house.run(&["tenant", "import", "hospital.json"])),
+        tenant,
+        "an import may be repeated"
+    );
+
+    let mut cloud = house.serve();
+    let (status, _, body) = house.get("/api/v1/hospitals");
+    assert_eq!(status, 200);
+    assert_eq!(body, r#"[{"code":"people1","name":"市第一人民医院"}]"#);
+    let (status, _, body) = house.get("/api/v1/no-such-thing");
+    let refusal: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, refusal["code"].as_str()), (404, Some("not_found")));
+    let (_, _, document) = house.get("/api/v1/openapi.json");
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert!(document["paths"]["/api/v1/auth/staff/login"]["post"].is_object());
+
+    assert_eq!(house.get("/patient/").1, "no-cache");
+    let (status, cache, page) = house.get("/patient/visits/con_1");
+    assert_eq!(
+        (status, cache.as_str(), page.contains("患者端")),
+        (200, "no-cache", true),
+        "any path of an app is its page"
+    );
+    assert_eq!(
+        house.get("/patient/assets/app-1a2b.js").1,
+        "public, max-age=31536000, immutable"
+    );
+    assert_eq!(
+        house.get("/patient/assets/app-0000.js").0,
+        404,
+        "an asset of an older build is not a page"
+    );
+    assert_eq!(house.get("/").0, 307);
+
+    assert!(succeeded(&house.run(&["audit", "verify"])).contains("rows hold"));
+    let ended = cloud.stop(Duration::from_secs(10)).expect("it stops when asked");
+    assert!(ended.success(), "{ended}");
+
+    // Whatever was there is there again after a power cut.
+    let mut cloud = house.serve();
+    cloud.kill();
+    let _cloud = house.serve();
+    assert!(house.get("/api/v1/hospitals").2.contains("people1"));
+}
+
+#[test]
+fn a_day_with_the_embedded_database() {
+    a_day_with("sqlite = \"data/cloud.db\"");
+}
+
+#[test]
+fn a_day_with_postgresql() {
+    a_day_with(&format!("postgres = \"{}\"", kit::postgres::database()));
+}
+
+#[test]
+fn a_tampered_audit_chain_fails_the_operators_command() {
+    let url = kit::postgres::database();
+    let house = House::new(&format!("postgres = \"{url}\""));
+    succeeded(&house.run(&["tenant", "import", "hospital.json"]));
+    succeeded(&house.run(&["audit", "verify"]));
+    kit::postgres::psql(&url, "UPDATE base_audit SET subject = 'stf_other' WHERE seq = 1");
+    let out = house.run(&["audit", "verify"]);
+    assert!(!out.status.success());
+    assert!(String::from_utf8_lossy(&out.stdout).contains("people1: BROKEN: row 1"));
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_refused_by_name() {
+    let house = House::new("sqlite = \"data/cloud.db\"\nfancy = true");
+    let out = house.run(&["migrate"]);
+    assert!(!out.status.success());
+    assert!(String::from_utf8_lossy(&out.stderr).contains("fancy"));
+
+    let house = House::new("");
+    let out = house.run(&["migrate"]);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("either `sqlite` or `postgres`"));
+}
+
+#[test]
+fn a_hospital_file_with_a_weak_password_changes_nothing() {
+    let house = House::new("sqlite = \"data/cloud.db\"");
+    let path = house.path().join("hospital.json");
+    let weak = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("Correct-horse-9", "password");
+    std::fs::write(&path, weak).unwrap();
+    assert!(!house.run(&["tenant", "import", "hospital.json"]).status.success());
+    assert_eq!(
+        succeeded(&house.run(&["audit", "verify"])),
+        "",
+        "no hospital was taken in"
+    );
+}
