@@ -172,7 +172,7 @@ pub struct Tuning {
     pub look: Duration,
     /// Unacknowledged entries are asked after when nothing moved for this long.
     pub patience: Duration,
-    /// Bytes a sender may have unacknowledged per lane.
+    /// Bytes a sender may have unacknowledged per lane, at most; it keeps to twice what the line holds.
     pub credit: u64,
     /// Bytes per batch, before compression.
     pub batch_bytes: u64,
@@ -191,8 +191,8 @@ impl Default for Tuning {
             rest: Duration::from_secs(30),
             look: Duration::from_secs(1),
             patience: Duration::from_secs(3),
-            credit: 512 * 1024,
-            batch_bytes: 64 * 1024,
+            credit: 1024 * 1024,
+            batch_bytes: 16 * 1024,
             calls_running: 32,
             calls_queued: 64,
         }

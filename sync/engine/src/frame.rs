@@ -150,6 +150,9 @@ pub(crate) struct Cursor {
     /// Bytes the sender may have unacknowledged.
     #[n(4)]
     pub(crate) credit: u64,
+    /// How long the entry `applied` waited here for its commit; not part of the time on the line.
+    #[n(5)]
+    pub(crate) held_us: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

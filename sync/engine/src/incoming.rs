@@ -7,7 +7,6 @@ use records::Lane;
 
 use crate::effect::{Channel, Effect};
 use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
-use crate::outgoing::weight;
 
 /// One thing to apply, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +40,8 @@ pub(crate) struct Incoming {
     applied: Option<u64>,
     /// Next number that may be queued.
     expected: u64,
-    queue: VecDeque<Item>,
-    queued_bytes: u64,
+    /// What waits to be applied, and since when.
+    queue: VecDeque<(Item, Duration)>,
     applying: Option<u64>,
     /// A RESYNC for a hole was sent then; not repeated for every batch behind the hole.
     resync_at: Option<Duration>,
@@ -67,7 +66,6 @@ impl Incoming {
             applied: None,
             expected: 0,
             queue: VecDeque::new(),
-            queued_bytes: 0,
             applying: None,
             resync_at: None,
             rest_until: Duration::ZERO,
@@ -104,7 +102,8 @@ impl Incoming {
             epoch: self.epoch,
             applied,
             from: self.expected,
-            credit: credit.saturating_sub(self.queued_bytes),
+            credit,
+            held_us: None,
         }
     }
 
@@ -124,8 +123,7 @@ impl Incoming {
         }
         for (seq, entry) in (batch.first..).zip(batch.entries) {
             if seq == self.expected {
-                self.queued_bytes += weight(&entry);
-                self.queue.push_back(Item::Entry(seq, entry));
+                self.queue.push_back((Item::Entry(seq, entry), now));
                 self.expected += 1;
             }
         }
@@ -136,10 +134,13 @@ impl Incoming {
             return;
         }
         if self.in_order(gap.first, gap.last, now, credit, out) {
-            self.queue.push_back(Item::Gap {
-                first: self.expected,
-                last: gap.last,
-            });
+            self.queue.push_back((
+                Item::Gap {
+                    first: self.expected,
+                    last: gap.last,
+                },
+                now,
+            ));
             self.expected = gap.last + 1;
         }
     }
@@ -179,7 +180,12 @@ impl Incoming {
         if self.applying.is_some() || now < self.rest_until {
             return;
         }
-        let items: Vec<Item> = self.queue.iter().take(UNIT_ITEMS).cloned().collect();
+        let items: Vec<Item> = self
+            .queue
+            .iter()
+            .take(UNIT_ITEMS)
+            .map(|(item, _)| item.clone())
+            .collect();
         if !items.is_empty() {
             *tickets += 1;
             self.applying = Some(*tickets);
@@ -192,18 +198,29 @@ impl Incoming {
         }
     }
 
-    pub(crate) fn applied(&mut self, ticket: u64, last: u64, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
+    pub(crate) fn applied(
+        &mut self,
+        ticket: u64,
+        last: u64,
+        credit: u64,
+        now: Duration,
+        out: &mut VecDeque<(Channel, Body)>,
+    ) {
         if self.applying.take_if(|t| *t == ticket).is_none() {
             return;
         }
         self.failures = 0;
         self.applied = Some(last);
-        while self.queue.front().is_some_and(|item| item.last() <= last) {
-            if let Some(Item::Entry(_, entry)) = self.queue.pop_front() {
-                self.queued_bytes = self.queued_bytes.saturating_sub(weight(&entry));
-            }
+        let mut since = None;
+        while let Some((_, arrived)) = self.queue.pop_front_if(|(item, _)| item.last() <= last) {
+            since = Some(arrived);
         }
-        out.push_back((Channel::Ctl, Body::Ack(self.at(last, credit))));
+        let held_us = since.and_then(|since| u64::try_from(now.saturating_sub(since).as_micros()).ok());
+        let ack = Cursor {
+            held_us,
+            ..self.at(last, credit)
+        };
+        out.push_back((Channel::Ctl, Body::Ack(ack)));
     }
 
     /// The unit could not be committed (disk full, busy): it is tried again after a rest, without any new input.

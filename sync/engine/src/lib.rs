@@ -28,6 +28,7 @@ mod frame;
 mod greeting;
 mod incoming;
 mod outgoing;
+mod pace;
 mod session;
 
 pub mod blob;

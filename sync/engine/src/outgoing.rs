@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::effect::{Alarm, Channel, Effect};
 use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
+use crate::pace::Pace;
 
 /// Where a lane stands after a RESYNC or ACK.
 #[derive(Debug)]
@@ -16,8 +17,9 @@ pub(crate) struct Outgoing {
     /// Last entry the receiver committed.
     acked: u64,
     credit: u64,
-    /// Sent and not acknowledged: last number and size of each batch.
-    in_flight: VecDeque<(u64, u64)>,
+    /// Sent and not acknowledged: last number, size and time of sending of each batch.
+    in_flight: VecDeque<(u64, u64, Duration)>,
+    pace: Pace,
     /// The ticket of the read that is under way.
     reading: Option<u64>,
     /// First entry that was surely not sent by this history.
@@ -55,6 +57,7 @@ impl Outgoing {
             acked: stream.base,
             credit: 0,
             in_flight: VecDeque::new(),
+            pace: Pace::new(),
             reading: None,
             unsure_from,
             more: true,
@@ -126,7 +129,7 @@ impl Outgoing {
         self.credit = c.credit;
         self.forget_flight();
         self.position = c.from.saturating_sub(1).max(c.applied);
-        self.take_ack(c.applied, now, lane, effects);
+        self.take_ack(c.applied, c.held_us, now, lane, effects);
         self.progress_at = now;
     }
 
@@ -135,12 +138,27 @@ impl Outgoing {
             return;
         }
         self.credit = c.credit;
-        self.take_ack(c.applied, now, lane, effects);
+        self.take_ack(c.applied, c.held_us, now, lane, effects);
     }
 
-    fn take_ack(&mut self, applied: u64, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
-        while self.in_flight.front().is_some_and(|(last, _)| *last <= applied) {
-            self.in_flight.pop_front();
+    fn take_ack(
+        &mut self,
+        applied: u64,
+        held_us: Option<u64>,
+        now: Duration,
+        lane: records::Lane,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        let mut newest = None;
+        while let Some((last, size, sent)) = self.in_flight.pop_front_if(|(last, ..)| *last <= applied) {
+            newest = Some((last, size, sent));
+        }
+        // Only the newest batch waited exactly as long as the receiver says.
+        if let (Some((last, size, sent)), Some(held_us)) = (newest, held_us)
+            && last == applied
+        {
+            let took = now.saturating_sub(sent).saturating_sub(Duration::from_micros(held_us));
+            self.pace.acknowledged(size, took, now, self.credit);
         }
         if applied > self.acked {
             self.acked = applied;
@@ -183,7 +201,7 @@ impl Outgoing {
             }
             if seq > expected {
                 // What was evicted or pruned is named, so that the receiver records it.
-                self.flush(first, &mut run, out);
+                self.flush(first, &mut run, now, out);
                 out.push_back((
                     Channel::Bulk,
                     Body::Gap(Gap {
@@ -193,23 +211,23 @@ impl Outgoing {
                         last: seq - 1,
                     }),
                 ));
-                self.in_flight.push_back((seq - 1, 0));
+                self.in_flight.push_back((seq - 1, 0, now));
                 first = seq;
             }
             self.position = seq;
             run.push(entry);
         }
-        self.flush(first, &mut run, out);
+        self.flush(first, &mut run, now, out);
     }
 
-    fn flush(&mut self, first: u64, run: &mut Vec<Entry>, out: &mut VecDeque<(Channel, Body)>) {
+    fn flush(&mut self, first: u64, run: &mut Vec<Entry>, now: Duration, out: &mut VecDeque<(Channel, Body)>) {
         if run.is_empty() {
             return;
         }
         let entries = std::mem::take(run);
         let size = entries.iter().map(weight).sum();
         let last = first + entries.len() as u64 - 1;
-        self.in_flight.push_back((last, size));
+        self.in_flight.push_back((last, size, now));
         let (lane, epoch) = (self.stream.lane, self.stream.epoch);
         out.push_back((
             Channel::Bulk,
@@ -238,8 +256,9 @@ impl Outgoing {
         if self.phase != Phase::Running || self.reading.is_some() || !self.more {
             return;
         }
-        let flying: u64 = self.in_flight.iter().map(|(_, bytes)| bytes).sum();
-        if flying >= self.credit.max(1) {
+        let flying: u64 = self.in_flight.iter().map(|(_, bytes, _)| bytes).sum();
+        let window = self.pace.window(self.credit);
+        if flying >= window.max(1) {
             return;
         }
         *tickets += 1;
@@ -247,7 +266,7 @@ impl Outgoing {
         effects.push_back(Effect::Read {
             lane,
             after: self.position,
-            max_bytes: batch_bytes.min(self.credit.saturating_sub(flying)).max(1),
+            max_bytes: batch_bytes.min(window.saturating_sub(flying)).max(1),
             ticket: *tickets,
         });
     }
@@ -272,6 +291,6 @@ impl Outgoing {
 }
 
 /// What an entry costs of the credit.
-pub(crate) fn weight(entry: &Entry) -> u64 {
+fn weight(entry: &Entry) -> u64 {
     (entry.body.len() + entry.kind.len() + entry.entity.len() + 16) as u64
 }

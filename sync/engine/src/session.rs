@@ -331,7 +331,7 @@ impl Session {
     /// Answer to [`Effect::Apply`]: everything up to `last` is committed.
     pub fn applied(&mut self, lane: Lane, ticket: u64, last: u64, now: Duration) {
         if let Some(l) = self.inn.get_mut(&lane) {
-            l.applied(ticket, last, self.tuning.credit, &mut self.frames);
+            l.applied(ticket, last, self.tuning.credit, now, &mut self.frames);
         }
         self.pump(now);
     }

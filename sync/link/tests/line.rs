@@ -427,3 +427,74 @@ async fn an_appliance_that_stops_says_good_bye() {
     assert!(noticed < Duration::from_secs(1), "{noticed:?}");
     site.cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_stay_quick_beside_a_backlog_that_fills_a_narrow_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = open_store(&folder.path().join("cloud.db")).await;
+    let here = open_store(&folder.path().join("edge.db")).await;
+    let authority = Authority::new("Device CA");
+    let cloud = start_cloud(&there, &authority, LOCAL).await;
+    // 10 Mbit/s and 30 ms there and back.
+    let narrow = proxy::Narrow {
+        bytes_per_second: 1_250_000.0,
+        one_way: Duration::from_millis(15),
+    };
+    let line = proxy::Proxy::narrow(cloud.broker_address().unwrap(), narrow).await;
+    let edge = edge_id(1);
+    let appliance = start_edge(&here, &authority, &edge, line.port).await;
+    wait_online(&cloud, &edge).await;
+
+    let idle = round_trips(&cloud, &edge, 10).await;
+    append_noise(&here, 3000).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let busy = round_trips(&cloud, &edge, 15).await;
+    let arrived = seen(&there).await.len();
+    assert!(
+        (1..3000).contains(&arrived),
+        "the backlog was under way: {arrived} arrived"
+    );
+    println!("call over 10 Mbit/s, 30 ms: idle p50 {idle:?}, beside a backlog p50 {busy:?}");
+    assert!(idle >= Duration::from_millis(30), "the line is narrow: {idle:?}");
+    assert!(
+        busy < idle + Duration::from_millis(200),
+        "idle {idle:?}, beside a backlog {busy:?}"
+    );
+    appliance.stop().await;
+    cloud.stop().await;
+}
+
+/// Median of some calls.
+async fn round_trips(cloud: &link::cloud::CloudLink, edge: &records::id::EdgeId, n: usize) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..n {
+        let asked = Instant::now();
+        let answer = cloud
+            .call(edge, "echo", None, Duration::from_secs(10), &json!({}))
+            .await;
+        assert!(matches!(answer, Outcome::Done(_)), "{answer:?}");
+        times.push(asked.elapsed());
+    }
+    times.sort();
+    times[n / 2]
+}
+
+/// Entries that cannot be compressed, 2 kB each.
+async fn append_noise(store: &store::Store, count: usize) {
+    let noise: Vec<String> = (0..count)
+        .map(|_| rand::random_iter::<char>().take(500).collect())
+        .collect();
+    let scope = store::Scope::system(tenant());
+    let appended = store.write(&scope, move |tx| {
+        let noise = noise.clone();
+        Box::pin(async move {
+            for (number, text) in noise.iter().enumerate() {
+                let body = json!({ "number": number, "noise": text });
+                tx.append(&PeerId::cloud(), records::Lane::Clinical, "test.number", "e", &body)
+                    .await?;
+            }
+            Ok::<_, store::StoreError>(())
+        })
+    });
+    appended.await.unwrap();
+}
