@@ -121,6 +121,11 @@ impl Press {
         })
     }
 
+    /// Whether the printer can read a picture.
+    pub fn can_print(png: &[u8]) -> bool {
+        Image::from_png(png.to_vec().into(), true).is_ok()
+    }
+
     const fn face(&self, weight: Weight) -> &Face {
         match weight {
             Weight::Regular => &self.regular,

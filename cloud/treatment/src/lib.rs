@@ -1,5 +1,116 @@
 //! What follows the talk between doctor and patient: medical record, prescription, signatures, pharmacist's review,
 //! dispensing, and the proof that anyone can check.
+//!
+//! The application merges [`routes`] (which need a [`money::Cashier`] as extension), runs [`MIGRATIONS`], registers
+//! [`PrescriptionPayments`] with the cashier, hands results and print states to [`on_command_result`] and
+//! [`on_print_state`], and calls [`tick`] now and then.
 
+mod catalogue;
+pub mod dispensing;
+pub mod issue;
+pub mod medical_record;
 pub mod prescribing;
 pub mod review;
+pub mod signing;
+pub mod verify;
+mod visit;
+
+use async_trait::async_trait;
+use base::Ctx;
+use care::consultation::{PrescriptionBrief, VisitExtras};
+use records::TenantId;
+use records::id::{PrescriptionId, VisitId};
+use store::{Migration, Scope, StoreError, Tx};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use dispensing::{PrescriptionPayments, on_command_result, on_print_state};
+
+/// Tables of this crate.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "treatment/0001_prescriptions",
+    sql: include_str!("schema.sql"),
+}];
+
+/// Settings of this crate, for the page that shows them all.
+pub fn settings() -> Vec<base::settings::Kind> {
+    vec![base::settings::kind::<signing::SigningSettings>()]
+}
+
+/// The routes of this crate.
+pub fn routes() -> OpenApiRouter<Ctx> {
+    medical_record::routes()
+        .merge(prescribing::routes())
+        .merge(signing::routes())
+        .merge(review::routes())
+        .merge(dispensing::routes())
+        .merge(verify::routes())
+}
+
+/// Tells everybody whom a prescription concerns that it changed; after the commit.
+pub async fn announce(ctx: &Ctx, tenant: &TenantId, id: &PrescriptionId) {
+    let wanted = id.clone();
+    let found = ctx
+        .store
+        .read(&Scope::system(tenant.clone()), move |tx| {
+            let id = wanted.clone();
+            Box::pin(async move { prescribing::store::find(tx, &id).await })
+        })
+        .await;
+    match found {
+        Ok(Some(chart)) => prescribing::announce(ctx, tenant, &chart),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(rx.id = %id, %error, "change not announced"),
+    }
+}
+
+/// One round of timers for every hospital: prescriptions past their last day expire. Idempotent.
+pub async fn tick(ctx: &Ctx) {
+    let tenants = match base::tenants::all(&ctx.store).await {
+        Ok(tenants) => tenants,
+        Err(error) => return tracing::error!(%error, "hospitals not read"),
+    };
+    for tenant in tenants {
+        let own = ctx.clone();
+        let expired = ctx
+            .store
+            .write(&Scope::system(tenant.id.clone()), move |tx| {
+                let ctx = own.clone();
+                Box::pin(async move {
+                    let today = tx.now().local_date();
+                    dispensing::expire(tx, &ctx, today).await
+                })
+            })
+            .await;
+        match expired {
+            Ok(charts) => charts
+                .iter()
+                .for_each(|chart| prescribing::announce(ctx, &tenant.id, chart)),
+            Err(error) => tracing::error!(tenant.id = %tenant.id, %error, "expiry round failed"),
+        }
+    }
+}
+
+/// What prescribing adds to a visit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PrescriptionsOfVisit;
+
+#[async_trait]
+impl VisitExtras for PrescriptionsOfVisit {
+    async fn prescriptions(
+        &self,
+        tx: &mut Tx<'_>,
+        visit: &VisitId,
+        for_doctor: bool,
+    ) -> Result<Vec<PrescriptionBrief>, StoreError> {
+        let charts = prescribing::store::of_visit(tx, visit).await?;
+        let seen = |c: &prescribing::store::Chart| {
+            for_doctor || !matches!(c.state, prescribing::State::Draft | prescribing::State::Revised)
+        };
+        let brief = |c: prescribing::store::Chart| PrescriptionBrief {
+            id: c.id.into_string(),
+            state: c.state.as_str().to_owned(),
+            state_text: c.state.text().to_owned(),
+        };
+        Ok(charts.into_iter().filter(seen).map(brief).collect())
+    }
+}

@@ -13,6 +13,9 @@
 
 pub mod arithmetic;
 pub mod policy;
+mod routes;
+pub(crate) mod store;
+pub(crate) mod view;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -20,6 +23,10 @@ pub(crate) mod tests;
 use records::id::{PrescriptionId, StaffId, VisitId};
 use records::{Actor, Fen, LocalDate, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(crate) use routes::{announce, diagnoses, routes};
+pub use view::PrescriptionView;
 
 /// Where a prescription stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,7 +88,7 @@ impl State {
     ];
 
     /// The word in rows and on the wire.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "draft",
             Self::Signed => "signed",
@@ -104,7 +111,7 @@ impl State {
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.word() == word)
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
     }
 
     /// For people.
@@ -144,6 +151,8 @@ impl State {
         )
     }
 }
+
+::store::id_value!(State, Kind);
 
 /// What can be done to a prescription. The names are the ward's verbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -298,6 +307,7 @@ pub struct Event {
 /// Western or herbal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(ToSchema)]
 pub enum Kind {
     /// 西药/中成药处方.
     Western,
@@ -307,7 +317,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word in rows and on the wire.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Western => "western",
             Self::Herbal => "herbal",
@@ -316,13 +326,12 @@ impl Kind {
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Western, Self::Herbal].into_iter().find(|k| k.word() == word)
+        [Self::Western, Self::Herbal].into_iter().find(|k| k.as_str() == word)
     }
 }
 
 /// A line as it was written against the catalogue of that day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Line {
     /// Code in the catalogue.
     pub drug_code: String,
@@ -349,15 +358,17 @@ pub struct Line {
     /// Its unit.
     pub quantity_unit: String,
     /// Price of one unit of the quantity.
+    #[schema(value_type = i64)]
     pub price_fen: Fen,
     /// Amount.
+    #[schema(value_type = i64)]
     pub amount_fen: Fen,
     /// The doctor's remark.
     pub note: String,
 }
 
 /// The herbal part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Herbal {
     /// Number of doses (剂数).
     pub doses: u32,

@@ -4,15 +4,19 @@
 //! point; the pharmacist decides and signs.
 
 pub mod policy;
+mod routes;
 
 #[cfg(test)]
 mod tests;
 
 use records::his::{Diagnosis, Drug};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(crate) use routes::routes;
 
 /// The nine classes of problems a review looks for (nothing else is a reason for rejection).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemClass {
     /// 药物相互作用.
@@ -50,7 +54,7 @@ impl ProblemClass {
     ];
 
     /// The word in rows and on the wire.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Interaction => "interaction",
             Self::Allergy => "allergy",
@@ -66,7 +70,7 @@ impl ProblemClass {
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|c| c.word() == word)
+        Self::ALL.into_iter().find(|c| c.as_str() == word)
     }
 
     /// For people.
@@ -86,7 +90,7 @@ impl ProblemClass {
 }
 
 /// How loud a hint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
@@ -98,7 +102,7 @@ pub enum Severity {
 }
 
 /// What a rule noticed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Hint {
     /// Class of the problem; an antibiotic is only announced, as `antibiotic`.
     pub rule: String,

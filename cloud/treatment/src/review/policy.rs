@@ -174,7 +174,7 @@ const PAIRS: [Pair; 15] = [
 
 fn hint(rule: ProblemClass, severity: Severity, text: String, items: Vec<usize>) -> Hint {
     Hint {
-        rule: rule.word().to_owned(),
+        rule: rule.as_str().to_owned(),
         severity,
         text,
         items,

@@ -1,0 +1,465 @@
+//! The patient's choice, payment and receipt; the pharmacy's hand-over and shipment.
+
+use ::store::Tx;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use base::permission::{Dispenses, Oversees};
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Staff};
+use money::{Cashier, NewPayment};
+use records::Timestamp;
+use records::id::{BlobId, PrescriptionId};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{SUBJECT, tell_delivery};
+use crate::prescribing::store::{self as table, Address, Chart, SEALED_ADDRESS};
+use crate::prescribing::view::{self, Eye, may_choose_fulfilment};
+use crate::prescribing::{PrescriptionView, State as Stands};
+
+/// Time to pay once the page is open.
+const PAY_TIME: Duration = Duration::from_secs(30 * 60);
+
+async fn of_patient(tx: &mut Tx<'_>, patient: &Patient, id: &PrescriptionId) -> Result<Chart, ApiError> {
+    let hidden = |c: &Chart| matches!(c.state, Stands::Draft);
+    let found = table::find(tx, id)
+        .await?
+        .filter(|c| c.account_id == patient.account && !hidden(c));
+    found.ok_or_else(ApiError::not_found)
+}
+
+async fn shown(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart, eye: Eye) -> Result<PrescriptionView, ApiError> {
+    let diagnoses = crate::prescribing::diagnoses(tx, ctx, &chart.visit_id).await?;
+    Ok(view::of(tx, &ctx.vault, chart, diagnoses, eye).await?)
+}
+
+/// One's own prescriptions, newest first.
+#[utoipa::path(get, path = "/prescriptions", tag = "prescription", params(Page),
+    responses((status = 200, body = Paged<PrescriptionView>)))]
+async fn list(
+    State(ctx): State<Ctx>,
+    patient: Patient,
+    Query(page): Query<Page>,
+) -> Result<Json<Paged<PrescriptionView>>, ApiError> {
+    let (own, who) = (ctx.clone(), patient.clone());
+    let (items, total) = ctx
+        .store
+        .read(&patient.scope(), move |tx| {
+            let (ctx, who) = (own.clone(), who.clone());
+            Box::pin(async move {
+                let (charts, total) = table::of_account(tx, &who.account, page).await?;
+                let mut items = Vec::with_capacity(charts.len());
+                for chart in charts {
+                    items.push(shown(tx, &ctx, &chart, Eye::Patient).await?);
+                }
+                Ok::<_, ApiError>((items, total))
+            })
+        })
+        .await?;
+    Ok(Json(page.of(items, total)))
+}
+
+/// One's own prescription.
+#[utoipa::path(get, path = "/prescriptions/{id}", tag = "prescription", params(("id" = String, Path)),
+    responses((status = 200, body = PrescriptionView)))]
+async fn show(
+    State(ctx): State<Ctx>,
+    patient: Patient,
+    Path(id): Path<String>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    let id = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let (own, who) = (ctx.clone(), patient.clone());
+    let view = ctx
+        .store
+        .read(&patient.scope(), move |tx| {
+            let (ctx, who, id) = (own.clone(), who.clone(), id.clone());
+            Box::pin(async move {
+                let chart = of_patient(tx, &who, &id).await?;
+                shown(tx, &ctx, &chart, Eye::Patient).await
+            })
+        })
+        .await?;
+    Ok(Json(view))
+}
+
+/// How to get the drugs.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub(crate) struct Fulfilment {
+    /// `pickup` or `delivery`.
+    pub(crate) kind: FulfilmentKind,
+    /// Where to, for delivery.
+    #[serde(default)]
+    pub(crate) address: Option<Address>,
+}
+
+/// 自提 or 配送.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FulfilmentKind {
+    /// At the window.
+    Pickup,
+    /// By courier.
+    Delivery,
+}
+
+fn checked(address: Option<Address>) -> Result<Address, ApiError> {
+    let address = address.ok_or_else(|| ApiError::field("address", "请填写收货地址"))?;
+    let short = |text: &str, most: usize| !text.trim().is_empty() && text.chars().count() <= most;
+    if !short(&address.name, 40) {
+        return Err(ApiError::field("address.name", "请填写收货人姓名"));
+    }
+    let phone = address.phone.as_bytes();
+    if phone.len() != 11 || phone.first() != Some(&b'1') || !phone.iter().all(u8::is_ascii_digit) {
+        return Err(ApiError::field("address.phone", "请填写11位手机号码"));
+    }
+    if !short(&address.region, 80) || !short(&address.detail, 160) {
+        return Err(ApiError::field("address.detail", "请填写完整的收货地址"));
+    }
+    Ok(address)
+}
+
+/// Chooses pick-up or delivery; possible until it is paid.
+#[utoipa::path(post, path = "/prescriptions/{id}/fulfilment", tag = "prescription", params(("id" = String, Path)),
+    request_body = Fulfilment, responses((status = 200, body = PrescriptionView), (status = 409, body = base::error::ErrorBody)))]
+async fn choose(
+    State(ctx): State<Ctx>,
+    patient: Patient,
+    Path(id): Path<String>,
+    Json(wish): Json<Fulfilment>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    let id = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let sealed = match wish.kind {
+        FulfilmentKind::Pickup => None,
+        FulfilmentKind::Delivery => {
+            let plain = serde_json::to_vec(&checked(wish.address)?).map_err(ApiError::internal)?;
+            Some(ctx.vault.seal(&patient.tenant, SEALED_ADDRESS, &plain)?)
+        }
+    };
+    let kind = wish.kind;
+    let (own, who) = (ctx.clone(), patient.clone());
+    let view = ctx
+        .store
+        .write(&patient.scope(), move |tx| {
+            let (ctx, who, id, sealed) = (own.clone(), who.clone(), id.clone(), sealed.clone());
+            Box::pin(async move {
+                let mut chart = of_patient(tx, &who, &id).await?;
+                if !may_choose_fulfilment(chart.state) {
+                    let text = format!("处方{}，不能再选择取药方式", chart.state.text());
+                    return Err(ApiError::conflict("prescription_state", text));
+                }
+                let word = if kind == FulfilmentKind::Pickup {
+                    "pickup"
+                } else {
+                    "delivery"
+                };
+                chart.fulfilment = Some(word.to_owned());
+                chart.address_sealed = sealed;
+                table::save(tx, &chart).await?;
+                let detail = serde_json::json!({ "kind": word });
+                base::audit::record(tx, "prescription.fulfilment", id.as_str(), detail).await?;
+                shown(tx, &ctx, &chart, Eye::Patient).await
+            })
+        })
+        .await?;
+    Ok(Json(view))
+}
+
+/// Where to pay.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct PayPage {
+    /// Payment.
+    pub(crate) payment_id: String,
+    /// The channel's page; absent when there is nothing to pay.
+    pub(crate) pay_url: Option<String>,
+    /// When it lapses.
+    #[schema(value_type = String)]
+    pub(crate) expires_at: Timestamp,
+}
+
+fn payer_ip(headers: &HeaderMap) -> String {
+    let forwarded = headers.get("x-forwarded-for").and_then(|v| v.to_str().ok());
+    let first = forwarded.and_then(|v| v.split(',').next()).map(str::trim);
+    first
+        .and_then(|ip| ip.parse::<std::net::IpAddr>().ok())
+        .map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_string())
+}
+
+/// Opens the payment and answers the channel's page.
+#[utoipa::path(post, path = "/prescriptions/{id}/pay", tag = "prescription", params(("id" = String, Path)),
+    responses((status = 200, body = PayPage), (status = 409, body = base::error::ErrorBody)))]
+async fn pay(
+    State(ctx): State<Ctx>,
+    axum::Extension(cashier): axum::Extension<Cashier>,
+    patient: Patient,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<PayPage>, ApiError> {
+    let id = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let (own, who) = (ctx.clone(), patient.clone());
+    let payment = ctx
+        .store
+        .write(&patient.scope(), move |tx| {
+            let (ctx, who, id) = (own.clone(), who.clone(), id.clone());
+            Box::pin(async move {
+                let chart = of_patient(tx, &who, &id).await?;
+                let new = new_payment(tx, &chart)?;
+                Ok::<_, ApiError>(money::open(tx, &ctx.ids, &new).await?)
+            })
+        })
+        .await?;
+    let payment = cashier.pay(&patient.tenant, &payment.id, &payer_ip(&headers)).await?;
+    Ok(Json(PayPage {
+        payment_id: payment.id.to_string(),
+        pay_url: payment.pay_url,
+        expires_at: payment.expires_at,
+    }))
+}
+
+fn new_payment(tx: &Tx<'_>, chart: &Chart) -> Result<NewPayment, ApiError> {
+    let (Stands::AwaitingPayment, Some(amount_fen)) = (chart.state, chart.bill_fen) else {
+        let text = format!("处方{}，不能缴费", chart.state.text());
+        return Err(ApiError::conflict("prescription_state", text));
+    };
+    if chart.fulfilment.is_none() {
+        return Err(ApiError::conflict("no_fulfilment", "请先选择取药方式"));
+    }
+    let end = chart.valid_until.map_or(tx.now(), |last| last.plus_days(1).start());
+    if tx.now() >= end {
+        return Err(ApiError::conflict("expired", "处方已过有效期，不能缴费"));
+    }
+    Ok(NewPayment {
+        subject_kind: SUBJECT,
+        subject_id: chart.id.to_string(),
+        account_id: chart.account_id.to_string(),
+        description: format!("{}处方药费", chart.department_name),
+        amount_fen,
+        expires_at: tx.now().plus(PAY_TIME).min(end),
+    })
+}
+
+/// The sealed PDF.
+#[utoipa::path(get, path = "/prescriptions/{id}/pdf", tag = "prescription", params(("id" = String, Path)),
+    responses((status = 200, description = "application/pdf"), (status = 409, body = base::error::ErrorBody)))]
+async fn pdf(
+    State(ctx): State<Ctx>,
+    session: base::Session,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let id = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let who = session.clone();
+    let blob = ctx
+        .store
+        .read(&session.scope(), move |tx| {
+            let (id, who) = (id.clone(), who.clone());
+            Box::pin(async move {
+                let chart = table::find(tx, &id).await?.filter(|c| may_read_pdf(&who, c));
+                let chart = chart.ok_or_else(ApiError::not_found)?;
+                let Some(blob) = chart.pdf_blob.as_deref().and_then(BlobId::parse) else {
+                    return Err(ApiError::conflict("no_pdf", "处方笺正在生成，请稍后再试"));
+                };
+                base::blobs::get(tx, &blob).await?.ok_or_else(ApiError::not_found)
+            })
+        })
+        .await?;
+    base::blobs::serve(&ctx, &session.tenant, &blob, request).await
+}
+
+fn may_read_pdf(session: &base::Session, chart: &Chart) -> bool {
+    use base::{Permission, Who};
+    match &session.who {
+        Who::Patient(account) => *account == chart.account_id,
+        Who::Staff(m) => {
+            m.id == chart.doctor_id
+                || [Permission::Review, Permission::Dispense, Permission::Oversee]
+                    .into_iter()
+                    .any(|p| m.may(p))
+        }
+    }
+}
+
+/// The patient has the drugs.
+#[utoipa::path(post, path = "/prescriptions/{id}/collected", tag = "prescription", params(("id" = String, Path)),
+    responses((status = 200, body = PrescriptionView), (status = 409, body = base::error::ErrorBody)))]
+async fn collected(
+    State(ctx): State<Ctx>,
+    patient: Patient,
+    Path(id): Path<String>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    let id = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let (own, who) = (ctx.clone(), patient.clone());
+    let (chart, view) = ctx
+        .store
+        .write(&patient.scope(), move |tx| {
+            let (ctx, who, id) = (own.clone(), who.clone(), id.clone());
+            Box::pin(async move {
+                let mut chart = of_patient(tx, &who, &id).await?;
+                let (now, by) = (tx.now(), tx.actor().clone());
+                let to = chart.prescription()?.collect(now, &by)?;
+                table::moved(tx, &mut chart, to).await?;
+                tell_delivery(tx, &ctx, &chart, "delivered").await?;
+                let view = shown(tx, &ctx, &chart, Eye::Patient).await?;
+                Ok::<_, ApiError>((chart, view))
+            })
+        })
+        .await?;
+    crate::prescribing::announce(&ctx, &patient.tenant, &chart);
+    Ok(Json(view))
+}
+
+/// The code the patient shows at the window.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub(crate) struct HandOver {
+    /// 取药码.
+    pub(crate) pickup_code: String,
+}
+
+/// A parcel.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub(crate) struct Shipment {
+    /// Courier, e.g. 顺丰.
+    pub(crate) courier: String,
+    /// Waybill.
+    pub(crate) waybill: String,
+}
+
+type Acted<'a> = ::store::BoxFuture<'a, Result<Chart, ApiError>>;
+
+async fn dispense<F>(ctx: &Ctx, staff: &Staff<Dispenses>, id: &str, f: F) -> Result<Json<PrescriptionView>, ApiError>
+where
+    F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, Chart) -> Acted<'a> + Send + Sync + 'static,
+{
+    let id = PrescriptionId::parse(id).ok_or_else(ApiError::not_found)?;
+    let (own, f) = (ctx.clone(), std::sync::Arc::new(f));
+    let (chart, view) = ctx
+        .store
+        .write(&staff.scope(), move |tx| {
+            let (ctx, id, f) = (own.clone(), id.clone(), f.clone());
+            Box::pin(async move {
+                let chart = table::find(tx, &id).await?.ok_or_else(ApiError::not_found)?;
+                let chart = f(tx, ctx.clone(), chart).await?;
+                let view = shown(tx, &ctx, &chart, Eye::Pharmacist).await?;
+                Ok::<_, ApiError>((chart, view))
+            })
+        })
+        .await?;
+    crate::prescribing::announce(ctx, &staff.tenant, &chart);
+    Ok(Json(view))
+}
+
+/// Lies ready at the window (by hand, when the printer could not tell).
+#[utoipa::path(post, path = "/pharmacist/prescriptions/{id}/prepare", tag = "dispensing", params(("id" = String, Path)),
+    responses((status = 200, body = PrescriptionView), (status = 409, body = base::error::ErrorBody)))]
+async fn prepare(
+    State(ctx): State<Ctx>,
+    staff: Staff<Dispenses>,
+    Path(id): Path<String>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    dispense(&ctx, &staff, &id, |tx, _, mut chart| {
+        Box::pin(async move {
+            if chart.fulfilment.as_deref() == Some("delivery") {
+                return Err(ApiError::conflict("delivery", "该处方为配送，请填写快递单号发货"));
+            }
+            let (now, by) = (tx.now(), tx.actor().clone());
+            let to = chart.prescription()?.prepare(now, &by)?;
+            chart.needs_hand = None;
+            table::moved(tx, &mut chart, to).await?;
+            Ok(chart)
+        })
+    })
+    .await
+}
+
+/// Hands the drugs over at the window against the pick-up code.
+#[utoipa::path(post, path = "/pharmacist/prescriptions/{id}/hand-over", tag = "dispensing", params(("id" = String, Path)),
+    request_body = HandOver, responses((status = 200, body = PrescriptionView), (status = 422, body = base::error::ErrorBody)))]
+async fn hand_over(
+    State(ctx): State<Ctx>,
+    staff: Staff<Dispenses>,
+    Path(id): Path<String>,
+    Json(body): Json<HandOver>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    let shown = body.pickup_code.trim().to_uppercase();
+    dispense(&ctx, &staff, &id, move |tx, _, mut chart| {
+        let shown = shown.clone();
+        Box::pin(async move {
+            if chart.pickup_code.as_deref() != Some(shown.as_str()) {
+                return Err(ApiError::field("pickup_code", "取药码不正确"));
+            }
+            let (now, by) = (tx.now(), tx.actor().clone());
+            let to = chart.prescription()?.collect(now, &by)?;
+            table::moved(tx, &mut chart, to).await?;
+            Ok(chart)
+        })
+    })
+    .await
+}
+
+/// Gives the parcel to the courier.
+#[utoipa::path(post, path = "/pharmacist/prescriptions/{id}/ship", tag = "dispensing", params(("id" = String, Path)),
+    request_body = Shipment, responses((status = 200, body = PrescriptionView), (status = 409, body = base::error::ErrorBody)))]
+async fn ship(
+    State(ctx): State<Ctx>,
+    staff: Staff<Dispenses>,
+    Path(id): Path<String>,
+    Json(parcel): Json<Shipment>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    let good = |t: &str| !t.trim().is_empty() && t.chars().count() <= 40;
+    if !good(&parcel.courier) || !good(&parcel.waybill) {
+        return Err(ApiError::field("waybill", "请填写快递公司和单号"));
+    }
+    dispense(&ctx, &staff, &id, move |tx, ctx, mut chart| {
+        let parcel = parcel.clone();
+        Box::pin(async move {
+            if chart.fulfilment.as_deref() != Some("delivery") {
+                return Err(ApiError::conflict("pickup", "该处方为自提，不能发货"));
+            }
+            let (now, by) = (tx.now(), tx.actor().clone());
+            let note = format!("{} {}", parcel.courier.trim(), parcel.waybill.trim());
+            let to = chart.prescription()?.ship(now, &by, &note)?;
+            chart.courier = Some(parcel.courier.trim().to_owned());
+            chart.waybill = Some(parcel.waybill.trim().to_owned());
+            table::moved(tx, &mut chart, to).await?;
+            tell_delivery(tx, &ctx, &chart, "shipped").await?;
+            Ok(chart)
+        })
+    })
+    .await
+}
+
+/// Prescriptions a person has to look at.
+#[utoipa::path(get, path = "/admin/prescriptions/by-hand", tag = "admin", responses((status = 200, body = Vec<PrescriptionView>)))]
+async fn by_hand(State(ctx): State<Ctx>, staff: Staff<Oversees>) -> Result<Json<Vec<PrescriptionView>>, ApiError> {
+    let own = ctx.clone();
+    let views = ctx
+        .store
+        .read(&staff.scope(), move |tx| {
+            let ctx = own.clone();
+            Box::pin(async move {
+                let mut views = Vec::new();
+                for chart in table::by_hand(tx).await? {
+                    views.push(shown(tx, &ctx, &chart, Eye::Admin).await?);
+                }
+                Ok::<_, ApiError>(views)
+            })
+        })
+        .await?;
+    Ok(Json(views))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Ctx> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(choose))
+        .routes(routes!(pay))
+        .routes(routes!(pdf))
+        .routes(routes!(collected))
+        .routes(routes!(prepare))
+        .routes(routes!(hand_over))
+        .routes(routes!(ship))
+        .routes(routes!(by_hand))
+}

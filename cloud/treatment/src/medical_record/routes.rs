@@ -1,0 +1,256 @@
+//! The record over HTTP: the doctor writes and signs, the patient reads.
+
+use axum::extract::State;
+use base::permission::Treats;
+use base::{ApiError, Ctx, Json, Path, Patient, Staff};
+use records::Timestamp;
+use records::document::{DocumentPatient, DocumentPerson, canonical};
+use records::id::VisitId;
+use records::sign::Pin;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::store::{self as table, Saved};
+use super::{Fault, Record, RecordDocument};
+use crate::signing::{self, Order, PinBody, Purpose};
+use crate::visit;
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        Self::field(fault.field(), fault.to_string())
+    }
+}
+
+/// A record with its state.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RecordView {
+    /// Version; 0 when nothing was written yet.
+    pub(crate) version: u32,
+    /// What was written.
+    #[serde(flatten)]
+    pub(crate) record: Record,
+    /// When.
+    #[schema(value_type = Option<String>)]
+    pub(crate) saved_at: Option<Timestamp>,
+    /// The doctor may still write.
+    pub(crate) editable: bool,
+    /// This version carries the doctor's signature.
+    pub(crate) signed: bool,
+    /// The doctor.
+    pub(crate) doctor_name: String,
+    /// Department.
+    pub(crate) department_name: String,
+}
+
+fn subject(visit: &VisitId, version: u32) -> String {
+    format!("{visit}/{version}")
+}
+
+/// The record of a visit.
+#[utoipa::path(get, path = "/doctor/visits/{id}/record", tag = "record", params(("id" = String, Path)),
+    responses((status = 200, body = RecordView)))]
+async fn show(
+    State(ctx): State<Ctx>,
+    staff: Staff<Treats>,
+    Path(id): Path<String>,
+) -> Result<Json<RecordView>, ApiError> {
+    let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let (vault, code) = (ctx.vault.clone(), staff.his_code.clone());
+    let view = ctx
+        .store
+        .read(&staff.scope(), move |tx| {
+            let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
+            Box::pin(async move {
+                let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
+                let saved = table::latest(tx, &vault, &id).await?;
+                view(tx, &parties, saved).await
+            })
+        })
+        .await?;
+    Ok(Json(view))
+}
+
+async fn view(
+    tx: &mut store::Tx<'_>,
+    parties: &care::consultation::PartiesOfVisit,
+    saved: Option<Saved>,
+) -> Result<RecordView, ApiError> {
+    let v = &parties.visit;
+    let version = saved.as_ref().map_or(0, |s| s.version);
+    let signature = signing::store::of_subject(tx, Purpose::Record, &subject(&v.id, version)).await?;
+    // What the patient told stands in the empty form; the doctor checks and saves it.
+    let told = || Record {
+        chief_complaint: parties.statement.complaint.clone(),
+        past_history: parties.statement.history.clone(),
+        allergies: parties.statement.allergies.clone(),
+        ..Record::default()
+    };
+    Ok(RecordView {
+        version,
+        saved_at: saved.as_ref().map(|s| s.saved_at),
+        record: saved.map_or_else(told, |s| s.record),
+        editable: visit::in_progress(parties).is_ok(),
+        signed: signature.is_some(),
+        doctor_name: v.doctor_name.clone(),
+        department_name: v.department_name.clone(),
+    })
+}
+
+/// Saves the record; a new version when something changed.
+#[utoipa::path(put, path = "/doctor/visits/{id}/record", tag = "record", params(("id" = String, Path)),
+    request_body = Record, responses((status = 200, body = RecordView), (status = 409, body = base::error::ErrorBody)))]
+async fn save(
+    State(ctx): State<Ctx>,
+    staff: Staff<Treats>,
+    Path(id): Path<String>,
+    Json(record): Json<Record>,
+) -> Result<Json<RecordView>, ApiError> {
+    let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let record = record.checked()?;
+    let (vault, code, doctor) = (ctx.vault.clone(), staff.his_code.clone(), staff.id.clone());
+    let view = ctx
+        .store
+        .write(&staff.scope(), move |tx| {
+            let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
+            let (doctor, record) = (doctor.clone(), record.clone());
+            Box::pin(async move {
+                let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
+                visit::in_progress(&parties)?;
+                let saved = table::add(tx, &vault, &id, &doctor, &record).await?;
+                view(tx, &parties, Some(saved)).await
+            })
+        })
+        .await?;
+    Ok(Json(view))
+}
+
+/// Signs the newest version; possible until the visit is finished and after it.
+#[utoipa::path(post, path = "/doctor/visits/{id}/record/sign", tag = "record", params(("id" = String, Path)),
+    request_body = PinBody, responses((status = 200, body = RecordView), (status = 409, body = base::error::ErrorBody)))]
+async fn sign(
+    State(ctx): State<Ctx>,
+    staff: Staff<Treats>,
+    Path(id): Path<String>,
+    Json(body): Json<PinBody>,
+) -> Result<Json<RecordView>, ApiError> {
+    let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let (own, member) = (ctx.clone(), staff.member.clone());
+    let visit_id = id.clone();
+    let attempt = ctx
+        .store
+        .write(&staff.scope(), move |tx| {
+            let (ctx, member, id) = (own.clone(), member.clone(), visit_id.clone());
+            Box::pin(async move {
+                let order = order(tx, &ctx, &member, &id).await?;
+                signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
+            })
+        })
+        .await?;
+    let signed = signing::call(&ctx, &staff.scope(), attempt, Pin(body.pin)).await?;
+    let (vault, code) = (ctx.vault.clone(), staff.his_code.clone());
+    let member = staff.member.clone();
+    let view = ctx
+        .store
+        .write(&staff.scope(), move |tx| {
+            let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
+            let (signed, member) = (signed.clone(), member.clone());
+            Box::pin(async move {
+                signing::store::keep(tx, &vault, &signed, "doctor", &member.name).await?;
+                let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
+                let saved = table::latest(tx, &vault, &id).await?;
+                view(tx, &parties, saved).await
+            })
+        })
+        .await?;
+    Ok(Json(view))
+}
+
+async fn order(
+    tx: &mut store::Tx<'_>,
+    ctx: &Ctx,
+    member: &base::session::Member,
+    id: &VisitId,
+) -> Result<Order, ApiError> {
+    let parties = visit::of_doctor(tx, &ctx.vault, id, &member.his_code).await?;
+    let saved = table::latest(tx, &ctx.vault, id).await?;
+    let saved = saved.filter(|s| s.record.is_complete());
+    let saved = saved.ok_or_else(|| ApiError::conflict("record_incomplete", "请先填写主诉和诊断，再签名"))?;
+    let subject = subject(id, saved.version);
+    if signing::store::of_subject(tx, Purpose::Record, &subject)
+        .await?
+        .is_some()
+    {
+        return Err(ApiError::conflict("signed", "该版病历已签名"));
+    }
+    let hospital = base::tenants::by_id(tx).await?.name;
+    let document = RecordDocument {
+        format: "yiqiao.record/1".to_owned(),
+        visit: id.to_string(),
+        version: saved.version,
+        hospital,
+        department: parties.visit.department_name.clone(),
+        patient: patient(&parties, tx.now()),
+        doctor: DocumentPerson {
+            id: member.id.to_string(),
+            code: member.his_code.clone(),
+            name: member.name.clone(),
+            title: member.title.clone(),
+        },
+        record: saved.record,
+        saved_at: saved.saved_at,
+    };
+    Ok(Order {
+        purpose: Purpose::Record,
+        intent: subject.clone(),
+        subject,
+        signer: member.id.clone(),
+        document: canonical(&document).map_err(ApiError::internal)?,
+    })
+}
+
+/// The patient as signed documents show them.
+pub(crate) fn patient(parties: &care::consultation::PartiesOfVisit, at: Timestamp) -> DocumentPatient {
+    let p = &parties.patient;
+    DocumentPatient {
+        his_patient_id: p.his_patient_id.clone(),
+        name: p.name.clone(),
+        sex: p.sex.clone(),
+        age: p.age(at.local_date()),
+        weight: String::new(),
+    }
+}
+
+/// The patient reads the record of their visit.
+#[utoipa::path(get, path = "/visits/{id}/record", tag = "record", params(("id" = String, Path)),
+    responses((status = 200, body = RecordView)))]
+async fn read(State(ctx): State<Ctx>, patient: Patient, Path(id): Path<String>) -> Result<Json<RecordView>, ApiError> {
+    let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
+    let (vault, account) = (ctx.vault.clone(), patient.account.clone());
+    let view = ctx
+        .store
+        .read(&patient.scope(), move |tx| {
+            let (id, vault, account) = (id.clone(), vault.clone(), account.clone());
+            Box::pin(async move {
+                let parties = visit::of(tx, &vault, &id).await?;
+                if parties.visit.account_id != account {
+                    return Err(ApiError::not_found());
+                }
+                let saved = table::latest(tx, &vault, &id).await?;
+                let saved = saved.ok_or_else(|| ApiError::conflict("no_record", "医生尚未书写病历"))?;
+                let mut view = view(tx, &parties, Some(saved)).await?;
+                view.editable = false;
+                Ok(view)
+            })
+        })
+        .await?;
+    Ok(Json(view))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Ctx> {
+    OpenApiRouter::new()
+        .routes(routes!(show, save))
+        .routes(routes!(sign))
+        .routes(routes!(read))
+}

@@ -1,0 +1,76 @@
+//! SQL of the medical record: versions, sealed.
+
+use base::{ApiError, Vault};
+use records::Timestamp;
+use records::id::{StaffId, VisitId};
+use store::Tx;
+
+use super::Record;
+
+const SEALED: &str = "record.body";
+
+/// A version of a record.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    pub(crate) version: u32,
+    pub(crate) record: Record,
+    pub(crate) saved_at: Timestamp,
+}
+
+/// The newest version of a visit's record.
+pub(crate) async fn latest(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId) -> Result<Option<Saved>, ApiError> {
+    let tenant = tx.tenant().clone();
+    let row: Option<(u32, Vec<u8>, Timestamp)> = tx
+        .opt(
+            "SELECT version, body_sealed, saved_at FROM treatment_record WHERE tenant_id = $1 AND visit_id = $2 \
+             ORDER BY version DESC LIMIT 1",
+            &[&tenant, visit],
+        )
+        .await?;
+    let Some((version, sealed, saved_at)) = row else {
+        return Ok(None);
+    };
+    let plain = vault.open(&tenant, SEALED, &sealed)?;
+    let record = serde_json::from_slice(&plain).map_err(ApiError::internal)?;
+    Ok(Some(Saved {
+        version,
+        record,
+        saved_at,
+    }))
+}
+
+/// Adds a version.
+pub(crate) async fn add(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    visit: &VisitId,
+    doctor: &StaffId,
+    record: &Record,
+) -> Result<Saved, ApiError> {
+    let (tenant, now) = (tx.tenant().clone(), tx.now());
+    let before = latest(tx, vault, visit).await?;
+    if let Some(before) = before.as_ref().filter(|b| b.record == *record) {
+        return Ok(before.clone());
+    }
+    let version = before.map_or(1, |b| b.version + 1);
+    let plain = serde_json::to_vec(record).map_err(ApiError::internal)?;
+    let sealed = vault.seal(&tenant, SEALED, &plain)?;
+    tx.exec(
+        "INSERT INTO treatment_record(tenant_id, visit_id, version, doctor_id, body_sealed, saved_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[&tenant, visit, &version, doctor, &sealed, &now],
+    )
+    .await?;
+    base::audit::record(
+        tx,
+        "record.save",
+        visit.as_str(),
+        serde_json::json!({ "version": version }),
+    )
+    .await?;
+    Ok(Saved {
+        version,
+        record: record.clone(),
+        saved_at: now,
+    })
+}

@@ -1,0 +1,213 @@
+//! Electronic signatures (电子签名法 art. 13) of doctors and pharmacists, made by the hospital's own signature server.
+//!
+//! * The PIN passes through once, on its way to the server; it is neither stored nor logged here.
+//! * Each attempt is written down with its key and the exact bytes before the call. An unknown outcome is settled by
+//!   repeating the same key with the same bytes: the server answers a repeat with the signature it made.
+//! * A signature counts only after its CMS was verified here, over the bytes we hold, with the certificate the signer
+//!   was enrolled with, up to a root of the hospital.
+
+mod anchors;
+mod routes;
+pub(crate) mod store;
+
+use std::time::Duration;
+
+use ::store::Scope;
+use axum::http::StatusCode;
+use base::hospital::call as ask;
+use base::{ApiError, Ctx};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use records::id::StaffId;
+use records::sign::{Pin, SignDocument, SignRequest, Signature};
+use records::{Outcome, Timestamp};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+pub use anchors::SigningSettings;
+pub(crate) use anchors::{anchors, anchors_in};
+pub(crate) use routes::routes;
+
+/// The server signs in milliseconds; the line may need more.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// Times an unknown outcome is asked for again while the person waits.
+const REPEATS: u32 = 3;
+
+/// What is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A medical record.
+    Record,
+    /// A prescription.
+    Prescription,
+    /// A pharmacist's opinion.
+    Review,
+}
+
+impl Purpose {
+    /// The word in rows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Prescription => "prescription",
+            Self::Review => "review",
+        }
+    }
+
+    /// From its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Record, Self::Prescription, Self::Review]
+            .into_iter()
+            .find(|p| p.as_str() == word)
+    }
+}
+
+/// Something to be signed.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) purpose: Purpose,
+    /// What it concerns.
+    pub(crate) subject: String,
+    /// What the signer wants, apart from the time: the same wish goes on with an open attempt.
+    pub(crate) intent: String,
+    pub(crate) signer: StaffId,
+    pub(crate) document: Vec<u8>,
+}
+
+/// An attempt that was written down.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) key: String,
+    pub(crate) purpose: Purpose,
+    pub(crate) subject: String,
+    pub(crate) signer: StaffId,
+    /// The exact bytes.
+    pub(crate) document: Vec<u8>,
+}
+
+/// A signature that was verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Signed {
+    pub(crate) attempt: Attempt,
+    pub(crate) cms: Vec<u8>,
+    pub(crate) document_sm3: String,
+    pub(crate) certificate_serial: String,
+    pub(crate) signed_at: Timestamp,
+}
+
+/// A body that carries nothing but the PIN.
+#[derive(Clone, Deserialize, ToSchema)]
+pub struct PinBody {
+    /// The signer's PIN.
+    pub pin: String,
+}
+
+/// Sends an attempt to the signature server and verifies the answer.
+pub(crate) async fn call(ctx: &Ctx, scope: &Scope, attempt: Attempt, pin: Pin) -> Result<Signed, ApiError> {
+    let request = SignRequest {
+        signer_id: attempt.signer.to_string(),
+        pin,
+        document: BASE64.encode(&attempt.document),
+    };
+    let mut answer = Outcome::Unknown;
+    for _ in 0..REPEATS {
+        answer = ask::<SignDocument>(&*ctx.hospital, &scope.tenant, &request, Some(&attempt.key), DEADLINE).await;
+        if answer != Outcome::Unknown {
+            break;
+        }
+    }
+    match answer {
+        Outcome::Done(signature) => accept(ctx, scope, attempt, signature).await,
+        Outcome::Refused { code, text } => {
+            store::settle_now(ctx, scope, &attempt.key, "refused").await?;
+            tracing::warn!(sign.key = attempt.key, sign.refusal = code, "signature refused");
+            Err(ApiError {
+                field: Some("pin".into()),
+                ..ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, text)
+            })
+        }
+        Outcome::Later { .. } => Err(ApiError::hospital_offline()),
+        Outcome::Unknown => Err(ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "signature_unknown",
+            "签名服务器没有及时答复，请再次输入口令完成签名（不会重复签名）",
+        )),
+    }
+}
+
+async fn accept(ctx: &Ctx, scope: &Scope, attempt: Attempt, signature: Signature) -> Result<Signed, ApiError> {
+    match verified(ctx, scope, &attempt, &signature).await? {
+        Ok(signed) => Ok(signed),
+        Err(reason) => {
+            store::settle_now(ctx, scope, &attempt.key, "invalid").await?;
+            tracing::error!(
+                sign.key = attempt.key,
+                sign.reason = reason,
+                "signature does not verify"
+            );
+            Err(ApiError::new(
+                StatusCode::BAD_GATEWAY,
+                "signature_invalid",
+                "签名未通过验证，未生效，请联系管理员",
+            ))
+        }
+    }
+}
+
+async fn verified(
+    ctx: &Ctx,
+    scope: &Scope,
+    attempt: &Attempt,
+    signature: &Signature,
+) -> Result<Result<Signed, String>, ApiError> {
+    let Ok(cms) = BASE64.decode(&signature.cms) else {
+        return Ok(Err("not base64".to_owned()));
+    };
+    let enrolled = store::signer_now(ctx, scope, &attempt.signer).await?;
+    let Some(enrolled) = enrolled else {
+        return Ok(Err("signer is not enrolled here".to_owned()));
+    };
+    let trust = anchors(ctx, scope).await?.signers;
+    let now = ctx.now().offset();
+    let seen = match gm::cms::verify(&cms, gm::cms::Content::Bytes(&attempt.document), &trust, now) {
+        Ok(seen) => seen,
+        Err(refused) => return Ok(Err(refused.to_string())),
+    };
+    if seen.signer.der != enrolled.certificate {
+        return Ok(Err("signed with another certificate than the enrolled one".to_owned()));
+    }
+    Ok(Ok(Signed {
+        attempt: attempt.clone(),
+        document_sm3: hex::encode(gm::sm3(&attempt.document)),
+        certificate_serial: seen.signer.serial_hex(),
+        signed_at: Timestamp::from_offset(seen.signing_time),
+        cms,
+    }))
+}
+
+/// A kept signature, checked anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// Whether it holds.
+    pub(crate) valid: bool,
+    /// Why not, for people.
+    pub(crate) reason: Option<String>,
+}
+
+/// Verifies a kept signature over the kept bytes.
+pub(crate) fn check(kept: &store::Kept, document: &[u8], trust: &gm::Trust, now: Timestamp) -> Checked {
+    match gm::cms::verify(&kept.cms, gm::cms::Content::Bytes(document), trust, now.offset()) {
+        Ok(seen) if seen.signer.serial_hex() == kept.certificate_serial => Checked {
+            valid: true,
+            reason: None,
+        },
+        Ok(_) => Checked {
+            valid: false,
+            reason: Some("证书与登记的不一致".to_owned()),
+        },
+        Err(refused) => Checked {
+            valid: false,
+            reason: Some(refused.person().to_owned()),
+        },
+    }
+}

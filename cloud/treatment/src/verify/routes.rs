@@ -1,0 +1,255 @@
+//! The public verification page's data. No sign-in; what it shows is masked.
+
+use std::time::Duration;
+
+use ::store::Scope;
+use axum::extract::{DefaultBodyLimit, State};
+use base::{ApiError, Ctx, Json, Path};
+use bytes::Bytes;
+use records::document::{PrescriptionDocument, ReviewDocument};
+use records::{TenantId, Timestamp};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::pdf::{self, Seal};
+use crate::prescribing::store::{self as table, Chart};
+use crate::signing::store::Kept;
+use crate::signing::{self, Checked, Purpose};
+use crate::visit::masked;
+
+/// A sealed prescription has some hundred kilobytes.
+const LARGEST: usize = 4 << 20;
+
+/// Looks per code and quarter of an hour; a code of 16 letters is not guessed anyway.
+const LOOKS: u32 = 120;
+
+/// A line as shown to the public.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct VerifiedItem {
+    /// Name.
+    pub(crate) name: String,
+    /// Specification.
+    pub(crate) specification: String,
+    /// Quantity with unit.
+    pub(crate) quantity: String,
+    /// Usage in words.
+    pub(crate) usage: String,
+}
+
+/// The document as shown to the public, read from the signed bytes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct VerifiedDocument {
+    /// Hospital.
+    pub(crate) hospital: String,
+    /// Number.
+    pub(crate) number: String,
+    /// Department.
+    pub(crate) department: String,
+    /// Patient, middle of the name hidden.
+    pub(crate) patient_name_masked: String,
+    /// When it was written.
+    #[schema(value_type = String)]
+    pub(crate) written_at: Timestamp,
+    /// Last day.
+    pub(crate) valid_until: String,
+    /// State in words.
+    pub(crate) state_text: String,
+    /// Lines.
+    pub(crate) items: Vec<VerifiedItem>,
+}
+
+/// A signature, checked now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct VerifiedSignature {
+    /// `doctor` or `pharmacist`.
+    pub(crate) role: String,
+    /// Name.
+    pub(crate) name: String,
+    /// Serial number of the certificate.
+    pub(crate) certificate_serial: String,
+    /// When.
+    #[schema(value_type = String)]
+    pub(crate) signed_at: Timestamp,
+    /// Whether it holds.
+    pub(crate) valid: bool,
+    /// Why not.
+    pub(crate) reason: Option<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Verified {
+    /// Signed by both, and in force.
+    pub(crate) valid: bool,
+    /// Why not.
+    pub(crate) reason: Option<String>,
+    /// The document.
+    pub(crate) document: VerifiedDocument,
+    /// The signatures.
+    pub(crate) signatures: Vec<VerifiedSignature>,
+    /// For an uploaded file: byte for byte the one that was issued.
+    pub(crate) file_is_issued: Option<bool>,
+    /// For an uploaded file: `valid`, `broken` or `absent`.
+    pub(crate) file_seal: Option<String>,
+}
+
+struct Case {
+    chart: Chart,
+    prescription: Kept,
+    review: Option<Kept>,
+}
+
+async fn case(ctx: &Ctx, code: &str) -> Result<(TenantId, Case), ApiError> {
+    let known = code.len() == 16 && code.bytes().all(|b| b.is_ascii_alphanumeric());
+    let found = if known {
+        super::store::find(ctx, code).await?
+    } else {
+        None
+    };
+    let (tenant, id) = found.ok_or_else(ApiError::not_found)?;
+    let scope = Scope::system(tenant.clone());
+    let throttled = format!("verify:{id}");
+    ctx.store
+        .write(&scope, move |tx| {
+            let name = throttled.clone();
+            Box::pin(async move { base::throttle::hit(tx, &name, LOOKS, Duration::from_secs(900)).await })
+        })
+        .await??;
+    let case = ctx
+        .store
+        .read(&scope, move |tx| {
+            let id = id.clone();
+            Box::pin(async move {
+                let chart = table::find(tx, &id).await?.ok_or_else(ApiError::not_found)?;
+                let kept = signing::store::of_subject(tx, Purpose::Prescription, id.as_str()).await?;
+                let review = signing::store::of_subject(tx, Purpose::Review, id.as_str()).await?;
+                let prescription = kept.ok_or_else(ApiError::not_found)?;
+                Ok::<_, ApiError>(Case {
+                    chart,
+                    prescription,
+                    review,
+                })
+            })
+        })
+        .await?;
+    Ok((tenant, case))
+}
+
+fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
+    VerifiedSignature {
+        role: kept.role.clone(),
+        name: kept.name.clone(),
+        certificate_serial: kept.certificate_serial.clone(),
+        signed_at: kept.signed_at,
+        valid: checked.valid,
+        reason: checked.reason.clone(),
+    }
+}
+
+async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case, Verified), ApiError> {
+    let (tenant, case) = case(ctx, code).await?;
+    let anchors = signing::anchors(ctx, &Scope::system(tenant.clone())).await?;
+    let (trust, now) = (anchors.signers, ctx.now());
+    let bytes = case.prescription.document(&ctx.vault, &tenant)?;
+    let document: PrescriptionDocument = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
+    let doctor = signing::check(&case.prescription, &bytes, &trust, now);
+    let mut signatures = vec![shown(&case.prescription, &doctor)];
+    let mut reason = (!doctor.valid).then(|| "医师签名未通过验证".to_owned());
+    match &case.review {
+        None => reason = reason.or_else(|| Some("尚未经药师审核".to_owned())),
+        Some(kept) => {
+            let opinion = kept.document(&ctx.vault, &tenant)?;
+            let checked = signing::check(kept, &opinion, &trust, now);
+            let review: ReviewDocument = serde_json::from_slice(&opinion).map_err(ApiError::internal)?;
+            let same = review.document_sm3 == hex::encode(gm::sm3(&bytes));
+            signatures.push(shown(kept, &checked));
+            reason = reason.or_else(|| match (checked.valid, review.approved, same) {
+                (false, ..) => Some("药师签名未通过验证".to_owned()),
+                (_, false, _) => Some("药师审核未通过".to_owned()),
+                (.., false) => Some("药师审核的不是这张处方".to_owned()),
+                _ => None,
+            });
+        }
+    }
+    if !case.chart.state.is_effective() {
+        reason = reason.or_else(|| Some(format!("处方{}", case.chart.state.text())));
+    }
+    let verified = Verified {
+        valid: reason.is_none(),
+        reason,
+        document: public(document, &case.chart),
+        signatures,
+        file_is_issued: None,
+        file_seal: None,
+    };
+    Ok((tenant, case, verified))
+}
+
+fn public(d: PrescriptionDocument, chart: &Chart) -> VerifiedDocument {
+    let herbal = d.kind == "herbal";
+    let item = |i: records::document::DocumentItem| VerifiedItem {
+        usage: if herbal {
+            format!("每剂{}{}", i.dose, i.dose_unit)
+        } else {
+            format!("每次{}{} {} {} {}天", i.dose, i.dose_unit, i.frequency, i.route, i.days)
+        },
+        name: i.name,
+        specification: i.specification,
+        quantity: format!("{}{}", i.quantity, i.quantity_unit),
+    };
+    VerifiedDocument {
+        hospital: d.hospital,
+        number: d.number,
+        department: d.department,
+        patient_name_masked: masked(&d.patient.name),
+        written_at: d.written_at,
+        valid_until: d.valid_until.to_string(),
+        state_text: chart.state.text().to_owned(),
+        items: d.items.into_iter().map(item).collect(),
+    }
+}
+
+/// Checks a prescription by its code.
+#[utoipa::path(get, path = "/verify/{code}", tag = "verify", params(("code" = String, Path)),
+    responses((status = 200, body = Verified), (status = 404, body = base::error::ErrorBody)))]
+async fn by_code(State(ctx): State<Ctx>, Path(code): Path<String>) -> Result<Json<Verified>, ApiError> {
+    let (_, _, verified) = verify(&ctx, &code).await?;
+    Ok(Json(verified))
+}
+
+/// Checks a PDF against the prescription of that code.
+#[utoipa::path(post, path = "/verify/{code}/document", tag = "verify", params(("code" = String, Path)),
+    request_body(content = String, content_type = "application/pdf"),
+    responses((status = 200, body = Verified), (status = 404, body = base::error::ErrorBody)))]
+async fn by_file(State(ctx): State<Ctx>, Path(code): Path<String>, file: Bytes) -> Result<Json<Verified>, ApiError> {
+    let (tenant, case, mut verified) = verify(&ctx, &code).await?;
+    let digest = hex::encode(Sha256::digest(&file));
+    let issued = case.chart.pdf_sha256.as_deref() == Some(digest.as_str());
+    let anchors = signing::anchors(&ctx, &Scope::system(tenant)).await?;
+    let seal = pdf::check(&file, &anchors.seals, ctx.now());
+    verified.file_is_issued = Some(issued);
+    verified.file_seal = Some(
+        match seal {
+            Seal::Valid => "valid",
+            Seal::Broken => "broken",
+            Seal::Absent => "absent",
+        }
+        .to_owned(),
+    );
+    if !issued {
+        verified.valid = false;
+        verified.reason = Some("文件与医院签发的处方笺不一致".to_owned());
+    }
+    Ok(Json(verified))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Ctx> {
+    OpenApiRouter::new().routes(routes!(by_code)).merge(
+        OpenApiRouter::new()
+            .routes(routes!(by_file))
+            .layer(DefaultBodyLimit::max(LARGEST)),
+    )
+}
