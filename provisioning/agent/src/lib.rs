@@ -4,7 +4,7 @@
 //! Nothing is kept between the messages of an enrolment: only its end, the certificate, is written, whole or not at all.
 //! Killed anywhere, the agent begins again, and the fleet gives the same appliance another certificate.
 //!
-//! ```ignore
+//! ```text
 //! let agent = Agent::open(settings, tpm, clock)?;
 //! let enrolled = agent.ensure().await?;            // enrols or renews when needed; else answers at once
 //! let tls = agent.client_config(&enrolled)?;       // for the line and for HTTPS

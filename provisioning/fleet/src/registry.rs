@@ -146,12 +146,35 @@ impl Fleet {
     pub async fn peer(&self, certificate: &[u8]) -> Result<Peer, FleetError> {
         let named = ca::edge_of(certificate).ok_or(FleetError::Unknown("certificate"))?;
         let fingerprint = ca::fingerprint(certificate);
-        self.store
-            .write(&Self::scope(), move |tx| {
-                let (named, fingerprint) = (named.clone(), fingerprint.clone());
-                Box::pin(async move { peer(tx, named, &fingerprint).await })
+        let (asked, print) = (named.clone(), fingerprint.clone());
+        let (peer, first) = self
+            .store
+            .read(&Self::scope(), move |tx| {
+                let (named, fingerprint) = (asked.clone(), print.clone());
+                Box::pin(async move {
+                    recognise(tx, &named, &fingerprint)
+                        .await
+                        .map(|(_, peer, first)| (peer, first))
+                })
             })
-            .await
+            .await?;
+        // Only the first connection changes anything: later ones come in even while the disk is full.
+        if first {
+            self.store
+                .write(&Self::scope(), move |tx| {
+                    let (named, fingerprint) = (named.clone(), fingerprint.clone());
+                    Box::pin(async move {
+                        let (appliance, _, first) = recognise(tx, &named, &fingerprint).await?;
+                        if first {
+                            let stepped = appliance.connect(tx.now(), Actor::Edge(named))?;
+                            keep(tx, stepped, "").await?;
+                        }
+                        Ok::<_, FleetError>(())
+                    })
+                })
+                .await?;
+        }
+        Ok(peer)
     }
 
     /// Keeps an appliance out for the time being.
@@ -268,7 +291,8 @@ async fn import(tx: &mut Tx<'_>, record: FactoryRecord, fresh: EdgeId, by: Actor
     Ok(fresh)
 }
 
-async fn peer(tx: &mut Tx<'_>, named: EdgeId, fingerprint: &str) -> Result<Peer, FleetError> {
+/// The appliance of a certificate, who it is on the line, and whether this is its first connection.
+async fn recognise(tx: &mut Tx<'_>, named: &EdgeId, fingerprint: &str) -> Result<(Appliance, Peer, bool), FleetError> {
     let (tenant, now) = (tx.tenant().clone(), tx.now());
     let found: Option<(String, Timestamp, Option<Timestamp>)> = tx
         .opt(
@@ -285,22 +309,21 @@ async fn peer(tx: &mut Tx<'_>, named: EdgeId, fingerprint: &str) -> Result<Peer,
     let appliance = find(tx, "serial", &serial)
         .await?
         .ok_or(FleetError::Unknown("appliance"))?;
-    if appliance.edge_id != named {
+    if appliance.edge_id != *named {
         return Err(FleetError::Unknown("certificate"));
     }
-    let first = matches!(appliance.state, State::Attested(_));
-    let by = Actor::Edge(appliance.edge_id.clone());
-    let stepped = appliance.connect(now, by)?;
-    let appliance = if first { keep(tx, stepped, "").await? } else { stepped.0 };
-    let hospital = appliance
+    let (connected, _) = appliance.clone().connect(now, Actor::Edge(named.clone()))?;
+    let hospital = connected
         .state
         .hospital()
         .cloned()
         .ok_or(FleetError::Unknown("hospital"))?;
-    Ok(Peer {
-        edge_id: appliance.edge_id,
+    let first = matches!(appliance.state, State::Attested(_));
+    let peer = Peer {
+        edge_id: named.clone(),
         hospital,
         serial,
         not_after,
-    })
+    };
+    Ok((appliance, peer, first))
 }

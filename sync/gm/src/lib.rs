@@ -2,7 +2,7 @@
 //! and verified. No I/O, no TPM, no clock: what signs on the appliance and what verifies in the cloud share this crate.
 //!
 //! # How to verify
-//! ```ignore
+//! ```text
 //! let trust = gm::Trust::new([root_der])?;
 //! let seen = gm::cms::verify(&cms, gm::cms::Content::Bytes(&document), &trust, now)?;
 //! println!("{} {}", seen.signer.subject.common_name, seen.signing_time);

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::Refused;
 use gm::cms::{self, Content};
+use kit::process::Process;
 use records::Outcome;
 use records::sign::{
     ChangePin, ChangePinRequest, Health, HealthRequest, Pin, ServerHealth, Unlock, UnlockRequest, Verify, VerifyRequest,
@@ -271,4 +272,35 @@ async fn hostile_requests_are_refused_by_name_and_leave_the_server_well() {
     assert_eq!(code(site.sign("k", "sta_2", PIN, RX).await), "not_enrolled");
     assert_eq!(code(site.sign("k", "sta_1", PIN, b"").await), "document_size");
     site.sign("rx_1", "sta_1", PIN, RX).await.done().expect("signed");
+}
+
+#[tokio::test]
+async fn the_server_dumps_no_core_swaps_no_key_and_serves_its_own_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", site.signd.id())).expect("proc");
+    let limits = of("limits");
+    let core = limits
+        .lines()
+        .find(|l| l.starts_with("Max core file size"))
+        .expect("limit");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    let health = site
+        .client
+        .call::<Health>(None, &HealthRequest {})
+        .await
+        .done()
+        .expect("health");
+    let locked = of("status")
+        .lines()
+        .any(|l| l.starts_with("VmLck:") && !l.contains(" 0 kB"));
+    assert_eq!(locked, health.memory_locked, "what it says of itself is so");
+    let socket = std::fs::metadata(site.state().join("signd.sock")).expect("socket");
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    let config = site.state().join("signd.toml");
+    let mut second = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config.to_string_lossy()]);
+    let ended = second
+        .wait(std::time::Duration::from_secs(10))
+        .expect("a second server ends at once");
+    assert!(!ended.success());
 }
