@@ -284,7 +284,7 @@ fn other_algorithms_and_shapes_are_refused_by_name() {
         Refused::UnknownContentType("1.2.156.10197.6.1.4.2.3".to_owned())
     );
     let classic = classic();
-    let mixed = site.sign_with(&[classic.0.clone()], &classic.1, now());
+    let mixed = site.sign_with(std::slice::from_ref(&classic.0), &classic.1, now());
     assert_eq!(
         cms::verify(&mixed, Content::Digest(&gm::sm3(RX)), &site.trust(), now()).err(),
         Some(Refused::Untrusted),
