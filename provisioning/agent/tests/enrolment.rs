@@ -297,7 +297,7 @@ async fn foreign_machines_copied_disks_and_foreign_authorities_stay_out() {
     assert_eq!(refused(thief.agent(&cloud).ensure().await), "not_claimed");
 
     // the appliance's disk beside another chip: the certificate is not used, and there is no key for it
-    for file in ["certificate.json", "identity.json"] {
+    for file in ["certificate.json", "tpm-keys.json"] {
         std::fs::copy(machine.dir.join(file), thief.dir.join(file)).expect("copied");
     }
     let copied = thief.agent(&cloud);

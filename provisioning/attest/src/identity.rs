@@ -1,6 +1,6 @@
 //! Which machine this is: an attestation key and a device key (ECDSA P-256) that never leave the TPM.
 //!
-//! `identity.json` in the state directory holds both as the TPM's own wrapped blobs; they work in no other TPM. Losing the
+//! `tpm-keys.json` in the state directory holds both as the TPM's own wrapped blobs; they work in no other TPM. Losing the
 //! file loses nothing: new keys are made and attested again under the same endorsement key.
 
 use std::fs::{File, OpenOptions};
@@ -28,7 +28,7 @@ use tss_esapi::tss2_esys::TPMT_TK_HASHCHECK;
 
 use crate::tpm::{During, Open, Tpm, TpmError};
 
-const FILE: &str = "identity.json";
+const FILE: &str = "tpm-keys.json";
 const EK: AsymmetricAlgorithmSelection = AsymmetricAlgorithmSelection::Ecc(EccCurve::NistP256);
 
 /// Why there is no identity.
@@ -328,7 +328,7 @@ fn load(open: &mut Open, parent: KeyHandle, blob: &Blob) -> Result<KeyHandle, Tp
 /// Written whole or not at all.
 fn save(dir: &Path, keys: &Keys) -> std::io::Result<()> {
     let text = serde_json::to_vec(keys).map_err(std::io::Error::other)?;
-    let new = dir.join("identity.json.new");
+    let new = dir.join("tpm-keys.json.new");
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)

@@ -84,8 +84,8 @@ fn keys_survive_a_restart_and_copied_keys_are_useless_elsewhere() {
     let (one, two) = (machine(), machine());
     let again = Identity::open(one.tpm.clone(), one._dir.path()).expect("identity");
     assert_eq!(again.device_key(), one.identity.device_key());
-    let copied = one._dir.path().join("identity.json");
-    std::fs::copy(copied, two._dir.path().join("identity.json")).expect("copied");
+    let copied = one._dir.path().join("tpm-keys.json");
+    std::fs::copy(copied, two._dir.path().join("tpm-keys.json")).expect("copied");
     let fresh = Identity::open(two.tpm.clone(), two._dir.path()).expect("identity");
     assert_ne!(
         fresh.device_key(),
