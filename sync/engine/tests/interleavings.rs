@@ -133,19 +133,26 @@ impl Run {
         self.check_prefix();
     }
 
-    /// At every moment what was applied is a beginning of what was sent.
+    /// At every moment what was applied is a beginning of what was sent, and nothing counts as acknowledged that the
+    /// receiver has not committed.
     fn check_prefix(&self) {
+        let World { edge, cloud, .. } = &self.world;
         let [up, down] = &self.sent;
-        assert!(
-            up.starts_with(&self.world.cloud.disk.effects),
-            "cloud applied {:?}",
-            self.world.cloud.disk.effects
-        );
-        assert!(
-            down.starts_with(&self.world.edge.disk.effects),
-            "edge applied {:?}",
-            self.world.edge.disk.effects
-        );
+        for (from, to, sent) in [(edge, cloud, up), (cloud, edge, down)] {
+            assert!(
+                sent.starts_with(&to.disk.effects),
+                "{:?} applied {:?}",
+                to.role,
+                to.disk.effects
+            );
+            let committed = to.disk.cursors.get(&from.disk.epoch).copied().unwrap_or(0);
+            assert!(
+                from.disk.acked <= committed,
+                "{:?} believes {} of {committed}",
+                from.role,
+                from.disk.acked
+            );
+        }
     }
 }
 
