@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::settings::{Kind, Kinds};
-use base::{Ctx, tenants};
+use base::{ApiError, Ctx, tenants};
+use care::CareError;
+use care::consultation::{Extras, VisitPayments};
 use link::ApplyError;
-use money::{Cashier, Subjects, Till};
-use records::PeerId;
-use records::line::kind;
+use money::{Cashier, PaymentSubject, Subjects, Till};
+use records::his::StopClinic;
+use records::id::PrescriptionId;
+use records::line::{PrintState, kind};
+use records::{HisCommandResult, PeerId};
 use serde::de::DeserializeOwned;
-use store::{Entry, Migration, Tx};
+use store::{Entry, Migration, StoreError, Tx};
+use treatment::{PrescriptionPayments, PrescriptionsOfVisit};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::appliances;
@@ -23,30 +28,42 @@ pub(crate) fn migrations() -> Vec<&'static [Migration]> {
         fleet::MIGRATIONS,
         link::MIGRATIONS,
         money::MIGRATIONS,
+        care::MIGRATIONS,
+        treatment::MIGRATIONS,
     ]
 }
 
 /// The routes of every context, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {
-    base::routes().merge(appliances::routes()).merge(money::routes())
+    base::routes()
+        .merge(appliances::routes())
+        .merge(money::routes())
+        .merge(care::routes())
+        .merge(treatment::routes())
 }
 
 /// The settings of every context.
 pub(crate) fn settings() -> Vec<Kind> {
-    Vec::new()
+    [care::settings(), treatment::settings()].concat()
 }
 
 /// What contexts need besides [`Ctx`].
 #[derive(Clone)]
 pub(crate) struct Desks {
     pub(crate) cashier: Cashier,
+    runtime: tokio::runtime::Handle,
 }
 
 /// Sets the contexts up.
 pub(crate) fn desks(ctx: &Ctx, tills: Vec<Till>) -> Desks {
-    let subjects = Subjects::default();
+    let visits: Arc<dyn PaymentSubject> = Arc::new(VisitPayments::new(ctx.clone()));
+    let prescriptions: Arc<dyn PaymentSubject> = Arc::new(PrescriptionPayments::new(ctx.clone()));
+    let subjects = Subjects::new([visits, prescriptions]);
     let cashier = Cashier::new(ctx.store.clone(), ctx.clock.clone(), ctx.ids.clone(), tills, subjects);
-    Desks { cashier }
+    Desks {
+        cashier,
+        runtime: tokio::runtime::Handle::current(),
+    }
 }
 
 /// Puts what handlers look for beside the state into the router.
@@ -54,6 +71,7 @@ pub(crate) fn extend(router: axum::Router, desks: &Desks) -> axum::Router {
     router
         .layer(axum::Extension(desks.cashier.clone()))
         .layer(axum::Extension(Kinds(settings())))
+        .layer(axum::Extension(Extras(vec![Arc::new(PrescriptionsOfVisit)])))
 }
 
 type Round = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -79,8 +97,8 @@ where
 /// The timers of every context. Each round is idempotent and takes no input.
 pub(crate) fn timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
     let often = Duration::from_secs(2);
-    let (sms, prune) = (ctx.clone(), ctx.clone());
-    let cashier = desks.cashier.clone();
+    let (sms, prune, care, treatment) = (ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone());
+    let (cashier, till) = (desks.cashier.clone(), desks.cashier.clone());
     vec![
         timer("sms", often, move || send_messages(sms.clone())),
         timer("money", often, move || {
@@ -90,6 +108,14 @@ pub(crate) fn timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
                     tracing::error!(%error, "payments not reconciled");
                 }
             }
+        }),
+        timer("care", often, move || {
+            let (ctx, cashier) = (care.clone(), till.clone());
+            async move { care::tick(&ctx, &cashier).await }
+        }),
+        timer("treatment", Duration::from_secs(60), move || {
+            let ctx = treatment.clone();
+            async move { treatment::tick(&ctx).await }
         }),
         timer("prune", Duration::from_secs(3600), move || {
             forget_delivered(prune.clone())
@@ -122,6 +148,14 @@ fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, ApplyError> {
     serde_json::from_str(&entry.body).map_err(|e| ApplyError::Park(format!("{}: {e}", entry.kind)))
 }
 
+/// What a context could not apply. The store's refusals are tried again; the rest is kept aside for a person.
+fn refused(error: CareError) -> ApplyError {
+    match error {
+        CareError::Store(error) => ApplyError::Store(error),
+        other => ApplyError::Park(other.to_string()),
+    }
+}
+
 /// Applies one entry from an appliance in the unit that moves the cursor.
 pub(crate) async fn apply(
     ctx: &Ctx,
@@ -130,9 +164,68 @@ pub(crate) async fn apply(
     from: &PeerId,
     entry: &Entry,
 ) -> Result<(), ApplyError> {
-    let _ = (ctx, desks);
     match entry.kind.as_str() {
         kind::APPLIANCE_HEALTH => Ok(appliances::reported(tx, from, &read(entry)?).await?),
+        kind::HIS_COMMAND_RESULT => settled(ctx, desks, tx, &read(entry)?).await,
+        kind::PRINT_STATE => printed(ctx, desks, tx, &read(entry)?).await,
+        kind::HIS_STOP_CLINIC => {
+            let notice: StopClinic = read(entry)?;
+            let touched = care::consultation::on_stop_clinic(tx, ctx, &notice)
+                .await
+                .map_err(refused)?;
+            announce(ctx, desks, tx, touched);
+            Ok(())
+        }
         other => Err(ApplyError::unknown_kind(other)),
     }
+}
+
+/// A HIS command came to its end: the context that ordered it goes on.
+async fn settled(ctx: &Ctx, desks: &Desks, tx: &mut Tx<'_>, result: &HisCommandResult) -> Result<(), ApplyError> {
+    let visits = care::consultation::on_command_result(tx, ctx, result)
+        .await
+        .map_err(refused)?;
+    if let Some(touched) = visits {
+        announce(ctx, desks, tx, touched);
+        return Ok(());
+    }
+    match treatment::on_command_result(ctx, tx, result).await.map_err(unfit)? {
+        Some(id) => changed(ctx, desks, tx, id),
+        None => return Err(ApplyError::Park(format!("nobody waits for {}", result.method))),
+    }
+    Ok(())
+}
+
+/// A slip came out, or did not.
+async fn printed(ctx: &Ctx, desks: &Desks, tx: &mut Tx<'_>, state: &PrintState) -> Result<(), ApplyError> {
+    if let Some(id) = treatment::on_print_state(ctx, tx, state).await.map_err(unfit)? {
+        changed(ctx, desks, tx, id);
+    }
+    Ok(())
+}
+
+/// A refusal in the API's words. A busy database is tried again; the rest is kept aside for a person.
+fn unfit(error: ApiError) -> ApplyError {
+    if error.code == "busy" {
+        return ApplyError::Store(StoreError::Busy);
+    }
+    ApplyError::Park(error.to_string())
+}
+
+/// Tells the apps of a changed prescription.
+fn changed(ctx: &Ctx, desks: &Desks, tx: &mut Tx<'_>, id: PrescriptionId) {
+    let (ctx, tenant) = (ctx.clone(), tx.tenant().clone());
+    after_commit(tx, desks, async move { treatment::announce(&ctx, &tenant, &id).await });
+}
+
+/// Does something slow once the unit stands. Units run on the store's own threads, so the runtime is handed in.
+fn after_commit(tx: &mut Tx<'_>, desks: &Desks, act: impl Future<Output = ()> + Send + 'static) {
+    let runtime = desks.runtime.clone();
+    tx.after_commit(move || drop(runtime.spawn(act)));
+}
+
+/// Tells the apps of changed visits.
+fn announce(ctx: &Ctx, desks: &Desks, tx: &mut Tx<'_>, touched: care::Touched) {
+    let (ctx, tenant) = (ctx.clone(), tx.tenant().clone());
+    after_commit(tx, desks, async move { touched.announce(&ctx, &tenant).await });
 }

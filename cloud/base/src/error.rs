@@ -133,7 +133,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unique { .. } => Self::conflict("exists", "该记录已存在"),
-            StoreError::Busy => Self {
+            // All of these pass, and nothing was written (or it will be found when asked again).
+            StoreError::Busy | StoreError::Full | StoreError::Closed => Self {
                 retry_after: Some(1),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "系统繁忙，请稍后再试")
             },
