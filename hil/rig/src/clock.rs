@@ -5,8 +5,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::{format_description, offset};
 use time::{Duration, OffsetDateTime};
 
-const MOMENT: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+const MOMENT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
 /// The peer's own clock: the machine's time plus an offset that control may move.
 #[derive(Debug, Default)]
@@ -26,9 +25,7 @@ impl Clock {
         reason = "the one place of the bench that reads the machine's clock"
     )]
     pub fn now(&self) -> OffsetDateTime {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let machine = OffsetDateTime::UNIX_EPOCH + since;
         (machine + Duration::seconds(self.offset_s.load(Ordering::Relaxed))).to_offset(offset!(+8))
     }

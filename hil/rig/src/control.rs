@@ -24,10 +24,7 @@ impl IntoResponse for ControlError {
 /// `/control/faults` and `/control/health`, the same on every peer.
 pub fn fault_routes(faults: Arc<Faults>) -> Router {
     Router::new()
-        .route(
-            "/control/health",
-            get(async || Json(json!({"ready": true}))),
-        )
+        .route("/control/health", get(async || Json(json!({"ready": true}))))
         .route("/control/faults", get(list).post(add).delete(clear))
         .route("/control/faults/{id}", delete(remove))
         .with_state(faults)
@@ -37,10 +34,7 @@ async fn list(State(faults): State<Arc<Faults>>) -> Json<Value> {
     Json(faults.list())
 }
 
-async fn add(
-    State(faults): State<Arc<Faults>>,
-    Json(rule): Json<Value>,
-) -> Result<Json<Value>, ControlError> {
+async fn add(State(faults): State<Arc<Faults>>, Json(rule): Json<Value>) -> Result<Json<Value>, ControlError> {
     let id = faults.add(&rule).map_err(ControlError)?;
     Ok(Json(json!({"id": id})))
 }

@@ -41,10 +41,7 @@ pub struct Fired {
 impl Fired {
     /// A numeric parameter of the rule.
     pub fn number(&self, name: &str, default: u64) -> u64 {
-        self.asked
-            .get(name)
-            .and_then(Value::as_u64)
-            .unwrap_or(default)
+        self.asked.get(name).and_then(Value::as_u64).unwrap_or(default)
     }
 
     /// A textual parameter of the rule; numbers are taken as text.
@@ -76,10 +73,7 @@ impl Faults {
         let text = |name: &str| asked.get(name).and_then(Value::as_str);
         let kind = text("kind").ok_or("kind is missing")?.to_owned();
         if !self.kinds.contains(&kind.as_str()) {
-            return Err(format!(
-                "unknown kind {kind}; known: {}",
-                self.kinds.join(" ")
-            ));
+            return Err(format!("unknown kind {kind}; known: {}", self.kinds.join(" ")));
         }
         let op = text("op").unwrap_or("*").to_owned();
         let number = |name: &str| asked.get(name).and_then(Value::as_u64);
@@ -191,9 +185,7 @@ mod tests {
         faults
             .add(&json!({"op": "getDepts", "kind": "delay", "times": 2, "skip": 1, "ms": 5}))
             .unwrap();
-        let fired: Vec<bool> = (0..4)
-            .map(|_| faults.next("getDepts", &clock).is_some())
-            .collect();
+        let fired: Vec<bool> = (0..4).map(|_| faults.next("getDepts", &clock).is_some()).collect();
         assert_eq!(fired, [false, true, true, false]);
         assert!(faults.next("getDoctors", &clock).is_none());
         let list = faults.list();

@@ -5,6 +5,7 @@ mod clock;
 mod control;
 mod faults;
 mod post;
+pub mod probe;
 mod rng;
 
 pub use clock::Clock;

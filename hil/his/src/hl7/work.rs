@@ -308,7 +308,7 @@ fn unlock(asked: &Asked<'_>) -> Done {
     params.put("hisOrdNum", his.clone());
     params.put("cancelReason", asked.get("ARQ", 6, 2));
     let reply = asked.call("unlockNetReg", &params);
-    let segments = vec![sch(&ps, &his, "CANCEL^取消锁定", "", "", "Cancelled")];
+    let segments = vec![sch(&ps, &his, "CANCEL^取消锁定", "", "", "Cancelled"), "RGS|1|D".into()];
     Done {
         reply,
         key: ps,
