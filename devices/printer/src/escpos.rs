@@ -238,7 +238,11 @@ impl Session {
     }
 
     fn lost(&mut self, words: &'static str) {
-        let outcome = if self.touched { Outcome::Unknown(words) } else { Outcome::Unreachable };
+        let outcome = if self.touched {
+            Outcome::Unknown(words)
+        } else {
+            Outcome::Unreachable
+        };
         self.over.get_or_insert(outcome);
     }
 
@@ -278,7 +282,11 @@ mod tests {
         let sent = drain(&mut s);
         assert_eq!(&sent[..10], [0x1B, 0x40, 0x1D, 0x76, 0x30, 0x00, 72, 0, 128, 0]);
         assert_eq!(&sent[sent.len() - 3..], [0x1D, 0x72, 0x01]);
-        assert_eq!(sent.iter().filter(|b| **b == 0x80).count(), 3, "one dot and two band heights of 128 rows");
+        assert_eq!(
+            sent.iter().filter(|b| **b == 0x80).count(),
+            3,
+            "one dot and two band heights of 128 rows"
+        );
         assert!(s.outcome().is_none());
         s.receive(&[0x00]);
         assert_eq!(drain(&mut s).len(), 9);
@@ -291,7 +299,9 @@ mod tests {
         let mut s = session();
         drain(&mut s);
         s.receive(&PAPER_OUT);
-        let Some(Outcome::NotPrinted(status)) = s.outcome() else { panic!("{:?}", s.outcome()) };
+        let Some(Outcome::NotPrinted(status)) = s.outcome() else {
+            panic!("{:?}", s.outcome())
+        };
         assert_eq!(status.word(), "out_of_paper");
         assert!(drain(&mut s).is_empty() && !s.touched());
     }
@@ -300,17 +310,58 @@ mod tests {
     fn whatever_ends_a_job_midway_leaves_it_unknown() {
         let table: [(&str, fn(&mut Session), bool); 5] = [
             ("lost before the status", |s| s.closed(), false),
-            ("lost after the first band", |s| { s.receive(&READY); s.next_write(); s.closed() }, true),
-            ("silent before the fence", |s| { s.receive(&READY); drain(s); s.silent() }, true),
-            ("paper out after the fence", |s| { s.receive(&READY); drain(s); s.receive(&[0]); drain(s); s.receive(&PAPER_OUT) }, true),
-            ("lost after the fence", |s| { s.receive(&READY); drain(s); s.receive(&[0]); drain(s); s.closed() }, true),
+            (
+                "lost after the first band",
+                |s| {
+                    s.receive(&READY);
+                    s.next_write();
+                    s.closed()
+                },
+                true,
+            ),
+            (
+                "silent before the fence",
+                |s| {
+                    s.receive(&READY);
+                    drain(s);
+                    s.silent()
+                },
+                true,
+            ),
+            (
+                "paper out after the fence",
+                |s| {
+                    s.receive(&READY);
+                    drain(s);
+                    s.receive(&[0]);
+                    drain(s);
+                    s.receive(&PAPER_OUT)
+                },
+                true,
+            ),
+            (
+                "lost after the fence",
+                |s| {
+                    s.receive(&READY);
+                    drain(s);
+                    s.receive(&[0]);
+                    drain(s);
+                    s.closed()
+                },
+                true,
+            ),
         ];
         for (name, end, unknown) in table {
             let mut s = session();
             drain(&mut s);
             end(&mut s);
             let is_unknown = matches!(s.outcome(), Some(Outcome::Unknown(_)));
-            assert_eq!((is_unknown, s.outcome().is_some()), (unknown, true), "{name}: {:?}", s.outcome());
+            assert_eq!(
+                (is_unknown, s.outcome().is_some()),
+                (unknown, true),
+                "{name}: {:?}",
+                s.outcome()
+            );
         }
     }
 

@@ -43,7 +43,10 @@ impl Font {
     /// See [`FontError`].
     pub fn load(path: &Path, index: u32) -> Result<Self, FontError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| FontError::Read { path: name.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| FontError::Read {
+            path: name.clone(),
+            source,
+        })?;
         let font = FontVec::try_from_vec_and_index(bytes, index).map_err(|_| FontError::Form { path: name, index })?;
         Ok(Self { font })
     }
@@ -67,8 +70,13 @@ impl Font {
 
     /// Draws a character with its origin at `x` on the baseline `y`.
     pub fn draw(&self, raster: &mut Raster, c: char, size: f32, x: f32, y: f32) {
-        let glyph = self.font.glyph_id(c).with_scale_and_position(self.scale(size), point(x, y));
-        let Some(outline) = self.font.outline_glyph(glyph) else { return };
+        let glyph = self
+            .font
+            .glyph_id(c)
+            .with_scale_and_position(self.scale(size), point(x, y));
+        let Some(outline) = self.font.outline_glyph(glyph) else {
+            return;
+        };
         let bounds = outline.px_bounds();
         let (left, top) = (dots(bounds.min.x), dots(bounds.min.y));
         outline.draw(|column, row, coverage| {
@@ -80,7 +88,10 @@ impl Font {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "dots on paper, far below the limits of i32")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "dots on paper, far below the limits of i32"
+)]
 pub(crate) fn dots(value: f32) -> i32 {
     value.floor() as i32
 }

@@ -63,7 +63,12 @@ struct Pen<'f> {
 pub fn render(slip: &Slip, font: &Font, width: u32) -> Raster {
     #[expect(clippy::cast_precision_loss, reason = "a paper width in dots")]
     let usable = width as f32;
-    let mut pen = Pen { font, raster: Raster::new(width, 8), y: 12.0, width: usable };
+    let mut pen = Pen {
+        font,
+        raster: Raster::new(width, 8),
+        y: 12.0,
+        width: usable,
+    };
     if let Some(mark) = &slip.mark {
         pen.block(mark, TITLE, MARGIN, usable - MARGIN, Align::Centre);
     }
@@ -149,7 +154,8 @@ impl Pen<'_> {
             Align::Right => (right - length).max(left),
         };
         let baseline = self.y + size;
-        self.raster.grow(u32::try_from(dots(baseline + size * 0.5)).unwrap_or(8));
+        self.raster
+            .grow(u32::try_from(dots(baseline + size * 0.5)).unwrap_or(8));
         for c in text.chars() {
             self.font.draw(&mut self.raster, c, size, x, baseline);
             x += self.font.advance(c, size);
@@ -169,7 +175,8 @@ impl Pen<'_> {
     fn rule(&mut self) {
         self.y += 6.0;
         self.room();
-        self.raster.fill(dots(MARGIN), dots(self.y), dots(self.width - 2.0 * MARGIN), 2);
+        self.raster
+            .fill(dots(MARGIN), dots(self.y), dots(self.width - 2.0 * MARGIN), 2);
         self.y += 8.0;
     }
 
@@ -205,7 +212,9 @@ impl Pen<'_> {
     }
 
     fn item(&mut self, item: &Item) {
-        let tail = [item.quantity.as_str(), item.amount.as_str()].into_iter().filter(|t| !t.is_empty());
+        let tail = [item.quantity.as_str(), item.amount.as_str()]
+            .into_iter()
+            .filter(|t| !t.is_empty());
         let tail = tail.collect::<Vec<_>>().join("  ");
         self.pair(&item.name, &tail, BODY);
         self.block(&item.note, SMALL, MARGIN + BODY, self.width - MARGIN, Align::Left);
@@ -226,7 +235,8 @@ impl Pen<'_> {
         for (at, color) in code.to_colors().into_iter().enumerate() {
             if color == Color::Dark {
                 let at = i32::try_from(at).unwrap_or(0);
-                self.raster.fill(left + at % modules * dot, top + at / modules * dot, dot, dot);
+                self.raster
+                    .fill(left + at % modules * dot, top + at / modules * dot, dot, dot);
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "dots on paper")]

@@ -13,7 +13,11 @@ impl Raster {
     pub fn new(width: u32, height: u32) -> Self {
         let stride = usize::try_from(width.div_ceil(8)).unwrap_or(0);
         let rows = usize::try_from(height).unwrap_or(0);
-        Self { width: width.div_ceil(8) * 8, stride, bits: vec![0; stride * rows] }
+        Self {
+            width: width.div_ceil(8) * 8,
+            stride,
+            bits: vec![0; stride * rows],
+        }
     }
 
     /// Dots in a row.
@@ -51,7 +55,9 @@ impl Raster {
 
     /// Blackens a dot; outside the picture nothing happens.
     pub fn set(&mut self, x: i32, y: i32) {
-        let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
+        let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else {
+            return;
+        };
         if x >= self.stride * 8 {
             return;
         }
@@ -62,7 +68,10 @@ impl Raster {
 
     /// Whether a dot is black.
     pub fn get(&self, x: u32, y: u32) -> bool {
-        let (x, y) = (usize::try_from(x).unwrap_or(usize::MAX), usize::try_from(y).unwrap_or(usize::MAX));
+        let (x, y) = (
+            usize::try_from(x).unwrap_or(usize::MAX),
+            usize::try_from(y).unwrap_or(usize::MAX),
+        );
         x < self.stride * 8
             && y.checked_mul(self.stride)
                 .and_then(|at| self.bits.get(at.checked_add(x / 8)?))
@@ -81,7 +90,11 @@ impl Raster {
     /// Black dots in a rectangle.
     pub fn ink(&self, x: u32, y: u32, width: u32, height: u32) -> u32 {
         let rows = y..y.saturating_add(height).min(self.height());
-        let column = |row: u32| (x..x.saturating_add(width).min(self.width)).filter(|c| self.get(*c, row)).count();
+        let column = |row: u32| {
+            (x..x.saturating_add(width).min(self.width))
+                .filter(|c| self.get(*c, row))
+                .count()
+        };
         rows.map(|row| u32::try_from(column(row)).unwrap_or(0)).sum()
     }
 }

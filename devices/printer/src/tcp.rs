@@ -19,12 +19,18 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(3), answer: Duration::from_secs(10) }
+        Self {
+            connect: Duration::from_secs(3),
+            answer: Duration::from_secs(10),
+        }
     }
 }
 
 async fn connect(address: &str, patience: Patience) -> Option<TcpStream> {
-    let stream = timeout(patience.connect, TcpStream::connect(address)).await.ok()?.ok()?;
+    let stream = timeout(patience.connect, TcpStream::connect(address))
+        .await
+        .ok()?
+        .ok()?;
     let _ = stream.set_nodelay(true);
     Some(stream)
 }
@@ -36,7 +42,9 @@ pub async fn print<F>(address: &str, parts: Vec<Vec<u8>>, patience: Patience, be
 where
     F: AsyncFnOnce() -> bool,
 {
-    let Some(mut stream) = connect(address, patience).await else { return Outcome::Unreachable };
+    let Some(mut stream) = connect(address, patience).await else {
+        return Outcome::Unreachable;
+    };
     let mut session = Session::new(parts);
     let mut begun = Some(begun);
     let mut buffer = [0u8; 256];
@@ -71,7 +79,10 @@ pub async fn status(address: &str, patience: Patience) -> Option<Status> {
     let mut answers = Vec::new();
     let mut buffer = [0u8; 64];
     for n in escpos::QUESTIONS {
-        timeout(patience.answer, stream.write_all(&escpos::question(n))).await.ok()?.ok()?;
+        timeout(patience.answer, stream.write_all(&escpos::question(n)))
+            .await
+            .ok()?
+            .ok()?;
     }
     loop {
         if let Some(status) = escpos::status(&answers) {

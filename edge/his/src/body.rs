@@ -37,12 +37,22 @@ fn block(lines: &[&str], context: &Context<'_>, source: Source<'_>, out: &mut St
         if let Some(path) = line.strip_prefix("@each ") {
             let (inner, after) = split(tail)?;
             for (i, item) in source.list(path.trim()).into_iter().enumerate() {
-                block(inner, &Context { index: i + 1, ..*context }, item, out)?;
+                block(
+                    inner,
+                    &Context {
+                        index: i + 1,
+                        ..*context
+                    },
+                    item,
+                    out,
+                )?;
             }
             rest = after;
         } else if let Some(condition) = line.strip_prefix("@if ") {
             let (inner, after) = split(tail)?;
-            let (path, wanted) = condition.split_once('=').map_or((condition, None), |(p, w)| (p, Some(w.trim())));
+            let (path, wanted) = condition
+                .split_once('=')
+                .map_or((condition, None), |(p, w)| (p, Some(w.trim())));
             let found = source.text(path.trim()).filter(|t| !t.is_empty());
             if found.is_some_and(|t| wanted.is_none_or(|w| w == t)) {
                 block(inner, context, source, out)?;
@@ -86,7 +96,8 @@ fn segment(
 
 fn listed(words: &str, context: &Context<'_>, source: Source<'_>) -> Result<(String, String), BodyError> {
     let mut words = words.splitn(4, ' ');
-    let (Some(name), Some(path), Some(first), Some(template)) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(name), Some(path), Some(first), Some(template)) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(BodyError::Unbalanced);
     };
@@ -95,7 +106,10 @@ fn listed(words: &str, context: &Context<'_>, source: Source<'_>) -> Result<(Str
         None => source.list(path),
     };
     items.sort_by_key(|item| item.text(first).is_none_or(|t| t != "1"));
-    let parts = items.into_iter().map(|item| escaped(template, context, item)).collect::<Result<Vec<_>, _>>()?;
+    let parts = items
+        .into_iter()
+        .map(|item| escaped(template, context, item))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok((name.to_owned(), parts.join("~")))
 }
 
@@ -128,7 +142,14 @@ mod tests {
     fn a_message_body_is_written_with_repeats_and_conditions() {
         let request = json!({"rx":"rx|1","kind":"western","at":"2026-11-21T07:00:00Z","items":[{"code":"W1","name":"A&B"},{"code":"W2","name":"C"}],"none":null});
         let (habits, codes) = (Habits::default(), Codes::new());
-        let cx = Context { habits: &habits, codes: &codes, request: &request, now: Timestamp::from_seconds(0), way: Direction::Out, index: 0 };
+        let cx = Context {
+            habits: &habits,
+            codes: &codes,
+            request: &request,
+            now: Timestamp::from_seconds(0),
+            way: Direction::Out,
+            index: 0,
+        };
         let body = "PID|1\n@if kind=western\n@each items\nORC|NW|{^rx}.{@index}|{^at:moment14}\nRXO|{code}^{name}\n@end\n@end\n@if kind=herbal\nRXC|x\n@end\n@if none\nNTE\n@end\n";
         let text = write(body, &cx, Source::Canonical(&request)).unwrap();
         assert_eq!(
@@ -139,7 +160,13 @@ mod tests {
         let cx = Context { request: &dx, ..cx };
         let text = write("@list dx ^d main {c}^{n}\nRXO|x|{$dx}|y", &cx, Source::Canonical(&dx)).unwrap();
         assert_eq!(text, "RXO|x|I10^b~J00^a\\R\\{c}|y\r");
-        assert_eq!(write("@each items\nX", &cx, Source::Canonical(&request)), Err(BodyError::Unbalanced));
-        assert_eq!(write("@end", &cx, Source::Canonical(&request)), Err(BodyError::Unbalanced));
+        assert_eq!(
+            write("@each items\nX", &cx, Source::Canonical(&request)),
+            Err(BodyError::Unbalanced)
+        );
+        assert_eq!(
+            write("@end", &cx, Source::Canonical(&request)),
+            Err(BodyError::Unbalanced)
+        );
     }
 }

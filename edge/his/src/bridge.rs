@@ -67,7 +67,13 @@ impl Bridge {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(store: Store, tenant: TenantId, profile: Profile, clock: Arc<dyn Clock>, ids: Arc<Ids>) -> Result<Self, OpenError> {
+    pub async fn open(
+        store: Store,
+        tenant: TenantId,
+        profile: Profile,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+    ) -> Result<Self, OpenError> {
         store.migrate(journal::MIGRATIONS).await?;
         let hospital = Hospital::new(profile, Arc::clone(&clock), Arc::clone(&ids))?;
         let inner = Inner {
@@ -86,13 +92,16 @@ impl Bridge {
         let found = bridge
             .inner
             .store
-            .write(&bridge.scope(), move |tx| {
+            .write(bridge.scope(), move |tx| {
                 let own = own.clone();
                 Box::pin(async move { journal::recover(tx, &|method| own.rules(method)).await })
             })
             .await?;
         if found > 0 {
-            tracing::warn!(journal.cut_off = found, "acts were under way when the process ended; they will be asked about");
+            tracing::warn!(
+                journal.cut_off = found,
+                "acts were under way when the process ended; they will be asked about"
+            );
         }
         Ok(bridge)
     }
@@ -119,7 +128,11 @@ impl Bridge {
         let retry = &self.inner.hospital.profile.retry;
         match self.inner.hospital.operation(method) {
             Some(operation) => Rules::of(operation, retry),
-            None => Rules { can_ask: false, verify: false, retry: Retry::clone(retry) },
+            None => Rules {
+                can_ask: false,
+                verify: false,
+                retry: Retry::clone(retry),
+            },
         }
     }
 
@@ -206,7 +219,12 @@ impl Bridge {
 
     async fn write(&self, method: &str, key: &str, deadline: Duration, request: Value) -> Outcome<Value> {
         let until = Instant::now() + deadline;
-        let command = Arc::new(HisCommand { key: key.to_owned(), method: method.to_owned(), subject: key.to_owned(), request });
+        let command = Arc::new(HisCommand {
+            key: key.to_owned(),
+            method: method.to_owned(),
+            subject: key.to_owned(),
+            request,
+        });
         let accepted = self.inner.store.write(self.scope(), move |tx| {
             let command = Arc::clone(&command);
             Box::pin(async move { journal::accept(tx, &command, Origin::Call).await })
@@ -227,14 +245,18 @@ impl Bridge {
             changed.as_mut().enable();
             // Asked before the row is read: when nobody works on it, what is read stays true.
             let busy = self.is_busy(key);
-            let Ok(Some(Entry { work, .. })) = self.entry(key).await else { return Outcome::Unknown };
+            let Ok(Some(Entry { work, .. })) = self.entry(key).await else {
+                return Outcome::Unknown;
+            };
             if let Some(outcome) = work.outcome {
                 return outcome;
             }
             let pause = work.next_at.since(self.inner.clock.now());
             match work.state {
                 State::Waiting | State::Queued if !busy => {
-                    return Outcome::Later { after_ms: u64::try_from(pause.as_millis()).unwrap_or(1_000).max(200) };
+                    return Outcome::Later {
+                        after_ms: u64::try_from(pause.as_millis()).unwrap_or(1_000).max(200),
+                    };
                 }
                 State::Unknown if !busy && Instant::now() + pause < until => {
                     tokio::time::sleep(pause).await;
@@ -247,24 +269,41 @@ impl Bridge {
             }
             if tokio::time::timeout_at(until, changed).await.is_err() {
                 // Never sent means never happened; everything else has to be asked about.
-                return if work.sent == 0 { Outcome::Later { after_ms: 1_000 } } else { Outcome::Unknown };
+                return if work.sent == 0 {
+                    Outcome::Later { after_ms: 1_000 }
+                } else {
+                    Outcome::Unknown
+                };
             }
         }
     }
 
     fn is_busy(&self, key: &str) -> bool {
-        self.inner.busy.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+        self.inner
+            .busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(key)
     }
 
     /// Has a row worked on in a task of its own, so that an impatient caller cannot cut it off. `false` when it is
     /// worked on already.
     fn drive(&self, key: &str) -> bool {
-        if !self.inner.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned()) {
+        if !self
+            .inner
+            .busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.to_owned())
+        {
             return false;
         }
         let (own, key) = (self.clone(), key.to_owned());
         self.inner.tasks.spawn(async move {
-            let _free = Free { bridge: own.clone(), key: key.clone() };
+            let _free = Free {
+                bridge: own.clone(),
+                key: key.clone(),
+            };
             if let Err(error) = own.work(&key).await {
                 tracing::error!(%error, his.key = key, "journal step failed");
             }
@@ -274,7 +313,9 @@ impl Bridge {
 
     /// One send if it is due, and the query if that left it unknown.
     async fn work(&self, key: &str) -> Result<(), StoreError> {
-        let Some(entry) = self.entry(key).await? else { return Ok(()) };
+        let Some(entry) = self.entry(key).await? else {
+            return Ok(());
+        };
         let now = self.inner.clock.now();
         if matches!(entry.work.state, State::Queued | State::Waiting) && entry.work.next_at <= now {
             let owned = key.to_owned();
@@ -285,18 +326,28 @@ impl Bridge {
             let begun: Option<Entry> = begun.await?;
             let Some(entry) = begun else { return Ok(()) };
             let effect = format!("{key}|{}|{}", entry.method, entry.work.generation);
-            let answer = self.inner.hospital.perform(&entry.method, &entry.request, Some(&effect), FOREVER).await;
+            let answer = self
+                .inner
+                .hospital
+                .perform(&entry.method, &entry.request, Some(&effect), FOREVER)
+                .await;
             log_answer(&entry, &answer);
             let rules = self.rules(&entry.method);
-            let stepped = self.step(key, "", move |work, now| work.answered(answer.clone(), &rules, now)).await?;
+            let stepped = self
+                .step(key, "", move |work, now| work.answered(answer.clone(), &rules, now))
+                .await?;
             log_refusal(stepped);
             self.inner.changed.notify_waiters();
         }
-        let Some(entry) = self.entry(key).await? else { return Ok(()) };
+        let Some(entry) = self.entry(key).await? else {
+            return Ok(());
+        };
         if entry.work.state == State::Unknown && entry.work.next_at <= self.inner.clock.now() {
             let found = self.inner.hospital.settle(&entry.method, &entry.request, FOREVER).await;
             let rules = self.rules(&entry.method);
-            let stepped = self.step(key, "", move |work, now| work.asked(found.clone(), &rules, now)).await?;
+            let stepped = self
+                .step(key, "", move |work, now| work.asked(found.clone(), &rules, now))
+                .await?;
             log_refusal(stepped);
             self.inner.changed.notify_waiters();
         }
@@ -342,7 +393,9 @@ impl Bridge {
     /// Carries out commands and settles what is unknown, until stopped; then waits for what is under way.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let due = self.inner.store.read(self.scope(), |tx| Box::pin(async move { journal::due(tx, AT_ONCE * 4).await }));
+            let due = self.inner.store.read(self.scope(), |tx| {
+                Box::pin(async move { journal::due(tx, AT_ONCE * 4).await })
+            });
             match due.await {
                 Ok(keys) => {
                     for key in keys {
@@ -370,13 +423,20 @@ impl Bridge {
     /// States of the endpoints.
     pub fn health(&self) -> Vec<EndpointHealth> {
         let endpoints = self.inner.hospital.endpoints.iter();
-        endpoints.map(|(name, e)| EndpointHealth { endpoint: name.clone(), state: e.guard.word().to_owned() }).collect()
+        endpoints
+            .map(|(name, e)| EndpointHealth {
+                endpoint: name.clone(),
+                state: e.guard.word().to_owned(),
+            })
+            .collect()
     }
 
     /// Name for people, state, mean milliseconds and requests under way of each endpoint.
     pub fn endpoints(&self) -> Vec<(String, &'static str, u64, usize)> {
         let endpoints = self.inner.hospital.endpoints.values();
-        endpoints.map(|e| (e.name.clone(), e.guard.word(), e.guard.mean_ms(), e.guard.busy())).collect()
+        endpoints
+            .map(|e| (e.name.clone(), e.guard.word(), e.guard.mean_ms(), e.guard.busy()))
+            .collect()
     }
 
     /// Dictionaries kept on the appliance.
@@ -393,11 +453,23 @@ impl Bridge {
         });
         let now = self.inner.clock.now();
         let stale = |method: &str, at: Timestamp| {
-            let good = self.inner.hospital.operation(method).and_then(|o| o.cache_s).unwrap_or(0);
+            let good = self
+                .inner
+                .hospital
+                .operation(method)
+                .and_then(|o| o.cache_s)
+                .unwrap_or(0);
             now.since(at) >= Duration::from_secs(good)
         };
         let rows: Vec<(String, Timestamp)> = read.await?;
-        Ok(rows.into_iter().map(|(method, at)| Cached { stale: stale(&method, at), method, fetched_at: at }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(method, at)| Cached {
+                stale: stale(&method, at),
+                method,
+                fetched_at: at,
+            })
+            .collect())
     }
 
     /// A person has a row tried again that needs a hand.
@@ -406,10 +478,17 @@ impl Bridge {
     /// Of the database; `Ok(Err(_))` when the state does not allow it.
     pub async fn retry(&self, key: &str, note: &str) -> Result<Result<Entry, Refusal>, StoreError> {
         let Some(entry) = self.entry(key).await? else {
-            return Ok(Err(Refusal { state: State::Queued, command: "retry" }));
+            return Ok(Err(Refusal {
+                state: State::Queued,
+                command: "retry",
+            }));
         };
         let rules = self.rules(&entry.method);
-        let done = self.step(key, &format!("人工重试：{note}"), move |work, now| work.retry(&rules, now)).await;
+        let done = self
+            .step(key, &format!("人工重试：{note}"), move |work, now| {
+                work.retry(&rules, now)
+            })
+            .await;
         self.wake();
         done
     }
@@ -437,7 +516,12 @@ struct Free {
 
 impl Drop for Free {
     fn drop(&mut self) {
-        self.bridge.inner.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.bridge
+            .inner
+            .busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
         self.bridge.inner.changed.notify_waiters();
         self.bridge.inner.wake.notify_one();
     }
@@ -457,7 +541,9 @@ fn log_answer(entry: &Entry, answer: &Answer) {
     let (method, sent) = (entry.method.as_str(), entry.work.sent);
     match answer {
         Answer::Done(_) => tracing::info!(his.method = method, his.sent = sent, "done"),
-        Answer::Refused { code, .. } => tracing::info!(his.method = method, his.sent = sent, his.code = %code, "refused"),
+        Answer::Refused { code, .. } => {
+            tracing::info!(his.method = method, his.sent = sent, his.code = %code, "refused")
+        }
         Answer::NotDone { why, .. } => tracing::warn!(his.method = method, his.sent = sent, %why, "not done"),
         Answer::Unclear { why } => tracing::warn!(his.method = method, his.sent = sent, %why, "outcome unknown"),
     }

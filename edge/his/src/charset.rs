@@ -22,7 +22,11 @@ pub enum Charset {
 impl Charset {
     /// By its name in a header, an XML declaration or MSH-18.
     pub fn by_name(name: &str) -> Option<Self> {
-        let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase().replace([' ', '_'], "-");
+        let name = name
+            .trim()
+            .trim_matches(['"', '\''])
+            .to_ascii_lowercase()
+            .replace([' ', '_'], "-");
         match name.as_str() {
             "utf-8" | "utf8" | "unicode-utf-8" | "ascii" | "us-ascii" => Some(Self::Utf8),
             "gbk" | "gb2312" | "cp936" | "ms936" => Some(Self::Gbk),
@@ -96,11 +100,20 @@ mod tests {
     #[test]
     fn a_reply_is_read_whatever_charset_it_claims() {
         let gbk = GBK.encode("号源已满").0.into_owned();
-        assert_eq!(decode(&gbk, Some(Charset::Utf8)), Ok(("号源已满".into(), Charset::Gb18030)));
-        assert_eq!(decode("号源已满".as_bytes(), Some(Charset::Gbk)), Ok(("号源已满".into(), Charset::Utf8)));
+        assert_eq!(
+            decode(&gbk, Some(Charset::Utf8)),
+            Ok(("号源已满".into(), Charset::Gb18030))
+        );
+        assert_eq!(
+            decode("号源已满".as_bytes(), Some(Charset::Gbk)),
+            Ok(("号源已满".into(), Charset::Utf8))
+        );
         assert_eq!(decode("\u{feff}一".as_bytes(), None), Ok(("一".into(), Charset::Utf8)));
         // The two bytes of 一 in GBK are also valid UTF-8 (U+04BB): the declaration decides.
-        assert_eq!(decode(&GBK.encode("一").0, Some(Charset::Gbk)), Ok(("一".into(), Charset::Gbk)));
+        assert_eq!(
+            decode(&GBK.encode("一").0, Some(Charset::Gbk)),
+            Ok(("一".into(), Charset::Gbk))
+        );
         assert_eq!(decode(&[0xff, 0xff, 0x00], Some(Charset::Utf8)), Err(NotText));
     }
 
@@ -108,6 +121,9 @@ mod tests {
     fn rare_names_survive_in_a_charset_that_lacks_them() {
         assert_eq!(Charset::Gbk.encode("𬭩").as_ref(), b"&#183145;");
         let bytes = Charset::Gb18030.encode("𬭩");
-        assert_eq!(decode(&bytes, Some(Charset::Gb18030)), Ok(("𬭩".into(), Charset::Gb18030)));
+        assert_eq!(
+            decode(&bytes, Some(Charset::Gb18030)),
+            Ok(("𬭩".into(), Charset::Gb18030))
+        );
     }
 }

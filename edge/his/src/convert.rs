@@ -89,7 +89,12 @@ const fn china() -> i8 {
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { money: MoneyUnit::Fen, date: day_pattern(), moment: moment_pattern(), utc_offset_hours: china() }
+        Self {
+            money: MoneyUnit::Fen,
+            date: day_pattern(),
+            moment: moment_pattern(),
+            utc_offset_hours: china(),
+        }
     }
 }
 
@@ -134,20 +139,29 @@ impl Habits {
             (Convert::Int, _) => text.parse().map(Converted::Number).map_err(|_| misfit()),
             (Convert::Bool, Direction::In) => flag(text).map(Converted::Bool).ok_or_else(misfit),
             (Convert::Bool, Direction::Out) => flag(text).map(|b| Converted::Number(b.into())).ok_or_else(misfit),
-            (Convert::Date | Convert::Date8, Direction::In) => self.day_in(text, form).ok_or_else(misfit).and_then(words),
-            (Convert::Date | Convert::Date8, Direction::Out) => self.day_out(text, form).ok_or_else(misfit).and_then(words),
-            (Convert::Moment | Convert::Moment14, Direction::In) => {
-                self.moment_in(text, form).map(|t| t.to_string()).ok_or_else(misfit).and_then(words)
+            (Convert::Date | Convert::Date8, Direction::In) => {
+                self.day_in(text, form).ok_or_else(misfit).and_then(words)
             }
-            (Convert::Moment | Convert::Moment14, Direction::Out) => {
-                self.moment_out(Timestamp::parse(text).map_err(|_| misfit())?, form).ok_or_else(misfit).and_then(words)
+            (Convert::Date | Convert::Date8, Direction::Out) => {
+                self.day_out(text, form).ok_or_else(misfit).and_then(words)
             }
+            (Convert::Moment | Convert::Moment14, Direction::In) => self
+                .moment_in(text, form)
+                .map(|t| t.to_string())
+                .ok_or_else(misfit)
+                .and_then(words),
+            (Convert::Moment | Convert::Moment14, Direction::Out) => self
+                .moment_out(Timestamp::parse(text).map_err(|_| misfit())?, form)
+                .ok_or_else(misfit)
+                .and_then(words),
             (Convert::Clock, _) => clock(text).ok_or_else(misfit).and_then(words),
             (Convert::Times, _) => rate(text).map(|r| Converted::Number(r.0)).ok_or_else(misfit),
             (Convert::PerDays, _) => rate(text).map(|r| Converted::Number(r.1)).ok_or_else(misfit),
             (Convert::Round, _) => {
                 let (whole, fraction) = decimal(text).ok_or_else(misfit)?;
-                Ok(Converted::Number(whole + i64::from(fraction.starts_with(['5', '6', '7', '8', '9']))))
+                Ok(Converted::Number(
+                    whole + i64::from(fraction.starts_with(['5', '6', '7', '8', '9'])),
+                ))
             }
         }
     }
@@ -158,9 +172,9 @@ impl Habits {
         let fraction = fraction.trim_end_matches('0');
         let fen = match self.money {
             MoneyUnit::Fen if fraction.is_empty() => whole,
-            MoneyUnit::Yuan if fraction.len() <= 2 => {
-                whole.checked_mul(100)?.checked_add(format!("{fraction:0<2}").parse().ok()?)?
-            }
+            MoneyUnit::Yuan if fraction.len() <= 2 => whole
+                .checked_mul(100)?
+                .checked_add(format!("{fraction:0<2}").parse().ok()?)?,
             _ => return None,
         };
         Some(if negative { -fen } else { fen })
@@ -175,16 +189,26 @@ impl Habits {
     }
 
     fn day_in(&self, text: &str, form: Convert) -> Option<String> {
-        let pattern = if form == Convert::Date8 { "[year][month][day]" } else { self.date.as_str() };
+        let pattern = if form == Convert::Date8 {
+            "[year][month][day]"
+        } else {
+            self.date.as_str()
+        };
         let items = pattern_of(pattern)?;
         // Many systems write midnight after the day.
         let text = text.split([' ', 'T']).next().unwrap_or_default();
         let text = if form == Convert::Date8 { text.get(..8)? } else { text };
-        time::Date::parse(text, &items).ok().map(|d| LocalDate::new(d).to_string())
+        time::Date::parse(text, &items)
+            .ok()
+            .map(|d| LocalDate::new(d).to_string())
     }
 
     fn day_out(&self, text: &str, form: Convert) -> Option<String> {
-        let pattern = if form == Convert::Date8 { "[year][month][day]" } else { self.date.as_str() };
+        let pattern = if form == Convert::Date8 {
+            "[year][month][day]"
+        } else {
+            self.date.as_str()
+        };
         // An instant is written as its day in the hospital.
         let day = match LocalDate::parse(text) {
             Ok(day) => day.date(),
@@ -195,8 +219,16 @@ impl Habits {
 
     fn moment_in(&self, text: &str, form: Convert) -> Option<Timestamp> {
         let text = text.split('.').next().unwrap_or_default();
-        let text = if form == Convert::Moment14 { format!("{:0<14}", text.get(..14).unwrap_or(text)) } else { text.to_owned() };
-        let pattern = if form == Convert::Moment14 { MOMENT14 } else { self.moment.as_str() };
+        let text = if form == Convert::Moment14 {
+            format!("{:0<14}", text.get(..14).unwrap_or(text))
+        } else {
+            text.to_owned()
+        };
+        let pattern = if form == Convert::Moment14 {
+            MOMENT14
+        } else {
+            self.moment.as_str()
+        };
         let local = match PrimitiveDateTime::parse(&text, &pattern_of(pattern)?) {
             Ok(t) => t,
             Err(_) => time::Date::parse(&text, &pattern_of(&self.date)?).ok()?.midnight(),
@@ -205,7 +237,11 @@ impl Habits {
     }
 
     fn moment_out(&self, at: Timestamp, form: Convert) -> Option<String> {
-        let pattern = if form == Convert::Moment14 { MOMENT14 } else { self.moment.as_str() };
+        let pattern = if form == Convert::Moment14 {
+            MOMENT14
+        } else {
+            self.moment.as_str()
+        };
         let local: OffsetDateTime = at.offset().to_offset(self.zone());
         local.format(&pattern_of(pattern)?).ok()
     }
@@ -262,7 +298,10 @@ mod tests {
     use super::*;
 
     fn yuan() -> Habits {
-        Habits { money: MoneyUnit::Yuan, ..Habits::default() }
+        Habits {
+            money: MoneyUnit::Yuan,
+            ..Habits::default()
+        }
     }
     fn one(h: &Habits, text: &str, form: Convert, way: Direction) -> String {
         match h.convert(text, form, way) {
@@ -275,10 +314,22 @@ mod tests {
     #[test]
     fn money_is_exact_in_both_units() {
         let fen = Habits::default();
-        for (text, expected) in [("1230", "Number(1230)"), ("1230.00", "Number(1230)"), ("12.5", "misfit"), ("", "misfit"), ("1e3", "misfit")] {
+        for (text, expected) in [
+            ("1230", "Number(1230)"),
+            ("1230.00", "Number(1230)"),
+            ("12.5", "misfit"),
+            ("", "misfit"),
+            ("1e3", "misfit"),
+        ] {
             assert_eq!(one(&fen, text, Convert::Money, Direction::In), expected, "{text}");
         }
-        for (text, expected) in [("12.3", "Number(1230)"), ("0.1", "Number(10)"), ("12.305", "misfit"), ("-5", "Number(-500)"), ("19.99", "Number(1999)")] {
+        for (text, expected) in [
+            ("12.3", "Number(1230)"),
+            ("0.1", "Number(10)"),
+            ("12.305", "misfit"),
+            ("-5", "Number(-500)"),
+            ("19.99", "Number(1999)"),
+        ] {
             assert_eq!(one(&yuan(), text, Convert::Money, Direction::In), expected, "{text}");
         }
         assert_eq!(one(&yuan(), "1205", Convert::Money, Direction::Out), "12.05");
@@ -287,11 +338,26 @@ mod tests {
     #[test]
     fn times_are_those_of_the_hospital() {
         let h = Habits::default();
-        assert_eq!(one(&h, "2026-11-23 08:30:00", Convert::Moment, Direction::In), "2026-11-23T00:30:00Z");
-        assert_eq!(one(&h, "2026-11-23 08:30:00.0", Convert::Moment, Direction::In), "2026-11-23T00:30:00Z");
-        assert_eq!(one(&h, "20261123083000", Convert::Moment14, Direction::In), "2026-11-23T00:30:00Z");
-        assert_eq!(one(&h, "2026-11-22T16:30:00Z", Convert::Moment14, Direction::Out), "20261123003000");
-        assert_eq!(one(&h, "2026-11-22T16:30:00Z", Convert::Date, Direction::Out), "2026-11-23");
+        assert_eq!(
+            one(&h, "2026-11-23 08:30:00", Convert::Moment, Direction::In),
+            "2026-11-23T00:30:00Z"
+        );
+        assert_eq!(
+            one(&h, "2026-11-23 08:30:00.0", Convert::Moment, Direction::In),
+            "2026-11-23T00:30:00Z"
+        );
+        assert_eq!(
+            one(&h, "20261123083000", Convert::Moment14, Direction::In),
+            "2026-11-23T00:30:00Z"
+        );
+        assert_eq!(
+            one(&h, "2026-11-22T16:30:00Z", Convert::Moment14, Direction::Out),
+            "20261123003000"
+        );
+        assert_eq!(
+            one(&h, "2026-11-22T16:30:00Z", Convert::Date, Direction::Out),
+            "2026-11-23"
+        );
         assert_eq!(one(&h, "19800101", Convert::Date8, Direction::In), "1980-01-01");
         assert_eq!(one(&h, "202611230830", Convert::Clock, Direction::In), "08:30");
         assert_eq!(one(&h, "8:30:00", Convert::Clock, Direction::In), "08:30");
@@ -301,10 +367,20 @@ mod tests {
 
     #[test]
     fn a_frequency_below_one_a_day_is_counted_over_days() {
-        for (text, expected) in [("1", (1, 1)), ("3.0", (3, 1)), ("0.5", (1, 2)), ("0.142857", (1, 7)), ("0.1429", (1, 7)), ("1.5", (3, 2))] {
+        for (text, expected) in [
+            ("1", (1, 1)),
+            ("3.0", (3, 1)),
+            ("0.5", (1, 2)),
+            ("0.142857", (1, 7)),
+            ("0.1429", (1, 7)),
+            ("1.5", (3, 2)),
+        ] {
             assert_eq!(rate(text), Some(expected), "{text}");
         }
         assert_eq!(rate("0"), None);
-        assert_eq!(one(&Habits::default(), "3.6", Convert::Round, Direction::In), "Number(4)");
+        assert_eq!(
+            one(&Habits::default(), "3.6", Convert::Round, Direction::In),
+            "Number(4)"
+        );
     }
 }

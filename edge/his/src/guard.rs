@@ -75,7 +75,12 @@ impl Guard {
     pub fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
         Self {
             places: Arc::new(Semaphore::new(limits.concurrency.max(1))),
-            state: Mutex::new(State { breaker: Breaker::Closed { failures: 0 }, second: 0, in_second: 0, mean_ms: 0 }),
+            state: Mutex::new(State {
+                breaker: Breaker::Closed { failures: 0 },
+                second: 0,
+                in_second: 0,
+                mean_ms: 0,
+            }),
             waiting: AtomicUsize::new(0),
             limits,
             clock,
@@ -97,10 +102,18 @@ impl Guard {
             return Err(TurnedAway::Queue);
         }
         let waited = Waiting(&self.waiting);
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| TurnedAway::Queue)?;
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| TurnedAway::Queue)?;
         self.closed_or_probe(true)?;
         std::mem::forget(waited);
-        Ok(Leave { guard: self, _place: place, since: self.clock.now(), open: true })
+        Ok(Leave {
+            guard: self,
+            _place: place,
+            since: self.clock.now(),
+            open: true,
+        })
     }
 
     /// Looks at the breaker; with `take`, also counts the request and takes the probe.
@@ -110,7 +123,9 @@ impl Guard {
         match state.breaker {
             Breaker::Closed { .. } => {}
             Breaker::Open { until, .. } if now < until => {
-                return Err(TurnedAway::Open { after_ms: millis(until.since(now)).max(1) });
+                return Err(TurnedAway::Open {
+                    after_ms: millis(until.since(now)).max(1),
+                });
             }
             Breaker::Open { pause_ms, .. } if take => state.breaker = Breaker::HalfOpen { pause_ms },
             Breaker::Open { .. } => {}
@@ -150,7 +165,10 @@ impl Guard {
 
     const fn opened(&self, now: Timestamp, pause_ms: u64) -> Breaker {
         let micros = now.as_micros().saturating_add_unsigned(pause_ms.saturating_mul(1000));
-        Breaker::Open { until: Timestamp::from_micros(micros), pause_ms }
+        Breaker::Open {
+            until: Timestamp::from_micros(micros),
+            pause_ms,
+        }
     }
 
     /// `ok`, `slow`, `open` or `half_open`.
@@ -220,7 +238,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_failing_hospital_is_left_alone_and_probed_by_one_request() {
-        let (clock, g) = guard(Limits { failures: 2, pause_ms: 1000, ..Limits::default() });
+        let (clock, g) = guard(Limits {
+            failures: 2,
+            pause_ms: 1000,
+            ..Limits::default()
+        });
         for _ in 0..2 {
             g.enter().await.unwrap().finish(false);
         }
@@ -239,7 +261,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_is_dropped_does_not_close_the_door_for_good() {
-        let (clock, g) = guard(Limits { failures: 1, pause_ms: 1000, ..Limits::default() });
+        let (clock, g) = guard(Limits {
+            failures: 1,
+            pause_ms: 1000,
+            ..Limits::default()
+        });
         g.enter().await.unwrap().finish(false);
         clock.advance(Duration::from_secs(1));
         drop(g.enter().await.unwrap());
@@ -250,7 +276,10 @@ mod tests {
     /// Rows: HZ-029, HZ-030
     #[tokio::test]
     async fn requests_beyond_the_safety_threshold_are_turned_away_before_the_hospital() {
-        let (clock, g) = guard(Limits { per_second: 3, ..Limits::default() });
+        let (clock, g) = guard(Limits {
+            per_second: 3,
+            ..Limits::default()
+        });
         for _ in 0..3 {
             g.enter().await.unwrap().finish(true);
         }
@@ -261,7 +290,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_waiting_line_is_bounded() {
-        let (_, g) = guard(Limits { concurrency: 1, queue: 1, ..Limits::default() });
+        let (_, g) = guard(Limits {
+            concurrency: 1,
+            queue: 1,
+            ..Limits::default()
+        });
         let first = g.enter().await.unwrap();
         let second = g.enter();
         tokio::pin!(second);

@@ -35,8 +35,15 @@ impl From<Written> for Rule {
         let spec = match written {
             Written::Spec(spec) => *spec,
             Written::Path(path) => match path.strip_suffix('?') {
-                Some(path) => Spec { from: Some(path.to_owned()), other: Some(String::new()), ..Spec::default() },
-                None => Spec { from: Some(path), ..Spec::default() },
+                Some(path) => Spec {
+                    from: Some(path.to_owned()),
+                    other: Some(String::new()),
+                    ..Spec::default()
+                },
+                None => Spec {
+                    from: Some(path),
+                    ..Spec::default()
+                },
             },
         };
         Self { spec }
@@ -150,14 +157,19 @@ impl Context<'_> {
             return self.finish(field, spec, "const", text).map(Some);
         }
         if let Some(template) = &spec.text {
-            return self.interpolate(template, source, &|t| t.to_owned()).map(|t| Some(Value::String(t)));
+            return self
+                .interpolate(template, source, &|t| t.to_owned())
+                .map(|t| Some(Value::String(t)));
         }
         if !spec.sum.is_empty() {
             return self.sum(field, spec, source).map(Some);
         }
         let path = spec.from.as_deref().unwrap_or(field);
         if let Some(each) = &spec.each {
-            let items = source.list(path).into_iter().map(|item| self.fill(each, item).map(Value::Object));
+            let items = source
+                .list(path)
+                .into_iter()
+                .map(|item| self.fill(each, item).map(Value::Object));
             return Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)));
         }
         if let Some(object) = &spec.object {
@@ -176,7 +188,11 @@ impl Context<'_> {
             && let Some(inner) = path.strip_prefix('^')
         {
             let found = Source::Canonical(self.request).canonical(inner).cloned();
-            return Ok(Some(found.or_else(|| spec.other.clone().map(Value::String)).unwrap_or(Value::Null)));
+            return Ok(Some(
+                found
+                    .or_else(|| spec.other.clone().map(Value::String))
+                    .unwrap_or(Value::Null),
+            ));
         }
         match self.text(path, source).and_then(|t| narrow(spec, t)) {
             Some(text) => self.finish(field, spec, path, &text).map(Some),
@@ -190,7 +206,10 @@ impl Context<'_> {
             (Some(other), _) => Ok(Some(literal(other, spec.r#as, self.way))),
             (None, Direction::Out) => Ok(None),
             (None, Direction::In) if spec.optional => Ok(Some(Value::Null)),
-            (None, Direction::In) => Err(MapError::Missing { field: field.to_owned(), path: path.to_owned() }),
+            (None, Direction::In) => Err(MapError::Missing {
+                field: field.to_owned(),
+                path: path.to_owned(),
+            }),
         }
     }
 
@@ -213,8 +232,16 @@ impl Context<'_> {
         for path in &spec.sum {
             let Some(text) = source.text(path) else { continue };
             seen = true;
-            let form = || MapError::Form { field: field.to_owned(), path: path.clone(), form: Convert::Money };
-            match self.habits.convert(&text, Convert::Money, Direction::In).map_err(|_| form())? {
+            let form = || MapError::Form {
+                field: field.to_owned(),
+                path: path.clone(),
+                form: Convert::Money,
+            };
+            match self
+                .habits
+                .convert(&text, Convert::Money, Direction::In)
+                .map_err(|_| form())?
+            {
                 Converted::Number(n) => total = total.checked_add(n).ok_or_else(form)?,
                 _ => return Err(form()),
             }
@@ -222,29 +249,47 @@ impl Context<'_> {
         match (seen, spec.optional) {
             (true, _) => Ok(Value::from(total)),
             (false, true) => Ok(Value::Null),
-            (false, false) => Err(MapError::Missing { field: field.to_owned(), path: spec.sum.join("+") }),
+            (false, false) => Err(MapError::Missing {
+                field: field.to_owned(),
+                path: spec.sum.join("+"),
+            }),
         }
     }
 
     fn finish(&self, field: &str, spec: &Spec, path: &str, text: &str) -> Result<Value, MapError> {
         if !spec.marks.is_empty() {
             let marked = spec.marks.iter().any(|m| text.contains(m.as_str()));
-            return Ok(if self.way == Direction::Out { Value::from(i64::from(marked)) } else { Value::Bool(marked) });
+            return Ok(if self.way == Direction::Out {
+                Value::from(i64::from(marked))
+            } else {
+                Value::Bool(marked)
+            });
         }
         if let Some(separator) = &spec.split {
             let parts: Vec<&str> = text.split(separator.as_str()).map(str::trim).collect();
             if !spec.has.is_empty() {
                 return Ok(Value::Bool(spec.has.iter().any(|w| parts.contains(&w.as_str()))));
             }
-            let picked = spec.pick.iter().find(|(word, _)| parts.contains(&word.as_str())).map(|(_, v)| v.clone());
+            let picked = spec
+                .pick
+                .iter()
+                .find(|(word, _)| parts.contains(&word.as_str()))
+                .map(|(_, v)| v.clone());
             return Ok(Value::String(picked.or_else(|| spec.other.clone()).unwrap_or_default()));
         }
         if let Some(map) = &spec.map {
             let coded = self.coded(map, text).or_else(|| spec.other.clone());
-            let coded = coded.ok_or_else(|| MapError::Code { field: field.to_owned(), map: map.clone() })?;
+            let coded = coded.ok_or_else(|| MapError::Code {
+                field: field.to_owned(),
+                map: map.clone(),
+            })?;
             return Ok(literal(&coded, spec.r#as, self.way));
         }
-        let form = MapError::Form { field: field.to_owned(), path: path.to_owned(), form: spec.r#as };
+        let form = MapError::Form {
+            field: field.to_owned(),
+            path: path.to_owned(),
+            form: spec.r#as,
+        };
         match self.habits.convert(text, spec.r#as, self.way) {
             Ok(Converted::Text(t)) => Ok(Value::String(t)),
             Ok(Converted::Number(n)) => Ok(Value::from(n)),
@@ -258,7 +303,10 @@ impl Context<'_> {
         let map = self.codes.get(map)?;
         match self.way {
             Direction::Out => map.get(text).cloned(),
-            Direction::In => map.iter().find(|(_, wire)| wire.as_str() == text).map(|(canonical, _)| canonical.clone()),
+            Direction::In => map
+                .iter()
+                .find(|(_, wire)| wire.as_str() == text)
+                .map(|(canonical, _)| canonical.clone()),
         }
     }
 
@@ -267,7 +315,12 @@ impl Context<'_> {
     ///
     /// # Errors
     /// See [`MapError`].
-    pub fn interpolate(&self, template: &str, source: Source<'_>, escape: &dyn Fn(&str) -> String) -> Result<String, MapError> {
+    pub fn interpolate(
+        &self,
+        template: &str,
+        source: Source<'_>,
+        escape: &dyn Fn(&str) -> String,
+    ) -> Result<String, MapError> {
         let mut out = String::with_capacity(template.len() * 2);
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
@@ -285,15 +338,26 @@ impl Context<'_> {
     }
 
     fn placeholder(&self, inside: &str, source: Source<'_>) -> Result<String, MapError> {
-        let (path, form, map) = match (inside.split_once(':'), inside.rsplit_once('@').filter(|(p, _)| !p.is_empty())) {
+        let (path, form, map) = match (
+            inside.split_once(':'),
+            inside.rsplit_once('@').filter(|(p, _)| !p.is_empty()),
+        ) {
             (Some((path, form)), _) => (path, Some(form), None),
             (None, Some((path, map))) => (path, None, Some(map)),
             (None, None) => (inside, None, None),
         };
-        let Some(text) = self.text(path, source) else { return Ok(String::new()) };
-        let form = form.map_or(Ok(Convert::Text), |f| Convert::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(f)));
+        let Some(text) = self.text(path, source) else {
+            return Ok(String::new());
+        };
+        let form = form.map_or(Ok(Convert::Text), |f| {
+            Convert::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(f))
+        });
         let spec = Spec {
-            r#as: form.map_err(|_| MapError::Form { field: inside.to_owned(), path: path.to_owned(), form: Convert::Text })?,
+            r#as: form.map_err(|_| MapError::Form {
+                field: inside.to_owned(),
+                path: path.to_owned(),
+                form: Convert::Text,
+            })?,
             map: map.map(str::to_owned),
             ..Spec::default()
         };
@@ -306,7 +370,13 @@ impl Context<'_> {
 
 fn narrow(spec: &Spec, text: String) -> Option<String> {
     let text = match &spec.key {
-        Some(key) => text.split(';').filter_map(|p| p.split_once('=')).find(|(k, _)| k.trim() == key)?.1.trim().to_owned(),
+        Some(key) => text
+            .split(';')
+            .filter_map(|p| p.split_once('='))
+            .find(|(k, _)| k.trim() == key)?
+            .1
+            .trim()
+            .to_owned(),
         None => text,
     };
     Some(match &spec.before {
@@ -328,7 +398,13 @@ fn literal(text: &str, form: Convert, way: Direction) -> Value {
 impl Rule {
     /// The code map this rule or a rule below needs, for checking a profile.
     pub(crate) fn maps(&self) -> Vec<&str> {
-        let below = self.spec.each.iter().chain(&self.spec.object).flat_map(|f| f.values()).flat_map(Self::maps);
+        let below = self
+            .spec
+            .each
+            .iter()
+            .chain(&self.spec.object)
+            .flat_map(|f| f.values())
+            .flat_map(Self::maps);
         self.spec.map.as_deref().into_iter().chain(below).collect()
     }
 }
@@ -340,10 +416,20 @@ mod tests {
     use serde_json::json;
 
     fn codes() -> Codes {
-        Codes::from([("sex".to_owned(), BTreeMap::from([("M".to_owned(), "1".to_owned()), ("F".to_owned(), "2".to_owned())]))])
+        Codes::from([(
+            "sex".to_owned(),
+            BTreeMap::from([("M".to_owned(), "1".to_owned()), ("F".to_owned(), "2".to_owned())]),
+        )])
     }
     fn context<'a>(habits: &'a Habits, codes: &'a Codes, request: &'a Value, way: Direction) -> Context<'a> {
-        Context { habits, codes, request, now: Timestamp::from_seconds(0), way, index: 0 }
+        Context {
+            habits,
+            codes,
+            request,
+            now: Timestamp::from_seconds(0),
+            way,
+            index: 0,
+        }
     }
     fn fields(text: &str) -> Fields {
         toml::from_str(text).unwrap()
@@ -365,7 +451,9 @@ mod tests {
                kind={const="7"}
                items={from="items",each={drugCode="code",main={from="main",as="bool"}}}"#,
         );
-        let out = context(&habits, &codes, &request, Direction::Out).fill(&f, Source::Canonical(&request)).unwrap();
+        let out = context(&habits, &codes, &request, Direction::Out)
+            .fill(&f, Source::Canonical(&request))
+            .unwrap();
         assert_eq!(
             Value::Object(out),
             json!({"patName":"张三","patSex":"2","amount":"1200","time":"2026-11-21 15:00:00","list":"A,B","now":"1970-01-01",
@@ -403,7 +491,10 @@ mod tests {
                 "diagnoses":[{"code":"I10","main":false}],"bill":"F9","recipe":"R1","usage":"500分 M"})
         );
         let must = fields(r#"his_order_number="hisOrdNum""#);
-        assert!(matches!(cx.fill(&must, Source::Xml(&item)), Err(MapError::Missing { .. })));
+        assert!(matches!(
+            cx.fill(&must, Source::Xml(&item)),
+            Err(MapError::Missing { .. })
+        ));
         let odd = fields(r#"sex={from="regFee",map="sex"}"#);
         assert!(matches!(cx.fill(&odd, Source::Xml(&item)), Err(MapError::Code { .. })));
     }

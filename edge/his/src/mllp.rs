@@ -50,14 +50,24 @@ pub struct MllpClient {
 impl MllpClient {
     /// A client; it connects when first asked.
     pub fn new(wire: MllpWire, connect_within: Duration) -> Self {
-        Self { wire, connect_within, connection: tokio::sync::Mutex::new(None) }
+        Self {
+            wire,
+            connect_within,
+            connection: tokio::sync::Mutex::new(None),
+        }
     }
 
     /// The message head for a type, with this control id.
     pub fn head(&self, message: &str, id: &str, now: Timestamp) -> String {
         let s = Separators::default();
         let e = |t: &str| escape(t, s).into_owned();
-        let (w, at) = (&self.wire, now.local_text().chars().filter(char::is_ascii_digit).collect::<String>());
+        let (w, at) = (
+            &self.wire,
+            now.local_text()
+                .chars()
+                .filter(char::is_ascii_digit)
+                .collect::<String>(),
+        );
         let modes = if w.enhanced { "AL|AL" } else { "|" };
         format!(
             "MSH|^~\\&|{}|{}|{}|{}|{at}||{message}|{}|P|{}|||{modes}||{}\r",
@@ -94,27 +104,41 @@ impl MllpClient {
             if !usable {
                 *slot = Some(self.connect().await?);
             }
-            let Some(connection) = slot.as_mut() else { return Err(WireFault::unsent("no connection")) };
+            let Some(connection) = slot.as_mut() else {
+                return Err(WireFault::unsent("no connection"));
+            };
             let (tell, answer) = oneshot::channel();
             lock(&connection.pending).waiting.insert(id.to_owned(), tell);
-            let written = connection.writer.write_all(&frame(&self.wire.charset.encode(text))).await;
+            let written = connection
+                .writer
+                .write_all(&frame(&self.wire.charset.encode(text)))
+                .await;
             if written.is_err() {
                 *slot = None;
                 return Err(WireFault::sent("connection broke while sending"));
             }
             answer
         };
-        answer.await.map_err(|_| WireFault::sent("connection closed before the answer"))
+        answer
+            .await
+            .map_err(|_| WireFault::sent("connection closed before the answer"))
     }
 
     async fn connect(&self) -> Result<Connection, WireFault> {
         let stream = tokio::time::timeout(self.connect_within, TcpStream::connect(&self.wire.address)).await;
-        let stream = stream.ok().and_then(Result::ok).ok_or_else(|| WireFault::unsent("cannot connect"))?;
+        let stream = stream
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| WireFault::unsent("cannot connect"))?;
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let pending = Waiters::default();
         let task = tokio::spawn(read(reader, Arc::clone(&pending)));
-        Ok(Connection { writer, pending, reader: task.abort_handle() })
+        Ok(Connection {
+            writer,
+            pending,
+            reader: task.abort_handle(),
+        })
     }
 }
 

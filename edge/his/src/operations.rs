@@ -45,7 +45,11 @@ fn fits<T: serde::de::DeserializeOwned>(value: &Value) -> Result<(), String> {
     serde_json::from_value::<T>(value.clone()).map(|_| ()).map_err(|e| {
         // serde quotes the offending value between backquotes or after a colon: keep only what comes before.
         let text = e.to_string();
-        if text.starts_with("missing field") { text } else { text.split([':', '"']).next().unwrap_or_default().to_owned() }
+        if text.starts_with("missing field") {
+            text
+        } else {
+            text.split([':', '"']).next().unwrap_or_default().to_owned()
+        }
     })
 }
 

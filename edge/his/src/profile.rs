@@ -181,7 +181,13 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { first_ms: 1_000, cap_ms: 60_000, undelivered_s: 86_400, unknown_s: 1_800, resends: 5 }
+        Self {
+            first_ms: 1_000,
+            cap_ms: 60_000,
+            undelivered_s: 86_400,
+            unknown_s: 1_800,
+            resends: 5,
+        }
     }
 }
 
@@ -434,8 +440,10 @@ impl Profile {
     /// # Errors
     /// See [`ProfileError`].
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ProfileError::Read { path: path.display().to_string(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
         Self::parse(&text)
     }
 
@@ -455,7 +463,8 @@ impl Profile {
             return Err(format!("{bad} is no date pattern"));
         }
         for (name, operation) in &self.operations {
-            self.check_operation(name, operation).map_err(|e| format!("{name}: {e}"))?;
+            self.check_operation(name, operation)
+                .map_err(|e| format!("{name}: {e}"))?;
         }
         Ok(())
     }
@@ -464,7 +473,10 @@ impl Profile {
         if !records::his::METHODS.contains(&name) {
             return Err("no such operation".to_owned());
         }
-        let endpoint = self.endpoints.get(&operation.via).ok_or_else(|| format!("no endpoint {}", operation.via))?;
+        let endpoint = self
+            .endpoints
+            .get(&operation.via)
+            .ok_or_else(|| format!("no endpoint {}", operation.via))?;
         match (&endpoint.wire, &operation.soap, &operation.hl7) {
             (Wire::Soap(_), Some(_), _) | (Wire::Mllp(_), _, Some(_)) => {}
             _ => return Err(format!("is not described for the wire of {}", operation.via)),
@@ -480,7 +492,10 @@ impl Profile {
             return Err("is to be verified but has no `settle`".to_owned());
         }
         if let Some(settle) = &operation.settle
-            && !self.endpoints.get(&settle.via).is_some_and(|e| matches!(e.wire, Wire::Soap(_)))
+            && !self
+                .endpoints
+                .get(&settle.via)
+                .is_some_and(|e| matches!(e.wire, Wire::Soap(_)))
         {
             return Err(format!("settles via {}, which is no SOAP endpoint", settle.via));
         }
@@ -489,10 +504,20 @@ impl Profile {
         {
             return Err(format!("goes on with {then}, which is not described"));
         }
-        let soap = operation.soap.iter().flat_map(|s| s.request.values().chain(s.response.values()));
+        let soap = operation
+            .soap
+            .iter()
+            .flat_map(|s| s.request.values().chain(s.response.values()));
         let hl7 = operation.hl7.iter().flat_map(|h| h.response.values());
-        let settle = operation.settle.iter().flat_map(|s| s.request.values().chain(s.response.values()));
-        let missing = soap.chain(hl7).chain(settle).flat_map(|r| r.maps()).find(|m| !self.codes.contains_key(*m));
+        let settle = operation
+            .settle
+            .iter()
+            .flat_map(|s| s.request.values().chain(s.response.values()));
+        let missing = soap
+            .chain(hl7)
+            .chain(settle)
+            .flat_map(|r| r.maps())
+            .find(|m| !self.codes.contains_key(*m));
         missing.map_or(Ok(()), |m| Err(format!("no code map {m}")))
     }
 
@@ -500,7 +525,11 @@ impl Profile {
     ///
     /// # Errors
     /// When an endpoint or operation is not in the profile, or a route leads to a wire the operation is not described for.
-    pub fn at_site(mut self, addresses: &BTreeMap<String, String>, routes: &BTreeMap<String, String>) -> Result<Self, ProfileError> {
+    pub fn at_site(
+        mut self,
+        addresses: &BTreeMap<String, String>,
+        routes: &BTreeMap<String, String>,
+    ) -> Result<Self, ProfileError> {
         for (name, address) in addresses {
             let endpoint = self
                 .endpoints

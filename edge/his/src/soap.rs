@@ -21,10 +21,16 @@ pub struct WireFault {
 
 impl WireFault {
     pub(crate) fn sent(words: impl Into<String>) -> Self {
-        Self { sent: true, words: words.into() }
+        Self {
+            sent: true,
+            words: words.into(),
+        }
     }
     pub(crate) fn unsent(words: impl Into<String>) -> Self {
-        Self { sent: false, words: words.into() }
+        Self {
+            sent: false,
+            words: words.into(),
+        }
     }
 }
 
@@ -53,7 +59,10 @@ pub async fn call(
     let body = request(wire, method, fields);
     let sending = http
         .post(&wire.url)
-        .header("content-type", format!("{}; charset={}", wire.content_type, wire.charset.name()))
+        .header(
+            "content-type",
+            format!("{}; charset={}", wire.content_type, wire.charset.name()),
+        )
         .header("soapaction", format!("\"{}\"", wire.action.replace("{method}", method)))
         .body(wire.charset.encode(&body).into_owned())
         .timeout(within)
@@ -72,12 +81,25 @@ pub async fn call(
         .headers()
         .get("content-type")
         .and_then(|h| h.to_str().ok())
-        .and_then(|h| h.split(';').find_map(|p| p.trim().to_ascii_lowercase().strip_prefix("charset=").map(str::to_owned)))
+        .and_then(|h| {
+            h.split(';').find_map(|p| {
+                p.trim()
+                    .to_ascii_lowercase()
+                    .strip_prefix("charset=")
+                    .map(str::to_owned)
+            })
+        })
         .and_then(|name| Charset::by_name(&name));
     let mut bytes = Vec::new();
     let mut stream = answer.bytes_stream();
     while let Some(part) = stream.next().await {
-        let part = part.map_err(|e| WireFault::sent(if e.is_timeout() { "answer stalled" } else { "answer was cut off" }))?;
+        let part = part.map_err(|e| {
+            WireFault::sent(if e.is_timeout() {
+                "answer stalled"
+            } else {
+                "answer was cut off"
+            })
+        })?;
         if bytes.len() + part.len() > xml::MAX_BYTES {
             return Err(WireFault::sent("answer is too large"));
         }
@@ -126,7 +148,13 @@ fn write(out: &mut String, fields: &Map<String, Value>) {
 ///
 /// # Errors
 /// [`WireFault`], always `sent`.
-pub fn read(wire: &SoapWire, method: &str, status: u16, declared: Option<Charset>, bytes: &[u8]) -> Result<SoapReply, WireFault> {
+pub fn read(
+    wire: &SoapWire,
+    method: &str,
+    status: u16,
+    declared: Option<Charset>,
+    bytes: &[u8],
+) -> Result<SoapReply, WireFault> {
     if bytes.is_empty() {
         return Err(WireFault::sent(format!("empty answer with HTTP status {status}")));
     }
@@ -139,14 +167,19 @@ pub fn read(wire: &SoapWire, method: &str, status: u16, declared: Option<Charset
     let fault = outer.as_ref().ok().and_then(|o| o.find("Fault"));
     if let Some(fault) = fault {
         let words = fault.child("faultstring").map(|f| f.text.trim()).unwrap_or_default();
-        return Err(WireFault::sent(format!("SOAP fault: {}", words.chars().take(120).collect::<String>())));
+        return Err(WireFault::sent(format!(
+            "SOAP fault: {}",
+            words.chars().take(120).collect::<String>()
+        )));
     }
     if !(200..300).contains(&status) {
         return Err(WireFault::sent(format!("HTTP status {status}")));
     }
     let outer = outer.map_err(|e| WireFault::sent(format!("envelope: {e}")))?;
     let name = wire.reply_element.replace("{method}", method);
-    let holder = outer.find(&name).ok_or_else(|| WireFault::sent(format!("answer holds no {name}")))?;
+    let holder = outer
+        .find(&name)
+        .ok_or_else(|| WireFault::sent(format!("answer holds no {name}")))?;
     let parsed;
     // Some servers put the inner document in as elements instead of a string.
     let inner = match holder.children.first() {
@@ -156,14 +189,23 @@ pub fn read(wire: &SoapWire, method: &str, status: u16, declared: Option<Charset
             &parsed
         }
     };
-    let code = inner.at(&wire.code).map(|e| e.text.trim().to_owned()).unwrap_or_default();
+    let code = inner
+        .at(&wire.code)
+        .map(|e| e.text.trim().to_owned())
+        .unwrap_or_default();
     if code.is_empty() {
         return Err(WireFault::sent("answer holds no result code"));
     }
     let (parent, name) = wire.items.rsplit_once('/').unwrap_or(("", &wire.items));
     Ok(SoapReply {
         code,
-        words: inner.at(&wire.words).map(|e| e.text.trim().to_owned()).unwrap_or_default(),
-        items: inner.at(parent).map(|p| p.all(name).cloned().collect()).unwrap_or_default(),
+        words: inner
+            .at(&wire.words)
+            .map(|e| e.text.trim().to_owned())
+            .unwrap_or_default(),
+        items: inner
+            .at(parent)
+            .map(|p| p.all(name).cloned().collect())
+            .unwrap_or_default(),
     })
 }

@@ -78,5 +78,7 @@ fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path == "." {
         return Some(value);
     }
-    path.split('.').try_fold(value, |v, name| v.get(name)).filter(|v| !v.is_null())
+    path.split('.')
+        .try_fold(value, |v, name| v.get(name))
+        .filter(|v| !v.is_null())
 }

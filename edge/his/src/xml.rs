@@ -59,7 +59,9 @@ impl Element {
 
     /// Text of the element at a path like `a/b`, trimmed.
     pub fn at(&self, path: &str) -> Option<&Self> {
-        path.split('/').filter(|s| !s.is_empty()).try_fold(self, |e, name| e.child(name))
+        path.split('/')
+            .filter(|s| !s.is_empty())
+            .try_fold(self, |e, name| e.child(name))
     }
 }
 
@@ -89,10 +91,15 @@ pub fn parse(text: &str) -> Result<Element, XmlError> {
                 if root.is_some() {
                     return Err(XmlError::Malformed("more than one root element".to_owned()));
                 }
-                open.push(Element { name: start.local_name().as_ref().to_owned(), ..Element::default() });
+                open.push(Element {
+                    name: start.local_name().as_ref().to_owned(),
+                    ..Element::default()
+                });
             }
             Event::End(_) | Event::Empty(_) => {
-                let done = open.pop().ok_or_else(|| XmlError::Malformed("end without start".to_owned()))?;
+                let done = open
+                    .pop()
+                    .ok_or_else(|| XmlError::Malformed("end without start".to_owned()))?;
                 match open.last_mut() {
                     Some(parent) => parent.children.push(done),
                     None => root = Some(done),
@@ -141,9 +148,8 @@ fn append(open: &mut [Element], text: &str) -> Result<(), XmlError> {
 /// Text as element content. Characters XML 1.0 cannot hold become blanks, so that a stray control character in a
 /// patient's words cannot make a request unreadable; `]]>` is harmless because `>` is escaped.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    let illegal = |c: char| {
-        matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
-    };
+    let illegal =
+        |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     if text.chars().any(illegal) {
         let clean: String = text.chars().map(|c| if illegal(c) { ' ' } else { c }).collect();
         return Cow::Owned(quick_xml::escape::escape(clean.as_str()).into_owned());
@@ -156,7 +162,13 @@ pub fn declared_charset(bytes: &[u8]) -> Option<&str> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let end = bytes.iter().take(200).position(|b| *b == b'>')?;
     let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
-    let rest = head.strip_prefix("<?xml")?.split_once("encoding")?.1.split_once('=')?.1.trim_start();
+    let rest = head
+        .strip_prefix("<?xml")?
+        .split_once("encoding")?
+        .1
+        .split_once('=')?
+        .1
+        .trim_start();
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     rest.get(1..)?.split(quote).next()
 }
@@ -167,7 +179,9 @@ mod tests {
 
     #[test]
     fn a_document_is_read_with_text_cdata_and_references() {
-        let doc = parse("<?xml version=\"1.0\"?><a:r xmlns:a='u'><b>1 &lt; 2 &#x597D;</b><c><![CDATA[<x>&amp;]]></c><d/></a:r>");
+        let doc = parse(
+            "<?xml version=\"1.0\"?><a:r xmlns:a='u'><b>1 &lt; 2 &#x597D;</b><c><![CDATA[<x>&amp;]]></c><d/></a:r>",
+        );
         let doc = doc.unwrap();
         assert_eq!(doc.name, "r");
         assert_eq!(doc.at("b").unwrap().text, "1 < 2 好");
@@ -179,7 +193,10 @@ mod tests {
     fn hostile_and_broken_documents_are_refused_by_name() {
         let deep = format!("{}{}", "<a>".repeat(40), "</a>".repeat(40));
         let table: [(&str, XmlError); 4] = [
-            ("<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>", XmlError::DocumentType),
+            (
+                "<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
+                XmlError::DocumentType,
+            ),
             ("<a>&x;</a>", XmlError::Entity("x".into())),
             (&deep, XmlError::Limit("depth")),
             ("<a><b>1</b>", XmlError::Malformed("document ends early".into())),
@@ -187,8 +204,21 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(parse(text), Err(expected), "{text}");
         }
-        for text in ["<a><b>1</a></b>", "", "<a>1</a><b/>", "junk", "<a>1</a>tail", "<a>&</a>", "<a", "<a>&#0;</a>"] {
-            assert!(matches!(parse(text), Err(XmlError::Malformed(_))), "{text}: {:?}", parse(text));
+        for text in [
+            "<a><b>1</a></b>",
+            "",
+            "<a>1</a><b/>",
+            "junk",
+            "<a>1</a>tail",
+            "<a>&</a>",
+            "<a",
+            "<a>&#0;</a>",
+        ] {
+            assert!(
+                matches!(parse(text), Err(XmlError::Malformed(_))),
+                "{text}: {:?}",
+                parse(text)
+            );
         }
     }
 
@@ -197,7 +227,10 @@ mod tests {
         let nasty = "a]]>b<c>&d\"e'f\u{1}g";
         let back = parse(&format!("<x>{}</x>", escape(nasty))).unwrap();
         assert_eq!(back.text, nasty.replace('\u{1}', " "));
-        assert_eq!(declared_charset(b"<?xml version='1.0' encoding='GBK'?><a/>"), Some("GBK"));
+        assert_eq!(
+            declared_charset(b"<?xml version='1.0' encoding='GBK'?><a/>"),
+            Some("GBK")
+        );
         assert_eq!(declared_charset(b"<a/>"), None);
     }
 }

@@ -18,7 +18,11 @@ const ENGINE: &[&str] = &[
 
 async fn patient(hospital: &Hospital) -> Value {
     let demo = hospital.get("demo").await;
-    demo["patients"].as_array().and_then(|p| p.first()).cloned().unwrap_or_else(|| panic!("{demo}"))
+    demo["patients"]
+        .as_array()
+        .and_then(|p| p.first())
+        .cloned()
+        .unwrap_or_else(|| panic!("{demo}"))
 }
 
 /// A place that can still be booked, with its department.
@@ -27,7 +31,11 @@ async fn free_slot(edge: &Edge) -> Value {
     for department in edge.done("dict.department.list", json!({})).await.as_array().unwrap() {
         let question = json!({"department_code": department["code"], "doctor_code": null, "from": today.plus_days(1), "to": today.plus_days(7)});
         let slots = edge.done("slot.list", question).await;
-        let free = slots.as_array().unwrap().iter().find(|s| s["left"].as_u64().unwrap() > 0 && s["stopped"] == false);
+        let free = slots
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|s| s["left"].as_u64().unwrap() > 0 && s["stopped"] == false);
         if let Some(slot) = free {
             return slot.clone();
         }
@@ -52,18 +60,43 @@ async fn whole_day(hospital: &Hospital, edge: &Edge, prefix: &str) {
 
     let slot = free_slot(edge).await;
     let order = format!("con_{prefix}0000000000000000000001");
-    let locked = edge.write("slot.lock", &order, lock_request(&order, &patient_id, &slot)).await.done().unwrap();
-    let again = edge.write("slot.lock", &order, lock_request(&order, &patient_id, &slot)).await.done().unwrap();
+    let locked = edge
+        .write("slot.lock", &order, lock_request(&order, &patient_id, &slot))
+        .await
+        .done()
+        .unwrap();
+    let again = edge
+        .write("slot.lock", &order, lock_request(&order, &patient_id, &slot))
+        .await
+        .done()
+        .unwrap();
     assert_eq!(locked, again, "a repeat is answered from the journal");
     let state = edge.done("registration.status", json!({"order_number": order})).await;
-    assert_eq!((&state["state"], &state["his_order_number"]), (&json!("unpaid"), &locked["his_order_number"]));
+    assert_eq!(
+        (&state["state"], &state["his_order_number"]),
+        (&json!("unpaid"), &locked["his_order_number"])
+    );
 
     let before = edge.results().await.len();
     let paid = json!({"order_number": order, "his_order_number": locked["his_order_number"], "channel_number": format!("4200{prefix}1"),
         "amount_fen": locked["fee_fen"], "paid_at": "2026-11-21T03:00:00Z"});
-    edge.command(&format!("{order}:confirm"), "registration.confirm_payment", &order, paid).await;
+    edge.command(
+        &format!("{order}:confirm"),
+        "registration.confirm_payment",
+        &order,
+        paid,
+    )
+    .await;
     let drugs = edge.done("dict.drug.list", json!({})).await;
-    let drug = drugs.as_array().unwrap().iter().find(|d| d["control"] == "none" && d["default_route_code"].is_string() && d["default_frequency_code"].is_string()).unwrap().clone();
+    let drug = drugs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|d| {
+            d["control"] == "none" && d["default_route_code"].is_string() && d["default_frequency_code"].is_string()
+        })
+        .unwrap()
+        .clone();
     let diagnosis = edge.done("dict.diagnosis.list", json!({})).await[0].clone();
     let rx = format!("rx_{prefix}0000000000000000000001");
     let price = drug["price_fen"].as_i64().unwrap();
@@ -74,34 +107,58 @@ async fn whole_day(hospital: &Hospital, edge: &Edge, prefix: &str) {
             "route_code": drug["default_route_code"], "frequency_code": drug["default_frequency_code"], "days": 7, "quantity": 2,
             "quantity_unit": drug["pack_unit"], "amount_fen": price * 2}],
         "total_fen": price * 2, "document_sm3": "00", "signed_at": "2026-11-21T03:10:00Z"});
-    edge.command(&format!("{rx}:submit"), "prescription.submit", &rx, submitted).await;
+    edge.command(&format!("{rx}:submit"), "prescription.submit", &rx, submitted)
+        .await;
     let pharmacist = edge.done("dict.doctor.list", json!({"department_code": null})).await;
-    let pharmacist = pharmacist.as_array().unwrap().iter().find(|d| d["title"].as_str().unwrap().contains("药师")).unwrap().clone();
+    let pharmacist = pharmacist
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|d| d["title"].as_str().unwrap().contains("药师"))
+        .unwrap()
+        .clone();
     let opinion = json!({"prescription_number": rx, "pharmacist_code": pharmacist["code"], "approved": true, "reason": "", "reviewed_at": "2026-11-21T03:20:00Z"});
-    edge.command(&format!("{rx}:review"), "prescription.review.push", &rx, opinion).await;
+    edge.command(&format!("{rx}:review"), "prescription.review.push", &rx, opinion)
+        .await;
     let results = edge.wait_results(before + 3).await;
     for result in &results[before..] {
         assert!(result["outcome"]["done"].is_object(), "{result}");
     }
-    let review = results[before..].iter().find(|r| r["method"] == "prescription.review.push").unwrap();
+    let review = results[before..]
+        .iter()
+        .find(|r| r["method"] == "prescription.review.push")
+        .unwrap();
     let bill_id = review["outcome"]["done"]["bill_id"].as_str().unwrap().to_owned();
 
-    let bills = edge.done("bill.pending.list", json!({"his_patient_id": patient_id, "prescription_number": rx})).await;
+    let bills = edge
+        .done(
+            "bill.pending.list",
+            json!({"his_patient_id": patient_id, "prescription_number": rx}),
+        )
+        .await;
     assert_eq!(bills.as_array().unwrap().len(), 1);
-    assert_eq!((&bills[0]["bill_id"], &bills[0]["total_fen"]), (&json!(bill_id), &json!(price * 2)));
+    assert_eq!(
+        (&bills[0]["bill_id"], &bills[0]["total_fen"]),
+        (&json!(bill_id), &json!(price * 2))
+    );
     assert_eq!(bills[0]["items"].as_array().unwrap().len(), 1);
     let payment = format!("pay_{prefix}0000000000000000000001");
     let paid = json!({"order_number": payment, "his_patient_id": patient_id, "bill_ids": [bill_id], "channel_number": format!("4200{prefix}2"),
         "amount_fen": price * 2, "paid_at": "2026-11-21T03:30:00Z"});
-    edge.command(&format!("{payment}:confirm"), "bill.confirm_payment", &rx, paid).await;
+    edge.command(&format!("{payment}:confirm"), "bill.confirm_payment", &rx, paid)
+        .await;
     let notice = json!({"prescription_number": rx, "waybill": "SF1000000000001", "company": "SF", "status": "shipped", "receiver": "张三",
         "phone": "13800000000", "address": "滨河市人民路 1 号 <2 单元>"});
-    edge.command(&format!("{rx}:delivery"), "delivery.push", &rx, notice).await;
+    edge.command(&format!("{rx}:delivery"), "delivery.push", &rx, notice)
+        .await;
     let results = edge.wait_results(before + 5).await;
     for result in &results[before + 3..] {
         assert!(result["outcome"]["done"].is_object(), "{result}");
     }
-    assert_eq!(edge.done("bill.status", json!({"order_number": payment})).await["state"], "paid");
+    assert_eq!(
+        edge.done("bill.status", json!({"order_number": payment})).await["state"],
+        "paid"
+    );
 }
 
 /// Rows: YZ-H-001, YZ-H-025, YZ-H-026, YZ-H-028, YZ-H-029, YZ-H-032, YZ-H-033, YZ-H-034, YZ-H-036, YZ-H-059, YZ-H-071, YZ-H-075, YZ-H-076, YZ-H-078, YZ-L-001, AP-304, AP-308, AP-065, HZ-145, HZ-228
@@ -157,32 +214,72 @@ async fn a_day_over_hl7() {
 async fn the_house_and_the_patients_history_are_read() {
     let hospital = Hospital::open(&[]);
     let edge = hospital.bridge(hospital.profile(&[], quick)).await;
-    for method in ["dict.department.list", "dict.diagnosis.list", "dict.route.list", "dict.frequency.list", "dict.herb.list", "dict.drug.list"] {
+    for method in [
+        "dict.department.list",
+        "dict.diagnosis.list",
+        "dict.route.list",
+        "dict.frequency.list",
+        "dict.herb.list",
+        "dict.drug.list",
+    ] {
         let list = edge.done(method, json!({})).await;
         assert!(list.as_array().unwrap().len() > 3, "{method}: {list}");
     }
     let doctors = edge.done("dict.doctor.list", json!({"department_code": "K01"})).await;
-    assert!(doctors.as_array().unwrap().iter().all(|d| d["department_code"] == "K01"));
+    assert!(
+        doctors
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|d| d["department_code"] == "K01")
+    );
     // A child is entered with its guardian, twice, and is one patient.
     let child = json!({"name": "周小雨", "id_number": child_number(), "sex": "F", "birth_date": "2021-05-06", "phone": "13900001111",
         "guardian_name": "周伟", "guardian_id_number": "110101198001010010"});
     let created = edge.write("patient.create", "pat_child1", child.clone()).await;
     let created = created.clone().done().unwrap_or_else(|| panic!("{created:?}"));
-    let again = edge.write("patient.create", "pat_child2", child.clone()).await.done().unwrap();
+    let again = edge
+        .write("patient.create", "pat_child2", child.clone())
+        .await
+        .done()
+        .unwrap();
     assert_eq!(created["his_patient_id"], again["his_patient_id"]);
     let adult_words = edge.write("patient.create", "pat_child3", json!({"name": "周大雨", "id_number": child["id_number"], "sex": "F",
         "birth_date": "2021-05-06", "phone": "13900001111", "guardian_name": "周伟", "guardian_id_number": "110101198001010010"})).await;
-    assert!(matches!(adult_words, records::Outcome::Refused { .. }), "{adult_words:?}");
+    assert!(
+        matches!(adult_words, records::Outcome::Refused { .. }),
+        "{adult_words:?}"
+    );
 
     let mut seen = [0usize; 4];
     for person in hospital.get("demo").await["patients"].as_array().unwrap() {
-        let id = person["patId"].as_str().or(person["his_patient_id"].as_str()).or(person["pat_id"].as_str()).unwrap();
+        let id = person["patId"]
+            .as_str()
+            .or(person["his_patient_id"].as_str())
+            .or(person["pat_id"].as_str())
+            .unwrap();
         let question = json!({"his_patient_id": id, "from": "2024-01-01", "to": "2026-12-31"});
-        for (n, method) in ["visit.list", "visit.prescriptions", "report.lab.list", "report.exam.list"].into_iter().enumerate() {
+        for (n, method) in [
+            "visit.list",
+            "visit.prescriptions",
+            "report.lab.list",
+            "report.exam.list",
+        ]
+        .into_iter()
+        .enumerate()
+        {
             seen[n] += edge.done(method, question.clone()).await.as_array().unwrap().len();
         }
-        let visit = edge.done("visit.followup_check", json!({"his_patient_id": id, "department_code": "K01", "within_days": 90})).await;
-        assert_eq!(visit["eligible"].as_bool().unwrap(), visit["reason"].as_str().unwrap().is_empty() || visit["eligible"] == true);
+        let visit = edge
+            .done(
+                "visit.followup_check",
+                json!({"his_patient_id": id, "department_code": "K01", "within_days": 90}),
+            )
+            .await;
+        assert_eq!(
+            visit["eligible"].as_bool().unwrap(),
+            visit["reason"].as_str().unwrap().is_empty() || visit["eligible"] == true
+        );
     }
     assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
 }
@@ -190,6 +287,10 @@ async fn the_house_and_the_patients_history_are_read() {
 fn child_number() -> String {
     let base = "11010120210506002";
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    let sum: u32 = base.chars().zip(weights).map(|(c, w)| c.to_digit(10).unwrap() * w).sum();
+    let sum: u32 = base
+        .chars()
+        .zip(weights)
+        .map(|(c, w)| c.to_digit(10).unwrap() * w)
+        .sum();
     format!("{base}{}", "10X98765432".chars().nth((sum % 11) as usize).unwrap())
 }

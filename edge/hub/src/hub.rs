@@ -54,7 +54,10 @@ pub struct SlipFont {
 
 impl Default for SlipFont {
     fn default() -> Self {
-        Self { path: PathBuf::from("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"), index: 2 }
+        Self {
+            path: PathBuf::from("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
+            index: 2,
+        }
     }
 }
 
@@ -92,15 +95,34 @@ impl Hub {
     ///
     /// # Errors
     /// See [`Opened`].
-    pub async fn open(store: Store, tenant: TenantId, printers: Vec<PrinterConfig>, font: SlipFont) -> Result<Self, Opened> {
+    pub async fn open(
+        store: Store,
+        tenant: TenantId,
+        printers: Vec<PrinterConfig>,
+        font: SlipFont,
+    ) -> Result<Self, Opened> {
         store.migrate(spool::MIGRATIONS).await?;
         let scope = Scope::new(tenant, Actor::System);
-        let found = store.write(&scope, |tx| Box::pin(async move { spool::recover(tx).await })).await?;
+        let found = store
+            .write(&scope, |tx| Box::pin(async move { spool::recover(tx).await }))
+            .await?;
         if found > 0 {
-            tracing::warn!(print.unknown = found, "print jobs were on their way when the process ended");
+            tracing::warn!(
+                print.unknown = found,
+                "print jobs were on their way when the process ended"
+            );
         }
-        let font = tokio::task::spawn_blocking(move || Font::load(&font.path, font.index)).await.map_err(|_| Opened::CutOff)??;
-        let inner = Inner { store, scope, printers, font: Arc::new(font), states: Mutex::default(), wake: Notify::new() };
+        let font = tokio::task::spawn_blocking(move || Font::load(&font.path, font.index))
+            .await
+            .map_err(|_| Opened::CutOff)??;
+        let inner = Inner {
+            store,
+            scope,
+            printers,
+            font: Arc::new(font),
+            states: Mutex::default(),
+            wake: Notify::new(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -154,7 +176,10 @@ impl Hub {
 
     /// Prints the next job if there is one; `true` when there may be more to do at once.
     async fn once(&self, printer: &PrinterConfig) -> Result<bool, StoreError> {
-        let patience = Patience { answer: Duration::from_secs(printer.answer_s), ..Patience::default() };
+        let patience = Patience {
+            answer: Duration::from_secs(printer.answer_s),
+            ..Patience::default()
+        };
         let id = printer.id.clone();
         let next = self.inner.store.read(&self.inner.scope, move |tx| {
             let id = id.clone();
@@ -174,9 +199,10 @@ impl Hub {
                 self.seen(printer, "ready");
                 self.step(&job.key, Step::Confirm, "").await?.err()
             }
-            Outcome::Unknown(_) => {
-                self.step(&job.key, Step::Doubt, "打印途中打印机无应答，请核对纸张").await?.err()
-            }
+            Outcome::Unknown(_) => self
+                .step(&job.key, Step::Doubt, "打印途中打印机无应答，请核对纸张")
+                .await?
+                .err(),
             Outcome::NotPrinted(status) => {
                 self.seen(printer, status.word());
                 self.explain(&job.key, words(status.word())).await?;
@@ -247,7 +273,12 @@ impl Hub {
     /// # Errors
     /// Of the database.
     pub async fn jobs(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
-        self.inner.store.read(&self.inner.scope, move |tx| Box::pin(async move { spool::latest(tx, limit).await })).await
+        self.inner
+            .store
+            .read(&self.inner.scope, move |tx| {
+                Box::pin(async move { spool::latest(tx, limit).await })
+            })
+            .await
     }
 
     /// The printers with their states.
@@ -255,7 +286,13 @@ impl Hub {
     /// # Errors
     /// Of the database.
     pub async fn health(&self) -> Result<Vec<PrinterHealth>, StoreError> {
-        let waiting = self.inner.store.read(&self.inner.scope, |tx| Box::pin(async move { spool::waiting(tx).await })).await;
+        let waiting = self
+            .inner
+            .store
+            .read(&self.inner.scope, |tx| {
+                Box::pin(async move { spool::waiting(tx).await })
+            })
+            .await;
         let waiting: BTreeMap<String, u64> = waiting.map_err(|e: StoreError| e)?.into_iter().collect();
         let states = self.inner.states.lock().unwrap_or_else(PoisonError::into_inner);
         let printers = self.inner.printers.iter().map(|p| PrinterHealth {
@@ -280,7 +317,10 @@ fn words(state: &str) -> &'static str {
 /// The driver's slip for a job; a copy beyond the first says so.
 fn slip(job: &Job) -> printer::Slip {
     let Ok(slip) = serde_json::from_value::<records::line::Slip>(job.slip.clone()) else {
-        return printer::Slip { title: "打印内容无法读取".to_owned(), ..printer::Slip::default() };
+        return printer::Slip {
+            title: "打印内容无法读取".to_owned(),
+            ..printer::Slip::default()
+        };
     };
     printer::Slip {
         mark: (job.copy > 1).then(|| format!("【补打 第{}份】", job.copy)),

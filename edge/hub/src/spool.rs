@@ -45,7 +45,13 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Printing, Self::Printed, Self::Unknown, Self::Failed];
+    pub const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Printing,
+        Self::Printed,
+        Self::Unknown,
+        Self::Failed,
+    ];
 
     /// As stored.
     pub const fn as_str(self) -> &'static str {
@@ -72,7 +78,10 @@ impl State {
 impl FromStr for State {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| format!("no print state {text}"))
+        Self::ALL
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| format!("no print state {text}"))
     }
 }
 
@@ -99,8 +108,15 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 7] =
-        [Self::Begin, Self::Confirm, Self::Return, Self::Doubt, Self::MarkPrinted, Self::Reprint, Self::Cancel];
+    pub const ALL: [Self; 7] = [
+        Self::Begin,
+        Self::Confirm,
+        Self::Return,
+        Self::Doubt,
+        Self::MarkPrinted,
+        Self::Reprint,
+        Self::Cancel,
+    ];
 
     /// The word for it.
     pub const fn word(self) -> &'static str {
@@ -192,7 +208,10 @@ pub(crate) async fn accept(tx: &mut Tx<'_>, job: &PrintJob) -> Result<(), StoreE
 
 pub(crate) async fn by_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Job>, StoreError> {
     let tenant = tx.tenant().clone();
-    let sql = format!("SELECT {} FROM print_job WHERE tenant_id = $1 AND key = $2", Job::COLUMNS);
+    let sql = format!(
+        "SELECT {} FROM print_job WHERE tenant_id = $1 AND key = $2",
+        Job::COLUMNS
+    );
     tx.opt(&sql, &[&tenant, &key]).await
 }
 
@@ -225,8 +244,18 @@ pub(crate) async fn waiting(tx: &mut Tx<'_>) -> Result<Vec<(String, u64)>, Store
 }
 
 /// Makes a step and reports the new state, in one unit.
-pub(crate) async fn step(tx: &mut Tx<'_>, key: &str, step: Step, note: &str) -> Result<Result<Job, Refusal>, StoreError> {
-    let Some(mut job) = by_key(tx, key).await? else { return Ok(Err(Refusal { state: State::Failed, step })) };
+pub(crate) async fn step(
+    tx: &mut Tx<'_>,
+    key: &str,
+    step: Step,
+    note: &str,
+) -> Result<Result<Job, Refusal>, StoreError> {
+    let Some(mut job) = by_key(tx, key).await? else {
+        return Ok(Err(Refusal {
+            state: State::Failed,
+            step,
+        }));
+    };
     match job.state.after(step) {
         Ok(state) => job.state = state,
         Err(refusal) => return Ok(Err(refusal)),
@@ -263,8 +292,12 @@ pub(crate) async fn explain(tx: &mut Tx<'_>, key: &str, note: &str) -> Result<()
 /// Jobs that were on their way when the process ended: nobody knows.
 pub(crate) async fn recover(tx: &mut Tx<'_>) -> Result<usize, StoreError> {
     let tenant = tx.tenant().clone();
-    let keys: Vec<(String,)> =
-        tx.all("SELECT key FROM print_job WHERE tenant_id = $1 AND state = 'printing'", &[&tenant]).await?;
+    let keys: Vec<(String,)> = tx
+        .all(
+            "SELECT key FROM print_job WHERE tenant_id = $1 AND state = 'printing'",
+            &[&tenant],
+        )
+        .await?;
     for (key,) in &keys {
         let done = step(tx, key, Step::Doubt, "打印途中系统中断，请核对纸张").await?;
         debug_assert!(done.is_ok());
@@ -293,7 +326,9 @@ async fn report(tx: &mut Tx<'_>, key: &str, subject: &str, state: State, note: &
         at: tx.now(),
     };
     let body = serde_json::to_value(&body).unwrap_or_default();
-    tx.append(&PeerId::cloud(), Lane::Clinical, kind::PRINT_STATE, subject, &body).await.map(drop)
+    tx.append(&PeerId::cloud(), Lane::Clinical, kind::PRINT_STATE, subject, &body)
+        .await
+        .map(drop)
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ fn slip() -> Slip {
         mark: None,
         header: "滨河市第一人民医院".into(),
         title: "取药凭条".into(),
-        fields: vec![("姓名".into(), "欧阳𬭩娜".into()), ("取药窗口".into(), "门诊药房 3 号窗口".into())],
+        fields: vec![
+            ("姓名".into(), "欧阳𬭩娜".into()),
+            ("取药窗口".into(), "门诊药房 3 号窗口".into()),
+        ],
         items: vec![Item {
             name: "苯磺酸氨氯地平片 5mg*28片".into(),
             quantity: "2盒".into(),
@@ -28,15 +31,21 @@ fn slip() -> Slip {
 
 fn decode_qr(raster: &Raster) -> Vec<String> {
     let (w, h) = (raster.width() as usize, raster.height() as usize);
-    let mut image = rqrr::PreparedImage::prepare_from_greyscale(w, h, |x, y| {
-        if raster.get(x as u32, y as u32) { 0 } else { 255 }
-    });
-    image.detect_grids().into_iter().filter_map(|g| g.decode().ok()).map(|d| d.1).collect()
+    let mut image =
+        rqrr::PreparedImage::prepare_from_greyscale(w, h, |x, y| if raster.get(x as u32, y as u32) { 0 } else { 255 });
+    image
+        .detect_grids()
+        .into_iter()
+        .filter_map(|g| g.decode().ok())
+        .map(|d| d.1)
+        .collect()
 }
 
 /// Rows of dots that carry ink between two heights, as runs: one per line of text.
 fn lines(raster: &Raster) -> usize {
-    let inked: Vec<bool> = (0..raster.height()).map(|y| raster.ink(0, y, raster.width(), 1) > 0).collect();
+    let inked: Vec<bool> = (0..raster.height())
+        .map(|y| raster.ink(0, y, raster.width(), 1) > 0)
+        .collect();
     inked.windows(2).filter(|w| !w[0] && w[1]).count()
 }
 
@@ -64,17 +73,50 @@ fn a_rare_name_has_its_own_glyph() {
 #[test]
 fn text_that_does_not_fit_wraps_and_nothing_disappears() {
     let font = font();
-    let short = Slip { items: vec![Item { name: "甲".into(), quantity: "1盒".into(), ..Item::default() }], ..Slip::default() };
+    let short = Slip {
+        items: vec![Item {
+            name: "甲".into(),
+            quantity: "1盒".into(),
+            ..Item::default()
+        }],
+        ..Slip::default()
+    };
     let long = Slip {
-        items: vec![Item { name: "甲".repeat(100), quantity: "1盒".into(), ..Item::default() }],
+        items: vec![Item {
+            name: "甲".repeat(100),
+            quantity: "1盒".into(),
+            ..Item::default()
+        }],
         ..Slip::default()
     };
     let (short, long) = (render(&short, &font, 576), render(&long, &font, 576));
     assert!(lines(&long) > lines(&short) + 4);
     // A hundred characters carry a hundred times the ink of one, whatever the line breaks.
-    let one = render(&Slip { footer: vec!["甲".into()], ..Slip::default() }, &font, 576);
-    let hundred = render(&Slip { footer: vec!["甲".repeat(100)], ..Slip::default() }, &font, 576);
-    let rules = render(&Slip { footer: vec![" ".into()], ..Slip::default() }, &font, 576).ink(0, 0, 576, 9999);
+    let one = render(
+        &Slip {
+            footer: vec!["甲".into()],
+            ..Slip::default()
+        },
+        &font,
+        576,
+    );
+    let hundred = render(
+        &Slip {
+            footer: vec!["甲".repeat(100)],
+            ..Slip::default()
+        },
+        &font,
+        576,
+    );
+    let rules = render(
+        &Slip {
+            footer: vec![" ".into()],
+            ..Slip::default()
+        },
+        &font,
+        576,
+    )
+    .ink(0, 0, 576, 9999);
     let (a, b) = (one.ink(0, 0, 576, 9999) - rules, hundred.ink(0, 0, 576, 9999) - rules);
     assert!(b > a * 97 && b < a * 103, "{a} {b}");
 }
@@ -98,7 +140,9 @@ proptest! {
 /// Writes the slip as a picture for the eye when asked to.
 #[test]
 fn a_slip_can_be_looked_at() {
-    let Ok(path) = std::env::var("YIQIAO_SLIP_PNG") else { return };
+    let Ok(path) = std::env::var("YIQIAO_SLIP_PNG") else {
+        return;
+    };
     let raster = render(&slip(), &font(), 576);
     let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), raster.width(), raster.height());
     encoder.set_color(png::ColorType::Grayscale);

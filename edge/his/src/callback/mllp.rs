@@ -27,14 +27,19 @@ struct Verdict {
 
 impl Verdict {
     fn refused(code: AckCode, number: &'static str, words: impl Into<String>) -> Self {
-        Self { code, error: Some((number, words.into())) }
+        Self {
+            code,
+            error: Some((number, words.into())),
+        }
     }
 }
 
 impl Callbacks {
     /// Serves the listener until stopped. Does nothing when the profile has no HL7 callback.
     pub async fn serve_mllp(&self, listener: TcpListener, stop: CancellationToken) {
-        let Some(callback) = self.bridge.hospital().profile.callbacks.mllp.clone() else { return };
+        let Some(callback) = self.bridge.hospital().profile.callbacks.mllp.clone() else {
+            return;
+        };
         let callback = Arc::new(callback);
         let (places, tasks) = (Arc::new(Semaphore::new(CONNECTIONS)), TaskTracker::new());
         loop {
@@ -47,7 +52,10 @@ impl Callbacks {
                 continue;
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                tracing::warn!(callback.connections = CONNECTIONS, "too many connections of the hospital; one refused");
+                tracing::warn!(
+                    callback.connections = CONNECTIONS,
+                    "too many connections of the hospital; one refused"
+                );
                 continue;
             };
             let (own, callback, stop) = (self.clone(), Arc::clone(&callback), stop.clone());
@@ -100,16 +108,29 @@ impl Callbacks {
             Ok(message) => message,
             Err(error) => {
                 self.reject("mllp", &error.to_string(), content).await;
-                let head = String::from_utf8_lossy(content.get(..content.len().min(400)).unwrap_or_default()).into_owned();
-                let of = head.split('|').nth(9).unwrap_or_default().chars().take(40).collect::<String>();
+                let head =
+                    String::from_utf8_lossy(content.get(..content.len().min(400)).unwrap_or_default()).into_owned();
+                let of = head
+                    .split('|')
+                    .nth(9)
+                    .unwrap_or_default()
+                    .chars()
+                    .take(40)
+                    .collect::<String>();
                 return vec![general(&of, &id(), now, "报文无法识别").into_bytes()];
             }
         };
         let verdict = self.judge(&message, content, callback).await;
         let get = |path: &str| message.get(path).unwrap_or_default().into_owned();
-        let (accept, application, charset) = (get("MSH-15"), get("MSH-16"), Charset::by_name(&get("MSH-18")).unwrap_or_default());
+        let (accept, application, charset) = (
+            get("MSH-15"),
+            get("MSH-16"),
+            Charset::by_name(&get("MSH-18")).unwrap_or_default(),
+        );
         let write = |code: AckCode, error: Option<(&str, &str)>| {
-            charset.encode(&acknowledge(&message, code, &id(), now, error)).into_owned()
+            charset
+                .encode(&acknowledge(&message, code, &id(), now, error))
+                .into_owned()
         };
         let error = verdict.error.as_ref().map(|(n, w)| (*n, w.as_str()));
         if accept.is_empty() && application.is_empty() {
@@ -146,14 +167,22 @@ impl Callbacks {
         } else if !callback.versions.contains(&version) {
             Some(Verdict::refused(AckCode::AppReject, "203", "不支持该版本"))
         } else if !callback.triggers.contains(&event) {
-            let known = callback.triggers.iter().any(|t| t.split('^').next() == Some(kind.as_str()));
-            Some(Verdict::refused(AckCode::AppReject, if known { "201" } else { "200" }, "不支持该消息"))
+            let known = callback
+                .triggers
+                .iter()
+                .any(|t| t.split('^').next() == Some(kind.as_str()));
+            Some(Verdict::refused(
+                AckCode::AppReject,
+                if known { "201" } else { "200" },
+                "不支持该消息",
+            ))
         } else {
             None
         };
         if let Some(refused) = refused {
             let words = refused.error.as_ref().map(|e| e.1.clone()).unwrap_or_default();
-            self.reject("mllp", &format!("{event} {version}: {words}"), content).await;
+            self.reject("mllp", &format!("{event} {version}: {words}"), content)
+                .await;
             return refused;
         }
         let notice = match self.notice(&callback.notice, Source::Hl7(message, None), &callback.order) {
@@ -165,11 +194,18 @@ impl Callbacks {
         };
         let key = format!("mllp:{}|{}|{id}", get("MSH-3"), get("MSH-4"));
         match self.receive(key, "mllp", &notice).await {
-            Ok(Received::New | Received::Before) => Verdict { code: AckCode::AppAccept, error: None },
+            Ok(Received::New | Received::Before) => Verdict {
+                code: AckCode::AppAccept,
+                error: None,
+            },
             Err(error) => {
                 tracing::error!(%error, "stop-clinic notice could not be kept");
                 let enhanced = !get("MSH-15").is_empty() || !get("MSH-16").is_empty();
-                let code = if enhanced { AckCode::CommitError } else { AckCode::AppError };
+                let code = if enhanced {
+                    AckCode::CommitError
+                } else {
+                    AckCode::AppError
+                };
                 Verdict::refused(code, "207", "暂时无法受理，请重发")
             }
         }

@@ -67,7 +67,11 @@ impl Callbacks {
         };
         let mut mapped: Map<String, Value> = context.fill(fields, source).map_err(|e| e.to_string())?;
         let orders = source.text(orders).unwrap_or_default();
-        let orders = orders.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| Value::String(o.to_owned()));
+        let orders = orders
+            .split(',')
+            .map(str::trim)
+            .filter(|o| !o.is_empty())
+            .map(|o| Value::String(o.to_owned()));
         mapped.insert("order_numbers".to_owned(), Value::Array(orders.collect()));
         serde_json::from_value(Value::Object(mapped)).map_err(|e| e.to_string())
     }
@@ -84,9 +88,18 @@ impl Callbacks {
     }
 
     async fn reject(&self, via: &'static str, reason: &str, raw: &[u8]) {
-        tracing::warn!(callback.via = via, callback.bytes = raw.len(), reason, "call of the hospital rejected");
+        tracing::warn!(
+            callback.via = via,
+            callback.bytes = raw.len(),
+            reason,
+            "call of the hospital rejected"
+        );
         let id = self.bridge.ids().next("rej", self.bridge.clock().now());
-        let excerpt: String = String::from_utf8_lossy(raw).chars().filter(|c| *c != '\0').take(2_000).collect();
+        let excerpt: String = String::from_utf8_lossy(raw)
+            .chars()
+            .filter(|c| *c != '\0')
+            .take(2_000)
+            .collect();
         let reason = reason.to_owned();
         let kept = self.bridge.store().write(self.bridge.scope(), move |tx| {
             let (id, reason, excerpt) = (id.clone(), reason.clone(), excerpt.clone());
@@ -121,12 +134,21 @@ impl Callbacks {
                 let tenant = tx.tenant().clone();
                 let sql = "SELECT id, via, reason, excerpt, received_at FROM his_rejected WHERE tenant_id = $1
                            ORDER BY received_at DESC, id DESC LIMIT $2";
-                tx.all::<(String, String, String, String, Timestamp)>(sql, &[&tenant, &limit]).await
+                tx.all::<(String, String, String, String, Timestamp)>(sql, &[&tenant, &limit])
+                    .await
             })
         });
         let rows: Vec<_> = read.await?;
         let rejected = rows.into_iter();
-        Ok(rejected.map(|(id, via, reason, excerpt, received_at)| Rejected { id, via, reason, excerpt, received_at }).collect())
+        Ok(rejected
+            .map(|(id, via, reason, excerpt, received_at)| Rejected {
+                id,
+                via,
+                reason,
+                excerpt,
+                received_at,
+            })
+            .collect())
     }
 }
 
@@ -141,7 +163,8 @@ async fn keep(tx: &mut Tx<'_>, key: &str, via: &str, entity: &str, body: &Value)
         &[&tenant, &key, &via, body, &now],
     )
     .await?;
-    tx.append(&PeerId::cloud(), Lane::Clinical, kind::HIS_STOP_CLINIC, entity, body).await?;
+    tx.append(&PeerId::cloud(), Lane::Clinical, kind::HIS_STOP_CLINIC, entity, body)
+        .await?;
     Ok(Received::New)
 }
 

@@ -27,7 +27,12 @@ impl Callbacks {
         let callback = self.bridge.hospital().profile.callbacks.soap.clone()?;
         let path = callback.path.clone();
         let state = (self.clone(), callback);
-        Some(Router::new().route(&path, get(wsdl).post(call)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(state))
+        Some(
+            Router::new()
+                .route(&path, get(wsdl).post(call))
+                .layer(DefaultBodyLimit::max(MAX_BODY))
+                .with_state(state),
+        )
     }
 
     async fn soap_call(&self, callback: &SoapCallback, declared: Option<Charset>, body: &[u8]) -> (Reply, Charset) {
@@ -71,7 +76,10 @@ impl Callbacks {
             }
         };
         let fields = inner.at(&callback.fields).ok_or_else(|| {
-            refused(format!("参数缺少 {}", callback.fields), format!("argument has no {}", callback.fields))
+            refused(
+                format!("参数缺少 {}", callback.fields),
+                format!("argument has no {}", callback.fields),
+            )
         })?;
         let notice = self
             .notice(&callback.notice, Source::Xml(fields), &callback.orders)
@@ -94,8 +102,14 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|h| h.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
-    let declared = content_type.split(';').find_map(|p| p.trim().strip_prefix("charset=").and_then(Charset::by_name));
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let declared = content_type
+        .split(';')
+        .find_map(|p| p.trim().strip_prefix("charset=").and_then(Charset::by_name));
     let (reply, charset) = callbacks.soap_call(&callback, declared, &body).await;
     let (status, inner) = match reply {
         Reply::Result(code, words) => {
@@ -113,7 +127,10 @@ async fn call(
             (StatusCode::OK, body)
         }
         Reply::Fault(code, words) => {
-            let body = format!("<soap:Fault><faultcode>soap:{code}</faultcode><faultstring>{}</faultstring></soap:Fault>", xml::escape(&words));
+            let body = format!(
+                "<soap:Fault><faultcode>soap:{code}</faultcode><faultstring>{}</faultstring></soap:Fault>",
+                xml::escape(&words)
+            );
             (StatusCode::INTERNAL_SERVER_ERROR, body)
         }
     };
@@ -122,7 +139,12 @@ async fn call(
         charset.name()
     );
     let content_type = format!("text/xml; charset={}", charset.name());
-    (status, [(header::CONTENT_TYPE, content_type)], charset.encode(&text).into_owned()).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, content_type)],
+        charset.encode(&text).into_owned(),
+    )
+        .into_response()
 }
 
 async fn wsdl(
@@ -133,7 +155,10 @@ async fn wsdl(
     if !query.unwrap_or_default().eq_ignore_ascii_case("wsdl") {
         return (StatusCode::METHOD_NOT_ALLOWED, "POST").into_response();
     }
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
+    let host = headers
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or("localhost");
     let text = include_str!("callback.wsdl")
         .replace("{namespace}", &xml::escape(&callback.namespace))
         .replace("{method}", &callback.method)

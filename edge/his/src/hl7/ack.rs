@@ -66,25 +66,46 @@ pub struct Ack {
 impl Ack {
     /// Reads MSA and ERR of a reply; `None` when it has no usable MSA.
     pub fn of(message: &Message) -> Option<Self> {
-        let get = |path: &str| message.get(path).map(std::borrow::Cow::into_owned).filter(|t| !t.is_empty());
+        let get = |path: &str| {
+            message
+                .get(path)
+                .map(std::borrow::Cow::into_owned)
+                .filter(|t| !t.is_empty())
+        };
         Some(Self {
             code: AckCode::parse(&get("MSA-1")?)?,
             of: get("MSA-2")?,
             error: get("ERR-3"),
             app_code: get("ERR-5"),
-            words: get("ERR-8").or_else(|| get("ERR-7")).or_else(|| get("ERR-5.2")).or_else(|| get("MSA-3")).unwrap_or_default(),
+            words: get("ERR-8")
+                .or_else(|| get("ERR-7"))
+                .or_else(|| get("ERR-5.2"))
+                .or_else(|| get("MSA-3"))
+                .unwrap_or_default(),
         })
     }
 }
 
 /// Our acknowledgement of a message. `error` is (HL7 error number, words). Separators are those of the message.
-pub fn acknowledge(of: &Message, code: AckCode, control_id: &str, at: Timestamp, error: Option<(&str, &str)>) -> String {
+pub fn acknowledge(
+    of: &Message,
+    code: AckCode,
+    control_id: &str,
+    at: Timestamp,
+    error: Option<(&str, &str)>,
+) -> String {
     let get = |path: &str| of.get(path).unwrap_or_default().into_owned();
     let s = of.separators();
     let (f, c) = (s.field, s.component);
     let trigger = get("MSH-9.2");
-    let event = if trigger.is_empty() { String::new() } else { format!("{c}{trigger}{c}ACK") };
-    let version = Some(get("MSH-12")).filter(|v| !v.is_empty()).unwrap_or_else(|| "2.5".to_owned());
+    let event = if trigger.is_empty() {
+        String::new()
+    } else {
+        format!("{c}{trigger}{c}ACK")
+    };
+    let version = Some(get("MSH-12"))
+        .filter(|v| !v.is_empty())
+        .unwrap_or_else(|| "2.5".to_owned());
     let [app, facility, to_app, to_facility, charset] =
         ["MSH-5", "MSH-6", "MSH-3", "MSH-4", "MSH-18"].map(|p| escape(&get(p), s).into_owned());
     // Echoed byte for byte: a sender compares it as it wrote it.
@@ -98,7 +119,10 @@ pub fn acknowledge(of: &Message, code: AckCode, control_id: &str, at: Timestamp,
     );
     out.push_str(&format!("MSA{f}{}{f}{id}\r", code.text()));
     if let Some((number, words)) = error {
-        out.push_str(&format!("ERR{f}{f}{f}{number}{c}{c}HL70357{f}E{f}{f}{f}{f}{}\r", escape(words, s)));
+        out.push_str(&format!(
+            "ERR{f}{f}{f}{number}{c}{c}HL70357{f}E{f}{f}{f}{f}{}\r",
+            escape(words, s)
+        ));
     }
     out
 }
@@ -126,12 +150,21 @@ mod tests {
     #[test]
     fn our_acknowledgement_is_read_back_and_keeps_the_sender_addresses() {
         let m = Message::parse("MSH|^~\\&|HIS|H01|YIQIAO|Y|20261121||SIU^S15^SIU_S12|N&1|P|2.5\r".to_owned()).unwrap();
-        let text = acknowledge(&m, AckCode::AppError, "A1", Timestamp::from_seconds(1_800_000_000), Some(("101", "缺少|时间")));
+        let text = acknowledge(
+            &m,
+            AckCode::AppError,
+            "A1",
+            Timestamp::from_seconds(1_800_000_000),
+            Some(("101", "缺少|时间")),
+        );
         let back = Message::parse(text).unwrap();
         assert_eq!(back.get("MSH-3").unwrap(), "YIQIAO");
         assert_eq!(back.get("MSH-9").unwrap(), "ACK");
         assert_eq!(back.get("MSH-9.2").unwrap(), "S15");
         let ack = Ack::of(&back).unwrap();
-        assert_eq!((ack.code, ack.error.as_deref(), ack.words.as_str()), (AckCode::AppError, Some("101"), "缺少|时间"));
+        assert_eq!(
+            (ack.code, ack.error.as_deref(), ack.words.as_str()),
+            (AckCode::AppError, Some("101"), "缺少|时间")
+        );
     }
 }

@@ -32,7 +32,13 @@ pub struct Framer {
 impl Framer {
     /// Frames up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), scanned: 0, inside: false, limit, noise: 0 }
+        Self {
+            buffer: BytesMut::new(),
+            scanned: 0,
+            inside: false,
+            limit,
+            noise: 0,
+        }
     }
 
     /// Takes bytes from the stream.

@@ -22,7 +22,13 @@ pub struct Separators {
 
 impl Default for Separators {
     fn default() -> Self {
-        Self { field: '|', component: '^', repetition: '~', escape: '\\', subcomponent: '&' }
+        Self {
+            field: '|',
+            component: '^',
+            repetition: '~',
+            escape: '\\',
+            subcomponent: '&',
+        }
     }
 }
 
@@ -69,7 +75,11 @@ impl Message {
     /// See [`MessageError`].
     pub fn parse(text: String) -> Result<Self, MessageError> {
         let mut head = text.strip_prefix("MSH").ok_or(MessageError::NoHeader)?.chars();
-        let mut next = || head.next().filter(|c| !c.is_alphanumeric() && !c.is_control()).ok_or(MessageError::Separators);
+        let mut next = || {
+            head.next()
+                .filter(|c| !c.is_alphanumeric() && !c.is_control())
+                .ok_or(MessageError::Separators)
+        };
         let separators = Separators {
             field: next()?,
             component: next()?,
@@ -94,7 +104,11 @@ impl Message {
         if start < text.len() {
             segments.push(start..text.len());
         }
-        Ok(Self { text, separators, segments })
+        Ok(Self {
+            text,
+            separators,
+            segments,
+        })
     }
 
     /// The whole text.
@@ -116,7 +130,10 @@ impl Message {
     pub fn segment(&self, name: &str, nth: usize) -> Option<&str> {
         let sep = self.separators.field;
         self.segments()
-            .filter(|s| s.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(sep)))
+            .filter(|s| {
+                s.strip_prefix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(sep))
+            })
             .nth(nth.checked_sub(1)?)
     }
 
@@ -124,7 +141,10 @@ impl Message {
     pub fn count(&self, name: &str) -> usize {
         let sep = self.separators.field;
         self.segments()
-            .filter(|s| s.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(sep)))
+            .filter(|s| {
+                s.strip_prefix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(sep))
+            })
             .count()
     }
 
@@ -178,8 +198,9 @@ impl Message {
 
 /// Text as field content: separators, the escape itself and line ends are escaped.
 pub fn escape(text: &str, s: Separators) -> Cow<'_, str> {
-    let special =
-        |c: char| c == s.field || c == s.component || c == s.repetition || c == s.escape || c == s.subcomponent || c < ' ';
+    let special = |c: char| {
+        c == s.field || c == s.component || c == s.repetition || c == s.escape || c == s.subcomponent || c < ' '
+    };
     if !text.chars().any(special) {
         return Cow::Borrowed(text);
     }
@@ -231,7 +252,11 @@ pub fn unescape(raw: &str, s: Separators) -> Cow<'_, str> {
             "T" => out.push(s.subcomponent),
             ".br" | ".sp" => out.push('\n'),
             "H" | "N" => {}
-            _ => match code.strip_prefix('X').and_then(|h| hex::decode(h).ok()).and_then(|b| String::from_utf8(b).ok()) {
+            _ => match code
+                .strip_prefix('X')
+                .and_then(|h| hex::decode(h).ok())
+                .and_then(|b| String::from_utf8(b).ok())
+            {
                 Some(text) => out.push_str(&text),
                 None => {
                     out.push(s.escape);
@@ -294,7 +319,10 @@ mod tests {
         ] {
             assert_eq!(Message::parse(text.to_owned()), Err(expected), "{text}");
         }
-        assert_eq!(Message::from_bytes(b"MSH|^~\\&|\xff\xff\x00"), Err(MessageError::Charset));
+        assert_eq!(
+            Message::from_bytes(b"MSH|^~\\&|\xff\xff\x00"),
+            Err(MessageError::Charset)
+        );
     }
 
     #[test]

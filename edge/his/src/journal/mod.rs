@@ -46,8 +46,15 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 7] =
-        [Self::Queued, Self::Sending, Self::Waiting, Self::Unknown, Self::Done, Self::Refused, Self::NeedsHand];
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Waiting,
+        Self::Unknown,
+        Self::Done,
+        Self::Refused,
+        Self::NeedsHand,
+    ];
 
     /// As stored.
     pub const fn as_str(self) -> &'static str {
@@ -71,7 +78,10 @@ impl State {
 impl FromStr for State {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| format!("no journal state {text}"))
+        Self::ALL
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| format!("no journal state {text}"))
     }
 }
 
@@ -97,7 +107,10 @@ impl Origin {
 impl FromStr for Origin {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Call, Self::Command].into_iter().find(|o| o.as_str() == text).ok_or_else(|| format!("no origin {text}"))
+        [Self::Call, Self::Command]
+            .into_iter()
+            .find(|o| o.as_str() == text)
+            .ok_or_else(|| format!("no origin {text}"))
     }
 }
 
@@ -156,7 +169,10 @@ impl Work {
     }
 
     fn refuse<T>(&self, command: &'static str) -> Result<T, Refusal> {
-        Err(Refusal { state: self.state, command })
+        Err(Refusal {
+            state: self.state,
+            command,
+        })
     }
 
     /// The hospital is about to be touched.
@@ -183,12 +199,17 @@ impl Work {
             return self.refuse("answer");
         }
         Ok(match answer {
-            Answer::Done(value) if rules.verify => self.doubtful(Some(Outcome::Done(value)), "to be confirmed", rules, now),
+            Answer::Done(value) if rules.verify => {
+                self.doubtful(Some(Outcome::Done(value)), "to be confirmed", rules, now)
+            }
             Answer::Done(value) => self.settle(Outcome::Done(value)),
             // An earlier try may be what the hospital now calls a repeat.
-            Answer::Refused { code, text } if self.sent > 1 && rules.can_ask => {
-                self.doubtful(Some(Outcome::Refused { code, text }), "refused after an earlier try", rules, now)
-            }
+            Answer::Refused { code, text } if self.sent > 1 && rules.can_ask => self.doubtful(
+                Some(Outcome::Refused { code, text }),
+                "refused after an earlier try",
+                rules,
+                now,
+            ),
             Answer::Refused { code, text } => self.settle(Outcome::Refused { code, text }),
             Answer::NotDone { after_ms, why } => self.wait(Duration::from_millis(after_ms), why, rules, now),
             Answer::Unclear { why } => self.doubtful(None, &why, rules, now),
@@ -248,7 +269,11 @@ impl Work {
         self.attempts = 0;
         self.generation = 1;
         self.created_at = now;
-        self.state = if rules.can_ask && self.sent > 0 { State::Unknown } else { State::Waiting };
+        self.state = if rules.can_ask && self.sent > 0 {
+            State::Unknown
+        } else {
+            State::Waiting
+        };
         self.unknown_since = (self.state == State::Unknown).then_some(now);
         self.next_at = now;
         self.reason = "tried again by hand".to_owned();
@@ -267,7 +292,11 @@ impl Work {
     }
 
     fn settle(mut self, outcome: Outcome<Value>) -> Self {
-        self.state = if matches!(outcome, Outcome::Done(_)) { State::Done } else { State::Refused };
+        self.state = if matches!(outcome, Outcome::Done(_)) {
+            State::Done
+        } else {
+            State::Refused
+        };
         self.outcome = Some(outcome);
         self.claimed = None;
         self.reason.clear();
@@ -319,7 +348,13 @@ impl Work {
 
     fn pause(&self, rules: &Rules) -> Duration {
         let doublings = self.attempts.saturating_sub(1).min(16);
-        Duration::from_millis(rules.retry.first_ms.saturating_mul(1 << doublings).min(rules.retry.cap_ms))
+        Duration::from_millis(
+            rules
+                .retry
+                .first_ms
+                .saturating_mul(1 << doublings)
+                .min(rules.retry.cap_ms),
+        )
     }
 }
 
@@ -338,7 +373,11 @@ impl Rules {
     /// The rules of an operation.
     pub fn of(operation: &OperationProfile, retry: &Retry) -> Self {
         debug_assert!(operation.class != Class::QueryFirst || operation.settle.is_some());
-        Self { can_ask: operation.settle.is_some(), verify: operation.verify, retry: retry.clone() }
+        Self {
+            can_ask: operation.settle.is_some(),
+            verify: operation.verify,
+            retry: retry.clone(),
+        }
     }
 }
 

@@ -181,7 +181,10 @@ async fn repeat(tx: &mut Tx<'_>, entry: &Entry) -> Result<(), StoreError> {
 /// Of the database.
 pub async fn by_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Entry>, StoreError> {
     let tenant = tx.tenant().clone();
-    let sql = format!("SELECT {} FROM his_journal WHERE tenant_id = $1 AND key = $2", Stored::COLUMNS);
+    let sql = format!(
+        "SELECT {} FROM his_journal WHERE tenant_id = $1 AND key = $2",
+        Stored::COLUMNS
+    );
     Ok(tx.opt::<Stored>(&sql, &[&tenant, &key]).await?.map(Entry::from))
 }
 
@@ -190,7 +193,9 @@ pub async fn by_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Entry>, StoreEr
 /// # Errors
 /// Of the database.
 pub(crate) async fn begin(tx: &mut Tx<'_>, key: &str) -> Result<Option<Entry>, StoreError> {
-    let Some(mut entry) = by_key(tx, key).await? else { return Ok(None) };
+    let Some(mut entry) = by_key(tx, key).await? else {
+        return Ok(None);
+    };
     let now = tx.now();
     match entry.work.clone().send(now) {
         Ok(work) => entry.work = work,
@@ -205,19 +210,33 @@ pub(crate) async fn begin(tx: &mut Tx<'_>, key: &str) -> Result<Option<Entry>, S
 ///
 /// # Errors
 /// Of the database; `Ok(Err(_))` when the state does not allow the step.
-pub async fn write_step<F>(tx: &mut Tx<'_>, key: &str, note: &str, transition: F) -> Result<Result<Entry, Refusal>, StoreError>
+pub async fn write_step<F>(
+    tx: &mut Tx<'_>,
+    key: &str,
+    note: &str,
+    transition: F,
+) -> Result<Result<Entry, Refusal>, StoreError>
 where
     F: FnOnce(Work, Timestamp) -> Result<Work, Refusal> + Send,
 {
     let now = tx.now();
-    let Some(mut entry) = by_key(tx, key).await? else { return Ok(Err(Refusal { state: State::Queued, command: "step" })) };
+    let Some(mut entry) = by_key(tx, key).await? else {
+        return Ok(Err(Refusal {
+            state: State::Queued,
+            command: "step",
+        }));
+    };
     let before = entry.work.state;
     match transition(entry.work.clone(), now) {
         Ok(work) => entry.work = work,
         Err(refusal) => return Ok(Err(refusal)),
     }
     write(tx, &entry).await?;
-    let text = if note.is_empty() { entry.work.reason.clone() } else { note.to_owned() };
+    let text = if note.is_empty() {
+        entry.work.reason.clone()
+    } else {
+        note.to_owned()
+    };
     if before != entry.work.state || !note.is_empty() {
         step(tx, key, entry.work.state, &text).await?;
     }
@@ -291,7 +310,15 @@ async fn report(
         at: tx.now(),
     };
     let body = serde_json::to_value(&result).unwrap_or_default();
-    tx.append(&PeerId::cloud(), Lane::Clinical, kind::HIS_COMMAND_RESULT, subject, &body).await.map(drop)
+    tx.append(
+        &PeerId::cloud(),
+        Lane::Clinical,
+        kind::HIS_COMMAND_RESULT,
+        subject,
+        &body,
+    )
+    .await
+    .map(drop)
 }
 
 /// Rows that were under way when the process ended: their outcome is unknown now.
@@ -351,14 +378,23 @@ pub async fn open_commands(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
 /// Of the database.
 pub async fn latest(tx: &mut Tx<'_>, only_open: bool, q: &str, limit: usize) -> Result<Vec<Entry>, StoreError> {
     let tenant = tx.tenant().clone();
-    let open = if only_open { "AND state NOT IN ('done', 'refused')" } else { "" };
+    let open = if only_open {
+        "AND state NOT IN ('done', 'refused')"
+    } else {
+        ""
+    };
     let like = format!("%{}%", q.replace(['%', '_'], ""));
     let sql = format!(
         "SELECT {} FROM his_journal WHERE tenant_id = $1 {open} AND (key LIKE $2 OR subject LIKE $2 OR method LIKE $2)
          ORDER BY seq DESC LIMIT $3",
         Stored::COLUMNS
     );
-    Ok(tx.all::<Stored>(&sql, &[&tenant, &like, &limit]).await?.into_iter().map(Entry::from).collect())
+    Ok(tx
+        .all::<Stored>(&sql, &[&tenant, &like, &limit])
+        .await?
+        .into_iter()
+        .map(Entry::from)
+        .collect())
 }
 
 /// One step of a row's history.
@@ -382,5 +418,8 @@ pub async fn trail(tx: &mut Tx<'_>, key: &str) -> Result<Vec<Trail>, StoreError>
     let tenant = tx.tenant().clone();
     let sql = "SELECT at, state, actor, note FROM his_journal_trail WHERE tenant_id = $1 AND key = $2 ORDER BY step";
     let rows: Vec<(Timestamp, State, String, String)> = tx.all(sql, &[&tenant, &key]).await?;
-    Ok(rows.into_iter().map(|(at, state, actor, note)| Trail { at, state, actor, note }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(at, state, actor, note)| Trail { at, state, actor, note })
+        .collect())
 }

@@ -33,7 +33,14 @@ impl Hospital {
         all.extend(["--soap", &ports[0], "--mllp", &ports[1], "--control", &ports[2]]);
         all.extend(args);
         let process = Process::start(binary("hil"), &all).ready(Duration::from_secs(60));
-        Self { process, soap, mllp, control, dir, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self {
+            process,
+            soap,
+            mllp,
+            control,
+            dir,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -43,7 +50,14 @@ impl Hospital {
 
     pub async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("http://127.0.0.1:{}/control/{path}", self.control);
-        let answer = self.http.post(url).header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        let answer = self
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null)
     }
@@ -51,21 +65,33 @@ impl Hospital {
     /// Adds a fault rule; it must fire, see [`Hospital::fired`].
     pub async fn fault(&self, op: &str, kind: &str, more: Value) {
         let mut rule = json!({"op": op, "kind": kind});
-        rule.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        rule.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap_or_default());
         self.post("faults", rule).await;
     }
 
     /// How often fault rules fired.
     pub async fn fired(&self) -> u64 {
         let faults = self.get("faults").await;
-        let rules = faults.get("rules").unwrap_or(&faults).as_array().cloned().unwrap_or_default();
+        let rules = faults
+            .get("rules")
+            .unwrap_or(&faults)
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         rules.iter().filter_map(|r| r["fired"].as_u64()).sum()
     }
 
     /// Calls of an operation the hospital has seen.
     pub async fn requests(&self, op: &str) -> usize {
         let all = self.get("requests").await;
-        let all = all.get("requests").unwrap_or(&all).as_array().cloned().unwrap_or_default();
+        let all = all
+            .get("requests")
+            .unwrap_or(&all)
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         all.iter().filter(|r| r["op"] == op).count()
     }
 
@@ -73,10 +99,16 @@ impl Hospital {
     pub fn profile(&self, engine: &[&str], edit: impl Fn(&str) -> String) -> Profile {
         let text = edit(PROFILE);
         let addresses = BTreeMap::from([
-            ("his".to_owned(), format!("http://127.0.0.1:{}/services/InternetHospital", self.soap)),
+            (
+                "his".to_owned(),
+                format!("http://127.0.0.1:{}/services/InternetHospital", self.soap),
+            ),
             ("engine".to_owned(), format!("127.0.0.1:{}", self.mllp)),
         ]);
-        let routes = engine.iter().map(|op| ((*op).to_owned(), "engine".to_owned())).collect();
+        let routes = engine
+            .iter()
+            .map(|op| ((*op).to_owned(), "engine".to_owned()))
+            .collect();
         Profile::parse(&text).unwrap().at_site(&addresses, &routes).unwrap()
     }
 
@@ -100,7 +132,9 @@ pub struct Edge {
 impl Edge {
     pub async fn open(path: &Path, profile: Profile) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Store::open_sqlite(path, SqliteOptions::default(), Arc::clone(&clock)).await.unwrap();
+        let store = Store::open_sqlite(path, SqliteOptions::default(), Arc::clone(&clock))
+            .await
+            .unwrap();
         let tenant = TenantId::parse("hos_binhe").unwrap();
         let scope = Scope::system(tenant.clone());
         let ids = Arc::new(Ids::new(records::SeededEntropy::new(u64::from(std::process::id()))));
@@ -120,11 +154,18 @@ impl Edge {
     }
 
     pub async fn write(&self, method: &str, key: &str, request: Value) -> Outcome<Value> {
-        self.bridge.call(method, Some(key), Duration::from_secs(15), request).await
+        self.bridge
+            .call(method, Some(key), Duration::from_secs(15), request)
+            .await
     }
 
     pub async fn command(&self, key: &str, method: &str, subject: &str, request: Value) {
-        let command = HisCommand { key: key.into(), method: method.into(), subject: subject.into(), request };
+        let command = HisCommand {
+            key: key.into(),
+            method: method.into(),
+            subject: subject.into(),
+            request,
+        };
         self.store
             .write(&self.scope, move |tx| {
                 let command = command.clone();

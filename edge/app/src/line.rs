@@ -1,0 +1,81 @@
+//! What the line does here: entries from the cloud go into the journal and the spool, calls go to the bridge, to
+//! `signd`, or ask for the appliance's health.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use his::Bridge;
+use hub::Hub;
+use link::{ApplyError, Call, Calls, Inbox};
+use records::line::kind;
+use records::{HisCommand, Outcome, PeerId, PrintJob};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sign::Client;
+use store::{Entry, StoreError, Tx};
+
+use crate::health::Health;
+
+/// The parts the line speaks to. They come up after the line, which must be there before anything is appended; until
+/// then everything is asked to come again.
+pub(crate) struct Parts {
+    pub(crate) bridge: Bridge,
+    pub(crate) hub: Hub,
+    pub(crate) signd: Client,
+    pub(crate) health: Arc<Health>,
+}
+
+/// This end of the line.
+#[derive(Clone, Default)]
+pub(crate) struct Ends(pub(crate) Arc<OnceLock<Parts>>);
+
+#[async_trait]
+impl Inbox for Ends {
+    async fn apply(&self, tx: &mut Tx<'_>, _from: &PeerId, entry: &Entry) -> Result<(), ApplyError> {
+        let Some(parts) = self.0.get() else {
+            return Err(StoreError::Busy.into());
+        };
+        match entry.kind.as_str() {
+            kind::HIS_COMMAND => {
+                let command: HisCommand = read(entry)?;
+                Bridge::accept(tx, &command).await?;
+                let bridge = parts.bridge.clone();
+                tx.after_commit(move || bridge.wake());
+            }
+            kind::PRINT_JOB => {
+                let job: PrintJob = read(entry)?;
+                Hub::accept(tx, &job).await?;
+                let hub = parts.hub.clone();
+                tx.after_commit(move || hub.wake());
+            }
+            other => return Err(ApplyError::unknown_kind(other)),
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, ApplyError> {
+    serde_json::from_str(&entry.body).map_err(|_| ApplyError::Park(format!("{} cannot be read", entry.kind)))
+}
+
+#[async_trait]
+impl Calls for Ends {
+    async fn handle(&self, call: Call) -> Outcome<Value> {
+        let Some(parts) = self.0.get() else {
+            return Outcome::Later { after_ms: 1_000 };
+        };
+        let method = call.method.as_str();
+        if method == kind::APPLIANCE_HEALTH {
+            let health = parts.health.take().await;
+            return serde_json::to_value(&health).map_or(Outcome::Unknown, Outcome::Done);
+        }
+        if method.starts_with("sign.") {
+            let signd = parts.signd.clone().patience(call.remaining);
+            return signd.call_raw(method, call.key.as_deref(), call.body).await;
+        }
+        parts
+            .bridge
+            .call(method, call.key.as_deref(), call.remaining, call.body)
+            .await
+    }
+}

@@ -1,0 +1,301 @@
+//! Wiring: what is started, in which order, and how it ends.
+
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use axum::Router;
+use his::{Bridge, Callbacks, Profile};
+use hub::Hub;
+use link::edge::{EdgeLink, Options};
+use link::{LinkStatus, Tuning};
+use records::{Actor, Clock, Ids, SystemClock, Timestamp};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use sign::Client;
+use store::{Scope, SqliteOptions, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::console;
+use crate::health::Health;
+use crate::identity::{Enrolment, Identity, Key, Standing};
+use crate::line::{Ends, Parts};
+use crate::supervise::Supervisor;
+
+/// No certificate of ours is older (2026-11-01).
+const BUILT: Timestamp = Timestamp::from_seconds(1_793_491_200);
+
+/// What runs once the appliance knows whom it serves.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) identity: Identity,
+    pub(crate) bridge: Bridge,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) hub: Hub,
+    dock: Option<watch::Sender<dock::DockState>>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) link: watch::Receiver<LinkStatus>,
+    pub(crate) store: Store,
+    pub(crate) scope: Scope,
+}
+
+/// What the console shows.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) serial: String,
+    pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) site: Arc<OnceLock<Site>>,
+    pub(crate) supervisor: Supervisor,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub(crate) async fn run(config: Config, ids: Arc<Ids>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    std::fs::create_dir_all(&config.state_dir).context("making the state directory")?;
+    let lock = std::fs::File::create(config.state_dir.join("edge.lock")).context("locking the state directory")?;
+    lock.try_lock().context("another edge uses this state directory")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let profile = Profile::load(&config.his.profile)?.at_site(&config.his.addresses, &config.his.routes)?;
+    let root = CertificateDer::from_pem_file(&config.cloud.root)
+        .map_err(|e| anyhow::anyhow!("root certificate {}: {e}", config.cloud.root.display()))?;
+
+    let stop = CancellationToken::new();
+    let supervisor = Supervisor::new(stop.clone());
+    let key = Arc::new(Key::default());
+    let settings = agent::Settings {
+        dir: config.state_dir.join("agent"),
+        serial: config.serial.clone(),
+        url: config.cloud.fleet.clone(),
+        root: root.clone(),
+    };
+    let tpm = Arc::new(attest::Tpm::new(&config.tpm)?);
+    let enrolment = Arc::new(Enrolment::new(
+        settings,
+        tpm,
+        Arc::clone(&clock),
+        Arc::clone(&key),
+        &config.state_dir,
+    ));
+    let mut standing = enrolment.standing();
+    supervisor.keep("enrolment", move |stop| Arc::clone(&enrolment).run(stop));
+
+    let shown = Shown {
+        serial: config.serial.clone(),
+        standing: standing.clone(),
+        site: Arc::default(),
+        supervisor: supervisor.clone(),
+    };
+    serve(
+        &supervisor,
+        "console",
+        config.console.listen,
+        console::router(shown.clone(), &ids, config.console.listen),
+    )
+    .await?;
+
+    let mut link = None;
+    let mut said_ready = false;
+    let ended = loop {
+        let identity = standing.borrow_and_update().identity.clone();
+        match (identity, shown.site.get()) {
+            (Some(identity), None) => {
+                let tls = agent::pinned(&root, Arc::clone(&clock), BUILT, Some(Arc::clone(&key) as _))?;
+                let (line, site) =
+                    open(&config, identity, profile.clone(), tls, &clock, &ids, standing.clone()).await?;
+                start(&supervisor, &config, &site).await?;
+                link = Some(line);
+                let _ = shown.site.set(site);
+            }
+            // Taken in by another hospital: everything here belongs to the former one.
+            (Some(identity), Some(site)) if identity != site.identity => {
+                break Err(anyhow::anyhow!(
+                    "the appliance was given to another hospital; start again"
+                ));
+            }
+            _ => {}
+        }
+        if !std::mem::replace(&mut said_ready, true) {
+            println!("ready");
+        }
+        tokio::select! {
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            changed = standing.changed() => changed.context("enrolment task is gone")?,
+        }
+    };
+    stop.cancel();
+    if let Some(link) = link {
+        link.stop().await;
+    }
+    supervisor.ended().await;
+    ended
+}
+
+async fn open(
+    config: &Config,
+    identity: Identity,
+    profile: Profile,
+    tls: rustls::ClientConfig,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<Ids>,
+    standing: watch::Receiver<Standing>,
+) -> anyhow::Result<(EdgeLink, Site)> {
+    let path = config.state_dir.join("edge.sqlite");
+    let store = Store::open_sqlite(&path, SqliteOptions::default(), Arc::clone(clock))
+        .await
+        .context("database")?;
+    let ends = Ends::default();
+    let options = Options {
+        edge: identity.edge.clone(),
+        tenant: identity.hospital.clone(),
+        broker: config.cloud.broker.clone(),
+        tls: Arc::new(tls),
+        ids: Arc::clone(ids),
+        tuning: Tuning::default(),
+    };
+    // The line first: it marks what was appended before it as history the cloud may share.
+    let line = EdgeLink::start(store.clone(), options, Arc::new(ends.clone()), Arc::new(ends.clone())).await?;
+    let tenant = identity.hospital.clone();
+    let bridge = Bridge::open(
+        store.clone(),
+        tenant.clone(),
+        profile,
+        Arc::clone(clock),
+        Arc::clone(ids),
+    )
+    .await?;
+    let hub = Hub::open(
+        store.clone(),
+        tenant.clone(),
+        config.printers.clone(),
+        config.slip_font.clone(),
+    )
+    .await?;
+    let signd = Client::new(&config.signd_socket);
+    let scope = Scope::new(tenant, Actor::Edge(identity.edge.clone()));
+    let dock = config
+        .dock
+        .as_ref()
+        .map(|_| watch::Sender::new(dock::DockState::default()));
+    let health = Arc::new(Health {
+        store: store.clone(),
+        scope: scope.clone(),
+        clock: Arc::clone(clock),
+        bridge: bridge.clone(),
+        hub: hub.clone(),
+        signd: signd.clone(),
+        link: line.status(),
+        standing,
+        data: config.state_dir.clone(),
+        entity: identity.edge.to_string(),
+        dock: dock.as_ref().map(watch::Sender::subscribe),
+    });
+    let parts = Parts {
+        bridge: bridge.clone(),
+        hub: hub.clone(),
+        signd,
+        health: Arc::clone(&health),
+    };
+    let _ = ends.0.set(parts);
+    let callbacks = Callbacks::new(bridge.clone());
+    let link = line.status();
+    Ok((
+        line,
+        Site {
+            identity,
+            bridge,
+            callbacks,
+            hub,
+            dock,
+            health,
+            link,
+            store,
+            scope,
+        },
+    ))
+}
+
+async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow::Result<()> {
+    let bridge = site.bridge.clone();
+    supervisor.keep("his", move |stop| {
+        let bridge = bridge.clone();
+        async move {
+            bridge.run(stop).await;
+            Ok(())
+        }
+    });
+    let hub = site.hub.clone();
+    supervisor.keep("printers", move |stop| {
+        let hub = hub.clone();
+        async move {
+            hub.run(stop).await;
+            Ok(())
+        }
+    });
+    let health = Arc::clone(&site.health);
+    supervisor.keep("health", move |stop| Arc::clone(&health).run(stop));
+    if let (Some(dock), Some(state)) = (&config.dock, &site.dock) {
+        let (port, state) = (dock.port.clone(), state.clone());
+        supervisor.keep("dock", move |stop| {
+            let (port, state) = (port.clone(), state.clone());
+            async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = dock::watch(&port, state) => {}
+                }
+                Ok(())
+            }
+        });
+    }
+    if let Some(router) = site.callbacks.soap_router() {
+        serve(supervisor, "callbacks.soap", config.callbacks.soap, router).await?;
+    }
+    if site.bridge.hospital().offers_mllp_callbacks() {
+        let (address, callbacks) = (config.callbacks.mllp, site.callbacks.clone());
+        // Taken here once, so that an occupied port is told at the start.
+        drop(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listening on {address} for HL7"))?,
+        );
+        supervisor.keep("callbacks.mllp", move |stop| {
+            let callbacks = callbacks.clone();
+            async move {
+                callbacks.serve_mllp(TcpListener::bind(address).await?, stop).await;
+                Ok(())
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn serve(
+    supervisor: &Supervisor,
+    name: &'static str,
+    address: std::net::SocketAddr,
+    router: Router,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address} for {name}"))?;
+    let first = Arc::new(std::sync::Mutex::new(Some(listener)));
+    supervisor.keep(name, move |stop| {
+        let (first, router) = (Arc::clone(&first), router.clone());
+        async move {
+            let taken = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let listener = match taken {
+                Some(listener) => listener,
+                None => TcpListener::bind(address).await?,
+            };
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await?;
+            Ok(())
+        }
+    });
+    Ok(())
+}
