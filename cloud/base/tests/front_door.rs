@@ -258,3 +258,94 @@ fn every_role_sees_only_its_own_pages() {
         assert!(body["request_id"].as_str().unwrap().starts_with("req_"), "{body}");
     });
 }
+
+#[test]
+fn the_administrator_opens_changes_disables_and_resets_accounts() {
+    at_the_door(|site| async move {
+        let admin = site.staff("wang", &[Role::Admin]).await;
+        let form = json!({"login": "Liu", "password": PASSWORD, "name": "刘药师", "roles": ["pharmacist"]});
+        let (status, made) = admin.post("/admin/staff", form.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{made}");
+        assert!(
+            made["totp_uri"]
+                .as_str()
+                .unwrap()
+                .contains(made["totp_secret"].as_str().unwrap())
+        );
+        let (status, body) = admin.post("/admin/staff", form).await;
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (StatusCode::CONFLICT, Some("login_taken"))
+        );
+
+        let enter = |secret: Value, password: &'static str| {
+            let site = site.clone();
+            async move {
+                let secret = base::identity::totp::secret(secret.as_str().unwrap()).unwrap();
+                let code = base::identity::totp::code_at(&secret, site.ctx.now()).unwrap();
+                let (status, ticket) = site
+                    .browser()
+                    .post(
+                        "/auth/staff/login",
+                        json!({"hospital": HOSPITAL, "login": "liu", "password": password}),
+                    )
+                    .await;
+                if status != StatusCode::OK {
+                    return (status, ticket);
+                }
+                let given = json!({"ticket": ticket["ticket"], "code": code});
+                site.browser().post("/auth/staff/second-factor", given).await
+            }
+        };
+        let (status, signed_in) = enter(made["totp_secret"].clone(), PASSWORD).await;
+        assert_eq!(status, StatusCode::OK, "{signed_in}");
+        let liu = site.browser().with_token(signed_in["token"].as_str().unwrap());
+        let path = format!("/admin/staff/{}", made["id"].as_str().unwrap());
+        assert_eq!(liu.get("/admin/staff").await.0, StatusCode::FORBIDDEN);
+
+        let changed = json!({"name": "刘主管药师", "roles": ["pharmacist"], "title": "主管药师"});
+        assert_eq!(admin.put(&path, changed).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(liu.get("/auth/me").await.1["staff"]["title"], "主管药师");
+        let both = json!({"name": "刘", "roles": ["pharmacist", "doctor"]});
+        assert_eq!(admin.put(&path, both).await.1["field"], "roles");
+
+        assert_eq!(
+            admin.post(&format!("{path}/disable"), Value::Null).await.0,
+            StatusCode::NO_CONTENT
+        );
+        assert_eq!(liu.get("/auth/me").await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(enter(made["totp_secret"].clone(), PASSWORD).await.1["code"], "disabled");
+        assert_eq!(
+            admin.post(&format!("{path}/enable"), Value::Null).await.0,
+            StatusCode::NO_CONTENT
+        );
+
+        let (status, fresh) = admin
+            .post(&format!("{path}/reset"), json!({"password": "Another-horse-7"}))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{fresh}");
+        assert_eq!(
+            enter(made["totp_secret"].clone(), PASSWORD).await.0,
+            StatusCode::UNAUTHORIZED
+        );
+        assert_eq!(
+            enter(fresh["totp_secret"].clone(), "Another-horse-7").await.0,
+            StatusCode::OK
+        );
+        let (_, all) = admin.get("/admin/staff").await;
+        let logins: Vec<_> = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["login"].as_str().unwrap())
+            .collect();
+        assert_eq!(logins, ["liu", "wang"]);
+        assert!(!all.to_string().contains("argon2"));
+
+        let own = all.as_array().unwrap().iter().find(|s| s["login"] == "wang").unwrap()["id"].clone();
+        let (status, _) = admin
+            .post(&format!("/admin/staff/{}/disable", own.as_str().unwrap()), Value::Null)
+            .await;
+        assert_eq!(status, StatusCode::CONFLICT, "nobody locks themselves out");
+    });
+}

@@ -6,6 +6,7 @@
 pub mod password;
 mod patient_routes;
 pub mod staff;
+mod staff_admin;
 mod staff_routes;
 mod store;
 pub mod totp;
@@ -117,4 +118,5 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(staff_routes::logout))
         .routes(routes!(staff_routes::sessions))
         .routes(routes!(staff_routes::end_session))
+        .merge(staff_admin::routes())
 }

@@ -145,33 +145,59 @@ pub struct PreparedStaff {
     totp_sealed: Vec<u8>,
 }
 
+/// Whether one person may hold these roles together.
+pub(super) fn sound_roles(roles: &[Role]) -> Result<(), ApiError> {
+    if roles.is_empty() {
+        return Err(ApiError::field("roles", "至少需要一个角色"));
+    }
+    if roles.contains(&Role::Doctor) && roles.contains(&Role::Pharmacist) {
+        return Err(ApiError::field("roles", "同一人不能既开方又审方"));
+    }
+    Ok(())
+}
+
+pub(super) fn roles_text(roles: &[Role]) -> String {
+    roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Hash of a password and sealed second factor, from their clear texts.
+pub(super) fn secrets(
+    vault: &crate::Vault,
+    ids: &records::Ids,
+    tenant: &records::TenantId,
+    password: &str,
+    totp_secret: &str,
+) -> Result<(String, Vec<u8>), ApiError> {
+    password::strong_enough(password)?;
+    let secret = totp::secret(totp_secret).ok_or_else(|| ApiError::field("totp_secret", "动态口令密钥有误"))?;
+    Ok((password::hash(password, ids)?, vault.seal(tenant, PURPOSE, &secret)?))
+}
+
 /// Checks and hashes (slowly, on purpose) outside of any unit.
 pub fn prepare(
-    ctx_vault: &crate::Vault,
+    vault: &crate::Vault,
     ids: &records::Ids,
     tenant: &records::TenantId,
     new: NewStaff,
 ) -> Result<PreparedStaff, ApiError> {
-    password::strong_enough(&new.password)?;
-    if new.roles.is_empty() {
-        return Err(ApiError::field("roles", "至少需要一个角色"));
-    }
-    let prescribes = new.roles.contains(&Role::Doctor) && new.roles.contains(&Role::Pharmacist);
-    if prescribes {
-        return Err(ApiError::field("roles", "同一人不能既开方又审方"));
-    }
-    let secret = totp::secret(&new.totp_secret).ok_or_else(|| ApiError::field("totp_secret", "动态口令密钥有误"))?;
+    sound_roles(&new.roles)?;
+    let (password, totp_sealed) = secrets(vault, ids, tenant, &new.password, &new.totp_secret)?;
     Ok(PreparedStaff {
-        password: password::hash(&new.password, ids)?,
-        totp_sealed: ctx_vault.seal(tenant, PURPOSE, &secret)?,
+        password,
+        totp_sealed,
         new,
     })
+}
+
+/// Whose login this is.
+pub(super) async fn id_of(tx: &mut Tx<'_>, login: &str) -> Result<Option<StaffId>, StoreError> {
+    Ok(Credentials::by_login(tx, login).await?.map(|c| c.id))
 }
 
 /// Takes a member of staff in, or brings the one of this login up to date. Open sessions of a changed one end.
 pub async fn put(tx: &mut Tx<'_>, fresh: &StaffId, staff: &PreparedStaff) -> Result<StaffId, StoreError> {
     let (tenant, now, new) = (tx.tenant().clone(), tx.now(), &staff.new);
-    let roles = new.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",");
+    let roles = roles_text(&new.roles);
     let (id,): (StaffId,) = tx
         .one(
             "INSERT INTO base_staff(tenant_id, id, login, name, roles, title, department_code, department_name, his_code,

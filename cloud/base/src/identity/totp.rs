@@ -37,6 +37,13 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
 }
 
+/// A new secret in base 32: 160 bits.
+pub(crate) fn new_secret(ids: &records::Ids) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let letter = |byte: u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('A', char::from);
+    ids.random::<32>().into_iter().map(letter).collect()
+}
+
 /// Reads a secret in base 32, as onboarding writes it.
 pub fn secret(base32: &str) -> Option<Vec<u8>> {
     let (mut bits, mut held, mut out) = (0_u32, 0_u32, Vec::new());
