@@ -6,6 +6,8 @@ import type { PluginOption, UserConfig } from 'vite'
 /** Build settings of the app `name`, served by the cloud under `/name/`. */
 export function app(name: string, plugins: PluginOption[] = []): UserConfig {
   return {
+    // Nobody here writes components by options or hydrates.
+    define: { __VUE_OPTIONS_API__: name === 'patient' || name === 'verify' ? 'false' : 'true', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false' },
     base: `/${name}/`,
     plugins: [vue(), ...plugins],
     build: {
@@ -14,6 +16,7 @@ export function app(name: string, plugins: PluginOption[] = []): UserConfig {
       target: 'es2022',
       chunkSizeWarningLimit: 600,
       reportCompressedSize: false,
+      manifest: true,
     },
     server: { proxy: { '/api': { target: process.env['YIQIAO_API'] ?? 'http://127.0.0.1:8080', ws: true } } },
   }

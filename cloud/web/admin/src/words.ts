@@ -19,7 +19,12 @@ export function level(state?: string | null): readonly [Level, string] {
   return LEVELS[state] ?? ['warn', state]
 }
 
-const COMMANDS: Record<string, readonly [Level, string]> = { done: ['good', '已完成'], settled: ['good', '已处理'], refused: ['bad', '医院拒绝'], unknown: ['warn', '结果未知'], pending: ['quiet', '待发送'], sent: ['quiet', '已发送'], queued: ['quiet', '待发送'], manual: ['bad', '人工处理'], later: ['warn', '稍后重试'] }
-export const commandState = (state: string): readonly [Level, string] => COMMANDS[state] ?? ['quiet', state]
+const OUTCOMES: Record<string, readonly [Level, string]> = { done: ['good', '已完成'], refused: ['bad', '医院拒绝'], unknown: ['warn', '结果未知'], later: ['warn', '稍后重试'] }
+/** Outcome of an order to the hospital system; without one it is under way. */
+export function commandState(order: { outcome?: string | null; settled_at?: string | null }): readonly [Level, string] {
+  const word = order.outcome ?? ''
+  const known = OUTCOMES[word] ?? Object.entries(OUTCOMES).find(([key]) => word.includes(key))?.[1]
+  return known ?? (order.settled_at ? ['good', '已完成'] : ['quiet', '执行中'])
+}
 export const subjectName = (kind?: string) => (kind === 'visit' ? '挂号' : kind === 'prescription' ? '药费' : (kind ?? '—'))
 export const sexName = (sex?: string) => (sex === 'M' ? '男' : sex === 'F' ? '女' : '')

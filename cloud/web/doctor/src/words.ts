@@ -12,4 +12,4 @@ export const PROBLEMS: { value: string; label: string }[] = [
   { value: 'dose', label: '剂量范围' }, { value: 'contraindication', label: '药物禁忌' }, { value: 'adverse_reaction', label: '不良反应' },
   { value: 'duplicate', label: '重复用药' }, { value: 'route', label: '给药途径' }, { value: 'special_population', label: '特殊人群用药' },
 ]
-export const problemName = (value: string) => PROBLEMS.find((p) => p.value === value)?.label ?? (value === 'antibiotic' ? '抗菌药物' : value)
+export const problemName = (value: string) => PROBLEMS.find((p) => p.value === value)?.label ?? (value === 'antibiotic' ? '抗菌药物' : value === 'his' ? '医院系统拒收' : value)

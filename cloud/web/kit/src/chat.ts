@@ -78,7 +78,7 @@ export function useChat(visit: string) {
     if (at >= 0) outgoing.splice(at, 1)
   }
 
-  useLive((event) => { if (!event || event.id === visit) void fetchNew() })
+  useLive((event) => { if (!event || event.id === visit || event.kind === 'all.changed') void fetchNew() })
   void fetchNew()
   onScopeDispose(() => { for (const item of outgoing) if (item.local) URL.revokeObjectURL(item.local) })
   return { messages, outgoing, error, ready, fetchNew, send, resend: push, drop, last: computed(() => messages.value.at(-1)?.seq ?? 0) }

@@ -18,6 +18,7 @@ let source: EventSource | undefined
 let timer: ReturnType<typeof setTimeout> | undefined
 let retryMs = 1_000
 let retry: ReturnType<typeof setTimeout> | undefined
+let watched: string | undefined
 
 function tell(event: LiveEvent | undefined): void {
   for (const handler of handlers) handler(event)
@@ -34,7 +35,7 @@ function schedule(): void {
 
 function open(): void {
   if (source || handlers.size === 0 || typeof EventSource === 'undefined') return
-  const mine = new EventSource('/api/v1/events')
+  const mine = new EventSource(watched ? `/api/v1/events?visit=${encodeURIComponent(watched)}` : '/api/v1/events')
   source = mine
   mine.onopen = () => {
     line.stream = true
@@ -87,6 +88,17 @@ if (typeof window !== 'undefined') {
       schedule()
     }
   })
+}
+
+/** Hear also what concerns only those who have this visit open. Ends with the scope. */
+export function watchVisit(id: string): void {
+  watched = id
+  if (source) {
+    close()
+    open()
+    schedule()
+  }
+  onScopeDispose(() => { if (watched === id) watched = undefined })
 }
 
 /** Call `handler` at each event, and with `undefined` whenever something may have been missed. Ends with the scope. */

@@ -14,12 +14,15 @@ onSignedOut(() => {
   session.me = undefined
 })
 
-/** Ask the server who we are; a failure that is not "nobody" is kept in `error`. */
-export async function recall(): Promise<void> {
+let wanted: Me['kind'] = 'patient'
+/** Ask the server who we are; a failure that is not "nobody" is kept in `error`. A session of the other kind in this browser is nobody here. */
+export async function recall(kind: Me['kind'] = wanted): Promise<void> {
+  wanted = kind
   session.error = undefined
   try {
-    session.me = await account.me()
-    session.state = 'in'
+    const me = await account.me()
+    session.me = me.kind === wanted ? me : undefined
+    session.state = session.me ? 'in' : 'out'
   } catch (cause) {
     const error = asApiError(cause)
     session.me = undefined

@@ -1,6 +1,6 @@
 // Routing shared by the two staff apps: nobody in without a session, a title each, a fresh build after an update.
 import { createRouter, createWebHistory, type Router, type RouteRecordRaw } from 'vue-router'
-import { leave, recall, session } from './session'
+import { recall, session } from './session'
 
 declare module 'vue-router' {
   interface RouteMeta {
@@ -15,9 +15,7 @@ declare module 'vue-router' {
 export function staffRouter(base: string, suffix: string, routes: RouteRecordRaw[], entry: string): Router {
   const router = createRouter({ history: createWebHistory(base), routes, scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 } })
   router.beforeEach(async (to) => {
-    if (session.state === 'unknown') await recall()
-    // A patient's session in the same browser is no session here.
-    if (session.state === 'in' && session.me?.kind !== 'staff') await leave().catch(() => undefined)
+    if (session.state === 'unknown') await recall('staff')
     if (to.meta.open || session.state === 'in' || session.error) return true
     return { name: entry, query: { next: to.fullPath } }
   })

@@ -17,9 +17,9 @@ const PRESCRIPTION: Table = {
   revised: ['quiet', '已修改'], appealed: ['live', '申诉中'], revoked: ['quiet', '已撤销'], expired: ['quiet', '已过期'],
 }
 const PAYMENT: Table = {
-  created: ['live', '下单中'], pending: ['todo', '待支付'], paid_channel: ['live', '已支付，入账中'], his_confirming: ['live', '医院确认中'],
-  done: ['good', '支付完成'], closed: ['quiet', '已关闭'], reversing: ['live', '冲正中'], manual: ['bad', '人工处理'],
-  refunding: ['live', '退款中'], refunded: ['quiet', '已退款'],
+  created: ['todo', '待支付'], pending: ['todo', '待支付'], closing: ['live', '正在关闭'], paid: ['live', '已支付'], paid_channel: ['live', '已支付'], his_confirming: ['live', '已支付，医院确认中'],
+  done: ['good', '支付完成'], closed: ['quiet', '已关闭'], reversing: ['live', '退款中'], reversed: ['quiet', '已退款'], manual: ['bad', '人工处理中'],
+  requested: ['live', '退款中'], processing: ['live', '退款中'], his_write_back: ['live', '已退回，医院登记中'], refunded: ['quiet', '已退款'],
 }
 const TABLES = { visit: VISIT, prescription: PRESCRIPTION, payment: PAYMENT } as const
 

@@ -7,6 +7,10 @@ export async function pay(start: () => Promise<PayStart>, back: RouteLocationRaw
   const started = await start()
   const result = router.resolve({ name: 'pay', params: { id: started.payment_id }, query: { back: router.resolve(back).fullPath } })
   await router.replace(back)
+  if (!started.pay_url) {
+    await router.push(result.fullPath)
+    return
+  }
   const url = new URL(started.pay_url, location.href)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new Error('支付地址无效，请稍后重试')
   url.searchParams.set('redirect_url', new URL(result.href, location.href).href)

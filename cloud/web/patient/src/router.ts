@@ -41,7 +41,7 @@ export const router = createRouter({
 })
 
 router.beforeEach(async (to) => {
-  if (session.state === 'unknown') await recall()
+  if (session.state === 'unknown') await recall('patient')
   if (to.meta.open || session.state === 'in' || session.error) return true
   return { name: 'login', query: { next: to.fullPath } }
 })

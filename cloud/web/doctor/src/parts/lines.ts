@@ -66,15 +66,14 @@ export function toHerbItem(line: HerbLine): HerbalItem {
   return { drug_code: line.herb.code, dose_g: line.grams, note: line.note.trim() }
 }
 
-const codeOf = (item: RxItem) => item.drug_code ?? item.code ?? ''
 /** Lines of a saved draft, with the catalogue's data fetched again. */
 export async function fromItems(items: RxItem[]): Promise<WesternLine[]> {
-  const found = await Promise.all(items.map(async (i) => ({ i, drug: (await doctorApi.drugs(i.name)).find((d) => d.code === codeOf(i)) })))
+  const found = await Promise.all(items.map(async (i) => ({ i, drug: (await doctorApi.drugs(i.name)).find((d) => d.code === i.drug_code) })))
   return found.flatMap(({ i, drug }) => (drug ? [{
-    key: ++last, drug, dose: i.dose ?? '', route_code: i.route_code ?? '', frequency_code: i.frequency_code ?? '', days: i.days ?? 1, quantity: i.quantity ?? 1, byHand: true, note: i.note ?? '',
+    key: ++last, drug, dose: i.dose, route_code: i.route_code, frequency_code: i.frequency_code, days: i.days, quantity: i.quantity, byHand: true, note: i.note,
   }] : []))
 }
 export async function fromHerbItems(items: RxItem[]): Promise<HerbLine[]> {
-  const found = await Promise.all(items.map(async (i) => ({ i, herb: (await doctorApi.herbs(i.name)).find((h) => h.code === codeOf(i)) })))
-  return found.flatMap(({ i, herb }) => (herb ? [{ key: ++last, herb, grams: i.dose_g ?? Number(i.dose ?? 0), note: i.note ?? '' }] : []))
+  const found = await Promise.all(items.map(async (i) => ({ i, herb: (await doctorApi.herbs(i.name)).find((h) => h.code === i.drug_code) })))
+  return found.flatMap(({ i, herb }) => (herb ? [{ key: ++last, herb, grams: Number(i.dose), note: i.note }] : []))
 }

@@ -1,5 +1,5 @@
 import { get, seg, write } from './call'
-import type { DiagnosisTerm, Drug, ExamReport, Frequency, Herb, LabReport, NewPrescription, Page, PastPrescription, PastVisit, Prescription, Record_, Signature, Term, Visit } from './types'
+import type { DiagnosisTerm, Drug, ExamReport, Frequency, Herb, LabReport, NewPrescription, Page, PastPrescription, PastVisit, Prescription, Record_, ReviewCase, SavedRecord, Signature, Term, Visit } from './types'
 
 /** What doctors and pharmacists may ask and do. */
 export const doctorApi = {
@@ -13,8 +13,11 @@ export const doctorApi = {
   pastPrescriptions: (id: string) => get<PastPrescription[]>(`/doctor/visits/${seg(id)}/history/prescriptions`),
   labs: (id: string) => get<LabReport[]>(`/doctor/visits/${seg(id)}/history/labs`),
   exams: (id: string) => get<ExamReport[]>(`/doctor/visits/${seg(id)}/history/exams`),
-  record: (id: string) => get<Record_>(`/doctor/visits/${seg(id)}/record`),
-  saveRecord: (id: string, record: Record_) => write<Record_>('PUT', `/doctor/visits/${seg(id)}/record`, record),
+  record: (id: string) => get<SavedRecord>(`/doctor/visits/${seg(id)}/record`),
+  saveRecord: (id: string, record: Record_) => write<SavedRecord>('PUT', `/doctor/visits/${seg(id)}/record`, record),
+  counts: () => get<Record<string, number>>('/doctor/visits/counts'),
+  signRecord: (id: string, pin: string) => write<SavedRecord>('POST', `/doctor/visits/${seg(id)}/record/sign`, { pin }),
+  prescriptions: (visit: string) => get<Prescription[]>(`/doctor/visits/${seg(visit)}/prescriptions`),
   diagnoses: (q: string) => get<DiagnosisTerm[]>('/dictionary/diagnoses', { q }),
   drugs: (q: string) => get<Drug[]>('/dictionary/drugs', { q }),
   herbs: (q: string) => get<Herb[]>('/dictionary/herbs', { q }),
@@ -31,7 +34,10 @@ export const doctorApi = {
   signature: () => get<Signature>('/doctor/signature'),
   enrol: (image: string, pin: string) => write<Signature>('POST', '/doctor/signature', { image, pin }),
   reviews: (state: string, page: number) => get<Page<Prescription>>('/pharmacist/prescriptions', { state, page, size: 20 }),
-  review: (id: string) => get<Prescription>(`/pharmacist/prescriptions/${seg(id)}`),
+  review: (id: string) => get<ReviewCase>(`/pharmacist/prescriptions/${seg(id)}`),
   approve: (id: string, pin: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/approve`, { pin }),
+  prepare: (id: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/prepare`),
+  handOver: (id: string, pickup_code: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/hand-over`, { pickup_code }),
+  ship: (id: string, courier: string, waybill: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/ship`, { courier, waybill }),
   reject: (id: string, reasons: string[], comment: string, pin: string) => write<Prescription>('POST', `/pharmacist/prescriptions/${seg(id)}/reject`, { reasons, comment, pin }),
 }

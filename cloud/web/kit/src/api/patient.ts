@@ -1,5 +1,5 @@
 import { get, path, seg, write } from './call'
-import type { Consent, Department, Doctor, Eligibility, Fulfilment, NewPatient, NewVisit, Page, Patient, PayStart, Payment, Prescription, Rating, Slot, Visit } from './types'
+import type { Consent, Department, Doctor, Eligibility, FulfilmentChoice, NewPatient, NewVisit, Page, Patient, PayStart, Payment, Prescription, Rating, Slot, Visit } from './types'
 
 /** What a patient may ask and do. */
 export const patientApi = {
@@ -21,9 +21,9 @@ export const patientApi = {
   finish: (id: string) => write<Visit>('POST', `/visits/${seg(id)}/finish`),
   rate: (id: string, rating: Rating) => write<Visit>('POST', `/visits/${seg(id)}/rating`, rating),
   payment: (id: string) => get<Payment>(`/payments/${seg(id)}`),
-  prescriptions: (page: number) => get<Page<Prescription> | Prescription[]>('/prescriptions', { page, size: 20 }),
+  prescriptions: (page: number) => get<Page<Prescription>>('/prescriptions', { page, size: 20 }),
   prescription: (id: string) => get<Prescription>(`/prescriptions/${seg(id)}`),
-  fulfil: (id: string, how: Fulfilment) => write<Prescription>('POST', `/prescriptions/${seg(id)}/fulfilment`, how),
+  fulfil: (id: string, how: FulfilmentChoice) => write<Prescription>('POST', `/prescriptions/${seg(id)}/fulfilment`, how),
   payPrescription: (id: string) => write<PayStart>('POST', `/prescriptions/${seg(id)}/pay`),
   collected: (id: string) => write<Prescription>('POST', `/prescriptions/${seg(id)}/collected`),
   pdfUrl: (id: string) => path(`/prescriptions/${seg(id)}/pdf`),

@@ -1,0 +1,17 @@
+/** Groups of settings, in words. */
+export const GROUPS: Record<string, string> = { 'care.consultation': '线上复诊', 'treatment.prescribing': '处方', 'treatment.dispensing': '取药与配送', 'video.call': '视频通话' }
+
+/** Settings by key: name and what it does. */
+export const SETTINGS: Record<string, [string, string?]> = {
+  follow_up_days: ['复诊有效期（天）', '在该科室最近一次就诊距今不超过这么多天，才能线上复诊'],
+  pay_minutes: ['支付时限（分钟）', '超过未支付自动释放号源；医院锁号时间更短时以医院为准'],
+  early_check_in: ['允许提前报到', '付款后即可报到；关闭后按下一项的时间开放'],
+  check_in_minutes: ['提前报到时间（分钟）', '就诊时段开始前这么多分钟起可以报到'],
+  auto_cancel_hours: ['无人接诊自动退款（小时）', '就诊时段结束后这么久仍未接诊，自动取消并退款'],
+  auto_finish_hours: ['自动结束（小时）', '接诊后这么久自动结束问诊'],
+  patients_per_account: ['每账号就诊人上限'],
+  guardian_below_years: ['需监护人的年龄（岁以下）'],
+  slot_days: ['开放号源天数'],
+  departments: ['开放的科室', '科室代码，每行一个；空着表示全部开放'],
+  hidden_doctors: ['不在线上显示的医生', '医生代码，每行一个'],
+}
