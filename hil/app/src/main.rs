@@ -26,6 +26,8 @@ enum Peer {
     Proxy(ProxyArgs),
     /// A software TPM 2.0 in the foreground.
     Tpm(TpmArgs),
+    /// The recorder dock: the real firmware image under QEMU.
+    Dock(bench_dock::Arguments),
 }
 
 #[derive(Args)]
@@ -172,6 +174,7 @@ async fn main() -> anyhow::Result<()> {
         Peer::Printer(args) => ended(printer(args)).await,
         Peer::Proxy(args) => ended(proxy(args)).await,
         Peer::Tpm(args) => ended(tpm(args)).await,
+        Peer::Dock(args) => ended(bench_dock::run(args)).await,
     }
 }
 

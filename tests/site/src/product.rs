@@ -75,7 +75,7 @@ signature = "永州示范医院"
 secret_id = "{SMS_ID}"
 secret_key_file = "sms.key"
 [sms.templates]
-sign_in_code = "100001"
+login_code = "100001"
 "#,
         web = ports.address(Service::Web),
         port = ports.of(Service::Web),
@@ -98,8 +98,55 @@ fn write_signd(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
 }
 
 fn write_edge(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
-    let _ = ports;
-    write(layout.data.join("edge").join("edge.toml"), "")
+    let dir = layout.data.join("edge");
+    let text = format!(
+        r#"state_dir = {dir:?}
+serial = "YQ26110001"
+tpm = "swtpm:host=127.0.0.1,port={tpm}"
+signd_socket = {signd:?}
+
+[cloud]
+broker = "mqtts://localhost:{mqtt}"
+fleet = "https://localhost:{https}"
+root = {root:?}
+
+[his]
+profile = {profile:?}
+[his.addresses]
+his = "{his}/services/InternetHospital"
+engine = "{engine}"
+
+[callbacks]
+soap = "{soap}"
+mllp = "{mllp}"
+
+[console]
+listen = "{console}"
+
+[slip_font]
+path = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"
+index = 2
+
+[[printers]]
+id = "dispensing_window"
+name = "门诊药房发药窗口"
+address = "{printer}"
+width = 864
+"#,
+        tpm = ports.of(Service::Tpm),
+        signd = layout.data.join("signd/signd.sock"),
+        mqtt = ports.of(Service::LineMqtt),
+        https = ports.of(Service::LineHttps),
+        root = layout.data.join("cloud/ca/root.pem"),
+        profile = layout.project.join("edge/his/profiles/bench.toml"),
+        his = ports.http(Service::HisSoap),
+        engine = ports.address(Service::HisMllp),
+        soap = ports.address(Service::CallbackSoap),
+        mllp = ports.address(Service::CallbackMllp),
+        console = ports.address(Service::Console),
+        printer = ports.address(Service::Printer),
+    );
+    write(dir.join("edge.toml"), &text)
 }
 
 /// Writes a configuration, unless it stands there already as it should.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// Packages with the daemons of the product and of the bench.
-const PROGRAMS: &[&str] = &["cloud", "edge", "sign", "documents", "hil", "site"];
+const PROGRAMS: &[&str] = &["app", "edge", "sign", "documents", "hil", "site"];
 
 /// Instruction set of the dock's microcontroller.
 const BOARD_TARGET: &str = "thumbv7em-none-eabihf";
