@@ -49,7 +49,6 @@ impl From<&Consent> for ConsentView {
 /// The consent in force.
 #[utoipa::path(get, path = "/consents/current", tag = "consent", responses((status = 200, body = ConsentView)))]
 async fn show(State(ctx): State<Ctx>, session: Session) -> Result<Json<ConsentView>, ApiError> {
-    let now = ctx.now();
     let read = |ctx: Ctx, scope: Scope| async move {
         ctx.store
             .read(&scope, |tx| Box::pin(async move { sql::versions(tx).await }))
@@ -66,7 +65,8 @@ async fn show(State(ctx): State<Ctx>, session: Session) -> Result<Json<ConsentVi
             .await?;
         versions = read(ctx.clone(), session.scope()).await?;
     }
-    let consent = current(&versions, now)
+    // Asked now, not before: a first version published on the way is in force from then on.
+    let consent = current(&versions, ctx.now())
         .ok_or_else(|| ApiError::conflict("consent_missing", "医院尚未发布知情同意书，暂不能预约"))?;
     Ok(Json(consent.into()))
 }
