@@ -14,6 +14,9 @@ pub mod messages;
 pub mod patients;
 pub mod scheduling;
 #[cfg(test)]
+#[path = "../../money/src/testing.rs"]
+mod bench_channel;
+#[cfg(test)]
 mod testing;
 
 use base::vault::VaultError;

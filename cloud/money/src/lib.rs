@@ -12,6 +12,10 @@ pub mod refunds;
 mod routes;
 mod subject;
 #[cfg(test)]
+extern crate self as money;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;

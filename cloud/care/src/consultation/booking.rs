@@ -99,7 +99,28 @@ struct Ground {
     his_patient_id: String,
     consent_sm3: String,
     rules: ConsultationSettings,
-    department_name: String,
+}
+
+/// The department's name; the lists are fetched when they do not know it.
+async fn department_name(ctx: &Ctx, tenant: &TenantId, code: &str) -> Result<String, CareError> {
+    for known in [false, true] {
+        if known && !directory::routes::refresh(ctx, tenant).await? {
+            break;
+        }
+        let wanted = code.to_owned();
+        let found = ctx
+            .store
+            .read(&Scope::system(tenant.clone()), move |tx| {
+                let code = wanted.clone();
+                Box::pin(async move { directory::department(tx, &code).await })
+            })
+            .await
+            .map_err(CareError::Store)?;
+        if let Some(found) = found {
+            return Ok(found.name);
+        }
+    }
+    Ok(code.to_owned())
 }
 
 async fn ground(tx: &mut Tx<'_>, account: &AccountId, new: &NewVisit) -> Result<Ground, CareError> {
@@ -117,11 +138,9 @@ async fn ground(tx: &mut Tx<'_>, account: &AccountId, new: &NewVisit) -> Result<
     if !rules.shows_department(&new.department_code) || !rules.shows_doctor(&new.doctor_code) {
         return Err(CareError::Absent);
     }
-    let department = directory::department(tx, &new.department_code).await?;
     Ok(Ground {
         his_patient_id,
         consent_sm3: accepted.sm3(),
-        department_name: department.map_or_else(|| new.department_code.clone(), |d| d.name),
         rules,
     })
 }
@@ -187,6 +206,7 @@ pub(crate) async fn book(ctx: &Ctx, patient: &Patient, new: NewVisit) -> Result<
         (None, Some(ground)) => ground,
         (None, None) => return Err(ApiError::not_found()),
     };
+    let department_name = department_name(ctx, &patient.tenant, &new.department_code).await?;
     let (eligible, slots) = tokio::join!(
         follow_up(ctx, &patient.tenant, &ground.his_patient_id, &new.department_code, &ground.rules),
         scheduling::look_up(ctx, &patient.tenant, &new.department_code, &new.doctor_code, date),
@@ -201,7 +221,7 @@ pub(crate) async fn book(ctx: &Ctx, patient: &Patient, new: NewVisit) -> Result<
     }
     let slot = choose(ApiError::of(slots)?, &new, date, ctx)?;
     let his_patient_id = ground.his_patient_id.clone();
-    let (visit, fresh) = write(ctx, patient, new, ground, slot, eligible).await?;
+    let (visit, fresh) = write(ctx, patient, new, ground, department_name, slot, eligible).await?;
     if fresh {
         lock(ctx, &patient.tenant, &visit, his_patient_id).await?;
     }
@@ -214,6 +234,7 @@ async fn write(
     patient: &Patient,
     new: NewVisit,
     ground: Ground,
+    department_name: String,
     slot: Slot,
     eligible: FollowUp,
 ) -> Result<(Visit, bool), ApiError> {
@@ -222,7 +243,8 @@ async fn write(
         tenant: patient.tenant.clone(),
         who: Who::Patient(patient.account.clone()),
     };
-    let visit = row(ctx, patient, &new, &ground, &slot, &eligible)?;
+    let mut visit = row(ctx, patient, &new, &ground, &slot, &eligible)?;
+    visit.department_name = department_name;
     let written = ctx
         .store
         .write(&patient.scope(), move |tx| {
@@ -284,7 +306,7 @@ fn row(
         patient_id: PatientId::parse(&new.patient_id).ok_or(CareError::Absent)?,
         purpose: new.purpose.clone(),
         department_code: slot.department_code.clone(),
-        department_name: ground.department_name.clone(),
+        department_name: String::new(),
         doctor_code: slot.doctor_code.clone(),
         doctor_name: slot.doctor_name.clone(),
         doctor_title: slot.doctor_title.clone(),

@@ -170,10 +170,16 @@ impl VisitPayments {
         sql::get(tx, &id).await
     }
 
-    async fn paid(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), CareError> {
+    async fn paid(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<Keep, CareError> {
         let mut visit = Self::visit(tx, payment).await?;
-        let moved = visit.progress().pay(&hand(tx));
-        perform(tx, &self.ctx, &mut visit, moved).await
+        let (progress, event) = visit.progress().pay(&hand(tx));
+        if event.word == "pay_late" {
+            // Exactly this money goes back, whatever else the visit was paid with.
+            sql::note(tx, &visit.id, &event).await?;
+            return Ok(Keep::No { reason: event.note });
+        }
+        perform(tx, &self.ctx, &mut visit, (progress, event)).await?;
+        Ok(Keep::Yes)
     }
 
     async fn closed(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), CareError> {
@@ -208,8 +214,7 @@ impl PaymentSubject for VisitPayments {
     }
 
     async fn on_paid(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<Keep, StoreError> {
-        self.paid(tx, payment).await.map_err(as_store)?;
-        Ok(Keep::Yes)
+        self.paid(tx, payment).await.map_err(as_store)
     }
 
     async fn on_closed(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ use crate::CareError;
 /// Kinds of messages a person may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MessageKind)]
 pub enum Kind {
     /// Words.
     Text,
@@ -41,6 +42,7 @@ impl Kind {
 
 /// A message to be sent.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = MessageDraft)]
 pub struct Draft {
     /// The writer's own name of the message; a repeat adds nothing.
     pub client_id: String,
