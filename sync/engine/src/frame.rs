@@ -417,6 +417,20 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        /// Whatever a hostile peer puts behind a correct header is refused or read, never a panic.
+        #[test]
+        fn rubbish_behind_a_good_header_is_refused(rubbish in proptest::collection::vec(0u8.., 0..300), zstd: bool) {
+            let mut frame = vec![VERSION, u8::from(zstd)];
+            frame.extend_from_slice(&crc32c::crc32c(&rubbish).to_le_bytes());
+            frame.extend_from_slice(&rubbish);
+            let _ = decode(&frame);
+            for kind in 0..14 {
+                let _ = Body::from_kind(kind, &rubbish);
+            }
+        }
+    }
+
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|b| format!("{b:02x}")).collect()
     }

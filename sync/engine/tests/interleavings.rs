@@ -418,3 +418,24 @@ fn a_silent_line_is_given_up_and_made_anew() {
     w.heal(Duration::from_secs(3));
     assert_eq!(w.cloud.disk.effects, ["waited"]);
 }
+
+#[test]
+fn a_lost_batch_is_asked_for_as_soon_as_the_next_one_arrives() {
+    let mut w = healthy();
+    w.pass(Duration::from_millis(1100)); // a look at the outbox is due
+    for i in 0..30 {
+        w.edge
+            .disk
+            .append(&format!("an entry that fills a third of a batch {i:02}"));
+    }
+    w.edge.session.appended(records::Lane::Clinical, w.now);
+    while w.wire[0][1].len() < 3 {
+        w.settle();
+        w.edge.finish(0, false, w.now);
+        w.settle();
+    }
+    assert!(w.wire[0][1].pop_front().is_some(), "a batch is lost");
+    // Much less than the patience after which a silent receiver is asked.
+    w.heal(Duration::from_millis(250));
+    assert_eq!(w.cloud.disk.effects.len(), 30);
+}

@@ -3,6 +3,13 @@
 //! `cargo run -p link --example figures [entries]` prints JSON: durable log entries per second from edge to cloud, delay
 //! of a single entry on an idle line, round trips of calls on an idle line and beside a backlog.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measurement stops at the first surprise"
+)]
+
 #[path = "../tests/ward/mod.rs"]
 mod ward;
 

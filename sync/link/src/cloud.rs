@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Answer, Channel, Role, Session, Tuning};
+use engine::{Answer, Channel, Tuning};
 use records::id::EdgeId;
-use records::{Ids, Outcome, PeerId, TenantId};
+use records::{Ids, Outcome, TenantId};
 use rumqttc::AsyncClient;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
@@ -19,13 +19,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::LinkError;
-use crate::broker::{Arrival, Broker, Gate};
-use crate::dial::Ended;
+use crate::broker::{Broker, Gate};
 use crate::dial::{self, Address};
 use crate::ends::{Inbox, LinkStatus};
-use crate::line::{Ask, Line, Parts, Port, Wire};
-use crate::streams::{self, MIGRATIONS, Streams};
-use crate::topic::{Way, parse, topic, up_filter};
+use crate::line::{Ask, Port, Wire};
+use crate::streams::{self, MIGRATIONS};
+use crate::switchboard::{Dialer, Switchboard};
+use crate::topic::{Way, topic};
 
 /// Which appliances there are; the fleet registry answers.
 #[async_trait]
@@ -51,7 +51,7 @@ pub enum BrokerChoice {
         tls: Arc<ServerConfig>,
     },
     /// Any MQTT 5 broker that binds `yq/v1/{edge_id}/up/#` and `…/dn/#` to the appliance's certificate and lets this
-    /// client hear [`up_filter`] and publish to every `dn`. One process at a time may be the cloud's end.
+    /// client hear [`crate::up_filter`] and publish to every `dn`. One process at a time may be the cloud's end.
     External {
         /// `mqtts://host:port`.
         url: String,
@@ -90,14 +90,14 @@ pub struct CloudLink {
     stop: CancellationToken,
 }
 
-struct Desk {
-    wires: mpsc::Sender<Wire>,
-    asks: mpsc::Sender<Ask>,
-    status: watch::Receiver<LinkStatus>,
-    tenant: TenantId,
+pub(crate) struct Desk {
+    pub(crate) wires: mpsc::Sender<Wire>,
+    pub(crate) asks: mpsc::Sender<Ask>,
+    pub(crate) status: watch::Receiver<LinkStatus>,
+    pub(crate) tenant: TenantId,
 }
 
-enum Pipe {
+pub(crate) enum Pipe {
     Embedded(Broker),
     External(Mutex<Option<AsyncClient>>),
 }
@@ -119,15 +119,15 @@ impl Pipe {
     }
 }
 
-struct Board {
-    pipe: Arc<Pipe>,
-    desks: Mutex<HashMap<EdgeId, Desk>>,
-    changes: broadcast::Sender<LineChange>,
+pub(crate) struct Board {
+    pub(crate) pipe: Arc<Pipe>,
+    pub(crate) desks: Mutex<HashMap<EdgeId, Desk>>,
+    pub(crate) changes: broadcast::Sender<LineChange>,
 }
 
-struct CloudPort {
-    edge: EdgeId,
-    pipe: Arc<Pipe>,
+pub(crate) struct CloudPort {
+    pub(crate) edge: EdgeId,
+    pub(crate) pipe: Arc<Pipe>,
 }
 
 impl Port for CloudPort {
@@ -288,169 +288,7 @@ impl Drop for CloudLink {
 }
 
 impl Board {
-    fn desks(&self) -> std::sync::MutexGuard<'_, HashMap<EdgeId, Desk>> {
+    pub(crate) fn desks(&self) -> std::sync::MutexGuard<'_, HashMap<EdgeId, Desk>> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Hands arriving frames to the line of their appliance, which it sets up at the first frame.
-struct Switchboard {
-    board: Arc<Board>,
-    store: Store,
-    registry: Arc<dyn Registry>,
-    ids: Arc<Ids>,
-    tuning: Tuning,
-    inbox: Arc<dyn Inbox>,
-    stop: CancellationToken,
-    lines: JoinSet<()>,
-}
-
-impl Switchboard {
-    async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => break,
-                Some(_) = self.lines.join_next() => {}
-                arrival = arrivals.recv() => match arrival {
-                    Some(Arrival::Frame(edge, frame)) => self.hand_over(edge, Wire::Frame(frame)).await,
-                    Some(Arrival::Gone(edge)) => {
-                        let wires = self.board.desks().get(&edge).map(|d| d.wires.clone());
-                        if let Some(wires) = wires {
-                            // A line whose queue is full finds out by its own timer.
-                            let _ = wires.try_send(Wire::Disconnected("the appliance hung up".to_owned()));
-                        }
-                    }
-                    None => break,
-                }
-            }
-        }
-        while self.lines.join_next().await.is_some() {}
-    }
-
-    async fn hand_over(&mut self, edge: EdgeId, wire: Wire) {
-        let known = self.board.desks().get(&edge).map(|d| d.wires.clone());
-        let wires = match known {
-            Some(wires) => wires,
-            None => match self.registry.hospital(&edge).await {
-                Some(tenant) => self.open_line(&edge, tenant),
-                None => {
-                    tracing::warn!(link.edge = %edge, "a frame of an unknown appliance was dropped");
-                    return;
-                }
-            },
-        };
-        if wires.try_send(wire).is_err() {
-            tracing::warn!(link.edge = %edge, "the line is behind; frame dropped");
-        }
-    }
-
-    fn open_line(&mut self, edge: &EdgeId, tenant: TenantId) -> mpsc::Sender<Wire> {
-        let (wires_in, wires) = mpsc::channel(1024);
-        let (asks_in, asks) = mpsc::channel(256);
-        let (status_in, status) = watch::channel(LinkStatus::new(self.store.clock().now()));
-        let boot = u64::from_le_bytes(self.ids.random::<8>());
-        let line = Line::new(Parts {
-            session: Session::new(Role::Cloud, edge.as_str(), boot, self.tuning),
-            streams: Streams {
-                store: self.store.clone(),
-                tenant: tenant.clone(),
-                peer: PeerId::edge(edge),
-            },
-            inbox: self.inbox.clone(),
-            calls: None,
-            port: CloudPort {
-                edge: edge.clone(),
-                pipe: self.board.pipe.clone(),
-            },
-            wires,
-            asks,
-            status: status_in,
-            ids: self.ids.clone(),
-            stop: self.stop.clone(),
-        });
-        self.lines.spawn(line.run());
-        self.lines
-            .spawn(tell(edge.clone(), status.clone(), self.board.changes.clone()));
-        let desk = Desk {
-            wires: wires_in.clone(),
-            asks: asks_in,
-            status,
-            tenant,
-        };
-        tracing::info!(link.edge = %edge, link.tenant = %desk.tenant, "line opened");
-        self.board.desks().insert(edge.clone(), desk);
-        wires_in
-    }
-}
-
-/// Publishes the changes of one line until it ends.
-async fn tell(edge: EdgeId, mut status: watch::Receiver<LinkStatus>, to: broadcast::Sender<LineChange>) {
-    while status.changed().await.is_ok() {
-        let status = status.borrow_and_update().clone();
-        // Nobody may be listening.
-        let _ = to.send(LineChange {
-            edge: edge.clone(),
-            status,
-        });
-    }
-}
-
-/// Keeps the cloud's connection to an external broker.
-struct Dialer {
-    address: Address,
-    tls: Arc<ClientConfig>,
-    client_id: String,
-    pipe: Arc<Pipe>,
-    up: mpsc::Sender<Arrival>,
-    ids: Arc<Ids>,
-}
-
-impl Dialer {
-    async fn run(self, stop: CancellationToken) {
-        let mut failures = 0;
-        loop {
-            let reason = tokio::select! {
-                () = stop.cancelled() => return,
-                reason = self.once(&mut failures) => reason,
-            };
-            self.set(None);
-            tracing::warn!(link.reason = ?reason, "connection to the external broker lost");
-            let rest = dial::backoff(&self.ids, failures);
-            failures += 1;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(rest) => {}
-            }
-        }
-    }
-
-    fn set(&self, now: Option<AsyncClient>) {
-        if let Pipe::External(client) = &*self.pipe {
-            *client.lock().unwrap_or_else(PoisonError::into_inner) = now;
-        }
-    }
-
-    async fn once(&self, failures: &mut u32) -> Ended {
-        let connection = match dial::connect(&self.address, self.tls.clone(), &self.client_id, up_filter()).await {
-            Ok(connection) => connection,
-            Err(reason) => return Ended::Broken(reason),
-        };
-        *failures = 0;
-        self.set(Some(connection.client.clone()));
-        connection
-            .pump(|topic, frame| {
-                let arrival = match parse(&topic) {
-                    Some((edge, Way::Up, _)) => Some(Arrival::Frame(edge, frame)),
-                    _ => None,
-                };
-                let up = self.up.clone();
-                async move {
-                    if let Some(arrival) = arrival {
-                        // Fails only when the switchboard has ended.
-                        let _ = up.send(arrival).await;
-                    }
-                }
-            })
-            .await
     }
 }

@@ -11,7 +11,7 @@
 //! mqtt5 0.49 takes the fingerprint a client *claims* in its client id as its identity and never compares it with the
 //! certificate (`CertificateAuthProvider`), so that any enrolled appliance could speak for another; rmqtt 0.24 forces
 //! aws-lc-rs beside ring; rumqttd 0.20 has no topic authorisation and drags rustls 0.22. Packets are read and written
-//! by the client crate's own codec. Beyond one machine any MQTT 5 broker does, by configuration ([`cloud::Broker`]).
+//! by the client crate's own codec. Beyond one machine any MQTT 5 broker does, by configuration ([`cloud::BrokerChoice`]).
 //!
 //! # Ends
 //! [`edge::EdgeLink`] and [`cloud::CloudLink`]. Both want [`MIGRATIONS`] applied, which they do at their start; start
@@ -33,6 +33,7 @@ mod dial;
 mod ends;
 mod line;
 mod streams;
+mod switchboard;
 mod topic;
 
 pub use ends::{ApplyError, Call, Calls, Inbox, LinkStatus};

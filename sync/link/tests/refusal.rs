@@ -92,7 +92,6 @@ async fn hung_up(events: &mut EventLoop) -> DisconnectReasonCode {
     .await
 }
 
-/// Rows: YZ-N-019
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_certificate_or_with_one_of_a_foreign_authority_there_is_no_connection() {
     let place = place().await;
@@ -137,7 +136,6 @@ async fn tls_older_than_1_3_is_refused() {
     );
 }
 
-/// Rows: YZ-N-019
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_appliance_may_neither_hear_nor_speak_under_another_ones_topics() {
     let place = place().await;
