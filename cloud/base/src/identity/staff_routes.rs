@@ -41,6 +41,7 @@ pub(super) struct Ticket {
 
 /// Second step.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
+#[schema(as = StaffCodeGiven)]
 pub(super) struct CodeGiven {
     /// From the first step.
     ticket: String,
