@@ -1,0 +1,241 @@
+//! The appliance as the cloud sees it: a signature server with keys and PINs, and dictionaries. It can be told to answer
+//! late, to be away, or to sign something else.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base::Hospital;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use gm::certificate::{Draft, Identity, Purpose};
+use gm::key::{P256Key, Signer};
+use gm::{Certificate, Sm2Key, cms};
+use records::sign::{EnrolRequest, SealRequest, SignRequest};
+use records::{Clock, ManualClock, Outcome, TenantId};
+use serde_json::{Value, json};
+
+struct Person {
+    key: Sm2Key,
+    certificate: Certificate,
+    pin: String,
+}
+
+pub struct Appliance {
+    clock: Arc<ManualClock>,
+    root_key: Sm2Key,
+    root: Certificate,
+    seal_key: P256Key,
+    seal_chain: Vec<Certificate>,
+    people: Mutex<HashMap<String, Person>>,
+    made: Mutex<HashMap<String, Value>>,
+    /// Answers to signing calls that get lost on the way back.
+    pub lost: AtomicU32,
+    pub away: AtomicBool,
+    /// Signs other bytes than it was given.
+    pub crooked: AtomicBool,
+    /// Documents signed, by key: the server must never sign twice.
+    pub signed: AtomicU32,
+}
+
+fn identity(name: &str) -> Identity {
+    Identity {
+        common_name: name.into(),
+        organization: "永州市中心医院".into(),
+        ..Identity::default()
+    }
+}
+
+impl Appliance {
+    pub fn new(clock: Arc<ManualClock>) -> Self {
+        let now = clock.now().offset();
+        let draft = |serial: u8, purpose| (serial, purpose);
+        let issue =
+            |(serial, purpose), subject: &Identity, of: &dyn Signer, issuer: Option<&Certificate>, by: &dyn Signer| {
+                Draft {
+                    serial: [serial; 16],
+                    subject,
+                    public_key: of.public_key(),
+                    purpose,
+                    not_before: now - Duration::from_secs(86_400),
+                    not_after: now + Duration::from_secs(86_400 * 3650),
+                }
+                .issue(issuer, by)
+                .unwrap()
+            };
+        let authority = Purpose::Authority { path_length: 0 };
+        let root_key = Sm2Key::generate().unwrap();
+        let root = issue(
+            draft(1, authority),
+            &identity("电子签名根证书"),
+            &root_key,
+            None,
+            &root_key,
+        );
+        let seal_root_key = P256Key::from_pkcs8(&P256Key::generate().unwrap()).unwrap();
+        let seal_key = P256Key::from_pkcs8(&P256Key::generate().unwrap()).unwrap();
+        let authority = Purpose::Authority { path_length: 0 };
+        let seal_root = issue(
+            draft(2, authority),
+            &identity("电子印章根证书"),
+            &seal_root_key,
+            None,
+            &seal_root_key,
+        );
+        let documents = draft(3, Purpose::Documents);
+        let seal = issue(
+            documents,
+            &identity("电子印章"),
+            &seal_key,
+            Some(&seal_root),
+            &seal_root_key,
+        );
+        Self {
+            clock,
+            root_key,
+            root,
+            seal_key,
+            seal_chain: vec![seal, seal_root],
+            people: Mutex::default(),
+            made: Mutex::default(),
+            lost: AtomicU32::new(0),
+            away: AtomicBool::new(false),
+            crooked: AtomicBool::new(false),
+            signed: AtomicU32::new(0),
+        }
+    }
+
+    fn enrol(&self, request: EnrolRequest) -> Outcome<Value> {
+        let now = self.clock.now().offset();
+        let mut people = self.people.lock().unwrap();
+        let serial = u8::try_from(people.len()).unwrap() + 10;
+        let person = people.entry(request.signer_id.clone()).or_insert_with(|| {
+            let key = Sm2Key::generate().unwrap();
+            let certificate = Draft {
+                serial: [serial; 16],
+                subject: &Identity {
+                    serial_number: request.signer_id.clone(),
+                    unit: request.role.clone(),
+                    ..identity(&request.name)
+                },
+                public_key: key.public_key(),
+                purpose: Purpose::Documents,
+                not_before: now - Duration::from_secs(60),
+                not_after: now + Duration::from_secs(86_400 * 365),
+            }
+            .issue(Some(&self.root), &self.root_key)
+            .unwrap();
+            Person {
+                key,
+                certificate,
+                pin: request.pin.0.clone(),
+            }
+        });
+        Outcome::Done(
+            json!({ "signer_id": request.signer_id, "enrolled": true, "locked": false, "tries_left": 5,
+            "certificate_serial": person.certificate.serial_hex(), "certificate": BASE64.encode(&person.certificate.der),
+            "not_after": "2027-11-21T00:00:00Z" }),
+        )
+    }
+
+    fn sign(&self, key: &str, request: &SignRequest) -> Outcome<Value> {
+        let mut made = self.made.lock().unwrap();
+        if !made.contains_key(key) {
+            let people = self.people.lock().unwrap();
+            let person = &people[&request.signer_id];
+            if person.pin != request.pin.0 {
+                return Outcome::refused("pin_wrong", "签名口令不正确，还可以再试4次");
+            }
+            let mut document = BASE64.decode(&request.document).unwrap();
+            if self.crooked.load(Ordering::SeqCst) {
+                document.push(b' ');
+            }
+            let chain = [person.certificate.clone(), self.root.clone()];
+            let digest = gm::sm3(&document);
+            let message = cms::Unsigned::new(&digest, self.clock.now().offset(), &chain).unwrap();
+            let message = message.sign(&person.key).unwrap();
+            self.signed.fetch_add(1, Ordering::SeqCst);
+            let signature = json!({ "cms": BASE64.encode(message), "document_sm3": hex::encode(digest),
+                "certificate_serial": person.certificate.serial_hex(), "signed_at": self.clock.now() });
+            made.insert(key.to_owned(), signature);
+        }
+        if self.lost.load(Ordering::SeqCst) > 0 {
+            self.lost.fetch_sub(1, Ordering::SeqCst);
+            return Outcome::Unknown;
+        }
+        Outcome::Done(made[key].clone())
+    }
+
+    fn seal(&self, request: &SealRequest) -> Outcome<Value> {
+        let digest: [u8; 32] = hex::decode(&request.digest_sha256).unwrap().try_into().unwrap();
+        let message = cms::Unsigned::new(&digest, self.clock.now().offset(), &self.seal_chain).unwrap();
+        let message = message.sign(&self.seal_key).unwrap();
+        Outcome::Done(json!({ "cms": BASE64.encode(message), "certificate_serial": self.seal_chain[0].serial_hex() }))
+    }
+}
+
+#[async_trait::async_trait]
+impl Hospital for Appliance {
+    async fn call_raw(
+        &self,
+        _: &TenantId,
+        method: &str,
+        key: Option<&str>,
+        _: Duration,
+        body: Value,
+    ) -> Outcome<Value> {
+        if self.away.load(Ordering::SeqCst) {
+            return Outcome::Later { after_ms: 1000 };
+        }
+        match method {
+            "sign.enrol" => self.enrol(serde_json::from_value(body).unwrap()),
+            "sign.document" => self.sign(key.expect("a key"), &serde_json::from_value(body).unwrap()),
+            "sign.seal_pdf" => self.seal(&serde_json::from_value(body).unwrap()),
+            "sign.trust" => Outcome::Done(json!({ "signers": [BASE64.encode(&self.root.der)],
+                "seals": [BASE64.encode(&self.seal_chain[1].der)] })),
+            "sign.status" => Outcome::Done(
+                json!({ "signer_id": "", "enrolled": true, "locked": false, "tries_left": 5,
+                "certificate_serial": null, "certificate": null, "not_after": null }),
+            ),
+            "dict.drug.list" => Outcome::Done(json!([
+                drug("AML", "苯磺酸氨氯地平片", "none"),
+                drug("AMO", "阿莫西林胶囊", "antibiotic"),
+                drug("MOR", "吗啡片", "narcotic"),
+            ])),
+            "dict.herb.list" => Outcome::Done(
+                json!([{ "code": "HQ", "name": "黄芪", "pinyin": "HQ", "price_fen_per_g": 12,
+                "max_dose_g": 30, "toxic": false }]),
+            ),
+            "dict.route.list" => Outcome::Done(json!([{ "code": "PO", "name": "口服" }])),
+            "dict.frequency.list" => {
+                Outcome::Done(json!([{ "code": "QD", "name": "每日一次", "times": 1, "per_days": 1 }]))
+            }
+            "dict.diagnosis.list" => {
+                Outcome::Done(json!([{ "code": "I10.x00", "name": "高血压病", "pinyin": "GXYB" }]))
+            }
+            "dict.department.list" | "dict.doctor.list" => Outcome::Done(json!([])),
+            other => Outcome::refused("not_scripted", other.to_owned()),
+        }
+    }
+
+    async fn online(&self, _: &TenantId) -> bool {
+        !self.away.load(Ordering::SeqCst)
+    }
+}
+
+fn drug(code: &str, name: &str, control: &str) -> Value {
+    json!({ "code": code, "name": name, "pinyin": code, "specification": "5mg*28片", "dose_per_min_unit": "5",
+        "dose_unit": "mg", "min_unit": "片", "pack_unit": "盒", "pack_size": 28, "price_fen": 3250, "manufacturer": "",
+        "max_single_dose": "10", "control": control, "barred_online": false })
+}
+
+/// A small drawing as the apps send it.
+pub fn drawn() -> String {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 60, 20);
+    encoder.set_color(png::ColorType::Grayscale);
+    let pixels: Vec<u8> = (0..1200u32).map(|i| if i % 61 < 3 { 0 } else { 255 }).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    BASE64.encode(file)
+}
