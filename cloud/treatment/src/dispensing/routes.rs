@@ -169,6 +169,7 @@ async fn choose(
 
 /// Where to pay.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PrescriptionPayPage)]
 pub(crate) struct PayPage {
     /// Payment.
     pub(crate) payment_id: String,

@@ -55,6 +55,7 @@ pub struct PersonView {
 
 /// The patient; in clear only for the pharmacist who judges the prescription.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PrescriptionPatient)]
 pub struct PatientView {
     /// Id.
     pub id: String,
