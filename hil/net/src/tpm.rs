@@ -36,6 +36,7 @@ pub async fn run(settings: Settings, serving: impl FnOnce()) -> Result<(), NetEr
         .arg(format!("type=tcp,port={control},bindaddr={bind}"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .map_err(|e| missing("swtpm", &e))?;
