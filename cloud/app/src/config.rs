@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) edge: Edge,
     #[serde(default)]
     pub(crate) sms: Option<Sms>,
+    #[serde(default)]
+    pub(crate) documents: Documents,
 }
 
 /// People's side.
@@ -81,6 +83,21 @@ pub(crate) struct Edge {
     pub(crate) ca: PathBuf,
 }
 
+/// Letters for the PDFs of prescriptions; Noto Sans CJK of the system unless said otherwise.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Documents {
+    /// Regular face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) regular: Option<PathBuf>,
+    /// Bold face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bold: Option<PathBuf>,
+    /// Face within a collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) face: Option<u32>,
+}
+
 /// Text messages through Tencent Cloud.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +148,8 @@ impl Config {
         ];
         paths.extend(config.store.sqlite.as_mut());
         paths.extend(config.sms.as_mut().map(|sms| &mut sms.secret_key_file));
+        paths.extend(config.documents.regular.as_mut());
+        paths.extend(config.documents.bold.as_mut());
         for path in paths {
             *path = base.join(&path);
         }

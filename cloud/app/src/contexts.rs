@@ -7,6 +7,7 @@ use base::settings::{Kind, Kinds};
 use base::{ApiError, Ctx, tenants};
 use care::CareError;
 use care::consultation::{Extras, VisitPayments};
+use documents::press::Press;
 use link::ApplyError;
 use money::{Cashier, PaymentSubject, Subjects, Till};
 use records::his::StopClinic;
@@ -51,17 +52,20 @@ pub(crate) fn settings() -> Vec<Kind> {
 #[derive(Clone)]
 pub(crate) struct Desks {
     pub(crate) cashier: Cashier,
+    /// Prints prescriptions; none where the letters are missing.
+    press: Option<Arc<Press>>,
     runtime: tokio::runtime::Handle,
 }
 
 /// Sets the contexts up.
-pub(crate) fn desks(ctx: &Ctx, tills: Vec<Till>) -> Desks {
+pub(crate) fn desks(ctx: &Ctx, tills: Vec<Till>, press: Option<Press>) -> Desks {
     let visits: Arc<dyn PaymentSubject> = Arc::new(VisitPayments::new(ctx.clone()));
     let prescriptions: Arc<dyn PaymentSubject> = Arc::new(PrescriptionPayments::new(ctx.clone()));
     let subjects = Subjects::new([visits, prescriptions]);
     let cashier = Cashier::new(ctx.store.clone(), ctx.clock.clone(), ctx.ids.clone(), tills, subjects);
     Desks {
         cashier,
+        press: press.map(Arc::new),
         runtime: tokio::runtime::Handle::current(),
     }
 }
@@ -96,6 +100,18 @@ where
 
 /// The timers of every context. Each round is idempotent and takes no input.
 pub(crate) fn timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
+    let mut timers = round_timers(ctx, desks);
+    if let Some(press) = desks.press.clone() {
+        let ctx = ctx.clone();
+        timers.push(timer("documents", Duration::from_secs(2), move || {
+            let (ctx, press) = (ctx.clone(), press.clone());
+            async move { documents::issue::tick(&ctx, &press).await }
+        }));
+    }
+    timers
+}
+
+fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
     let often = Duration::from_secs(2);
     let (sms, prune, care, treatment) = (ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone());
     let (cashier, till) = (desks.cashier.clone(), desks.cashier.clone());

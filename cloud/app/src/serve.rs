@@ -10,6 +10,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use base::{ApiError, Ctx};
 use ca::Ca;
+use documents::press::{FontFiles, Press};
 use fleet::Fleet;
 use link::blob::FolderSink;
 use link::cloud::{BrokerChoice, CloudLink};
@@ -40,7 +41,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let ids = start::ids();
     let sms = messages::sender(&config, store.clock().clone())?;
     let ctx = start::ctx(&config, store.clone(), Arc::new(line.clone()), sms).await?;
-    let desks = contexts::desks(&ctx, merchants::tills(&ctx).await?);
+    let desks = contexts::desks(&ctx, merchants::tills(&ctx).await?, press(&config).await?);
     let ca = Arc::new(Ca::open_or_create(&config.edge.ca, ctx.now()).context("opening the certificate authority")?);
     let fleet = Fleet::new(store.clone(), ca.clone(), ids);
     let stop = CancellationToken::new();
@@ -93,6 +94,20 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     tasks.shutdown().await;
     store.close();
     Ok(())
+}
+
+/// The press of prescriptions. Without letters everything else goes on.
+async fn press(config: &Config) -> Result<Option<Press>> {
+    let (own, usual) = (config.documents.clone(), FontFiles::default());
+    let files = FontFiles {
+        regular: own.regular.unwrap_or(usual.regular),
+        bold: own.bold.unwrap_or(usual.bold),
+        face: own.face.unwrap_or(usual.face),
+    };
+    let loaded = tokio::task::spawn_blocking(move || Press::load(&files)).await?;
+    Ok(loaded
+        .inspect_err(|error| tracing::error!(%error, "prescriptions are not printed as PDF"))
+        .ok())
 }
 
 async fn asked_to_stop() -> Result<()> {
