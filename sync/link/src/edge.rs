@@ -10,7 +10,7 @@ use rumqttc::AsyncClient;
 use rustls::ClientConfig;
 use store::Store;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::LinkError;
@@ -42,6 +42,7 @@ pub struct EdgeLink {
     status: watch::Receiver<LinkStatus>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    handles: [AbortHandle; 2],
 }
 
 impl EdgeLink {
@@ -93,9 +94,13 @@ impl EdgeLink {
             rest: options.tuning.rest,
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(line.run());
-        tasks.spawn(dialer.run(stop.clone()));
-        Ok(Self { status, stop, tasks })
+        let handles = [tasks.spawn(line.run()), tasks.spawn(dialer.run(stop.clone()))];
+        Ok(Self {
+            status,
+            stop,
+            tasks,
+            handles,
+        })
     }
 
     /// How the line stands, now and whenever it changes.
@@ -103,9 +108,9 @@ impl EdgeLink {
         self.status.clone()
     }
 
-    /// Whether all tasks still run; for the watchdog.
+    /// Whether all tasks still run; for the watchdog and the supervisor, who starts a new link when they do not.
     pub fn is_alive(&self) -> bool {
-        self.tasks.len() == 2 && !self.stop.is_cancelled()
+        !self.handles.iter().any(AbortHandle::is_finished)
     }
 
     /// Says good-bye and ends.
