@@ -186,6 +186,78 @@ fn a_full_database_refuses_whole_units_and_recovers_when_the_peer_takes_its_entr
     });
 }
 
+const FULL_DISK: &str = "STORE_CHILD_FULL_DISK";
+
+/// Not a story of its own: runs on a disk of four megabytes that only it sees.
+#[test]
+fn child_that_fills_its_disk() {
+    let Some(folder) = std::env::var_os(FULL_DISK).map(PathBuf::from) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let options = SqliteOptions {
+            ballast_bytes: 1 << 20,
+            ..SqliteOptions::default()
+        };
+        let store = Store::open_sqlite(&folder.join("edge.db"), options, Arc::new(SystemClock))
+            .await
+            .unwrap();
+        visit_table_of(&store).await;
+        let (mut stored, mut refused) = (0_u64, None);
+        for n in 0..100_000 {
+            match work(&store, format!("patient-{n}-{}", "x".repeat(500))).await {
+                Ok(seq) => stored = seq,
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        assert_eq!(refused, Some(StoreError::Full));
+        let key = StreamKey::new(hospital(), appliance(), Lane::Clinical);
+        let state = store.stream(&key).await.unwrap();
+        assert_eq!(state.last_seq, stored);
+        store.outbox_ack(&key, state.epoch, stored).await.unwrap();
+        let later = store.clock().now().plus(Duration::from_secs(60));
+        let pruned = store.outbox_prune(&Scope::system(hospital()), later).await;
+        assert_eq!(pruned, Ok(stored));
+        let mut again = Err(StoreError::Full);
+        for _ in 0..50 {
+            again = work(&store, "after".to_owned()).await;
+            if again.is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(again, Ok(stored + 1));
+        println!("recovered");
+    });
+}
+
+/// The real thing: ENOSPC wedges a write-ahead log so that even deleting fails; the ballast is what frees it.
+#[test]
+fn a_full_disk_is_survived_by_giving_up_the_ballast() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=4m tmpfs \"$STORE_CHILD_FULL_DISK\" && exec \"$0\" --exact child_that_fills_its_disk --nocapture";
+    let out = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(FULL_DISK, folder.path())
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    assert!(out.status.success() && said.contains("recovered"), "{said}");
+}
+
 /// One commit carries many units: with 64 clerks at once there are far fewer commits than answers.
 #[test]
 fn waiting_units_share_a_commit() {
