@@ -341,7 +341,17 @@ impl Hospital {
             .context(request, Direction::Out)
             .fill(&detail.request, Source::Xml(item))
             .map_err(unclear)?;
-        let reply = self.soap_once(endpoint, wire, &detail.method, &fields, within).await?;
+        // A detail belongs to a request that was let in: at the threshold it waits a little instead of spoiling the whole.
+        let mut tries = 0;
+        let reply = loop {
+            match self.soap_once(endpoint, wire, &detail.method, &fields, within).await {
+                Err(Answer::NotDone { .. }) if tries < 8 => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                other => break other?,
+            }
+        };
         let rows = match judge(&self.profile.results, &self.profile.refusals, &reply.code, &reply.words) {
             Judged::Done => reply.items,
             Judged::Empty => Vec::new(),

@@ -213,7 +213,7 @@ async fn a_day_over_hl7() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_house_and_the_patients_history_are_read() {
     let hospital = Hospital::open(&[]);
-    let edge = hospital.bridge(hospital.profile(&[], quick)).await;
+    let edge = hospital.bridge(hospital.profile(&[], |t| quick(t).replace("per_second = 150", "per_second = 5000"))).await;
     for method in [
         "dict.department.list",
         "dict.diagnosis.list",

@@ -1,5 +1,7 @@
 //! A hospital's systems as processes of their own, and a bridge in front of them.
 
+#![expect(dead_code, reason = "each test file uses a part")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub struct Hospital {
     pub mllp: u16,
     pub control: u16,
     pub dir: tempfile::TempDir,
+    args: Vec<String>,
     http: reqwest::Client,
 }
 
@@ -27,20 +30,24 @@ impl Hospital {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let [soap, mllp, control] = kit::ports::free_ports::<3>();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+        let process = Self::start(&dir, [soap, mllp, control], &args);
+        Self { process, soap, mllp, control, dir, args, http }
+    }
+
+    fn start(dir: &tempfile::TempDir, ports: [u16; 3], args: &[String]) -> Process {
         let db = dir.path().join("his.sqlite");
-        let ports = [soap, mllp, control].map(|p| p.to_string());
+        let [soap, mllp, control] = ports.map(|p| p.to_string());
         let mut all = vec!["his", "--db", db.to_str().unwrap(), "--seed", "42"];
-        all.extend(["--soap", &ports[0], "--mllp", &ports[1], "--control", &ports[2]]);
-        all.extend(args);
-        let process = Process::start(binary("hil"), &all).ready(Duration::from_secs(60));
-        Self {
-            process,
-            soap,
-            mllp,
-            control,
-            dir,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
-        }
+        all.extend(["--soap", &soap, "--mllp", &mllp, "--control", &control]);
+        all.extend(args.iter().map(String::as_str));
+        Process::start(binary("hil"), &all).ready(Duration::from_secs(60))
+    }
+
+    /// Starts the system again with its books and ports.
+    pub fn reopen(&mut self) {
+        self.process = Self::start(&self.dir, [self.soap, self.mllp, self.control], &self.args);
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -179,19 +186,17 @@ impl Edge {
 
     /// Results in the outbox, oldest first.
     pub async fn results(&self) -> Vec<Value> {
-        self.store
-            .read(&self.scope, |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT body FROM store_outbox WHERE kind = 'his.command.result' ORDER BY seq";
-                    tx.all::<(Value,)>(sql, &[]).await
-                })
+        self.outbox("his.command.result").await
+    }
+
+    /// Entries of a kind in the outbox, oldest first.
+    pub async fn outbox(&self, kind: &'static str) -> Vec<Value> {
+        let rows = self.store.read(&self.scope, move |tx| {
+            Box::pin(async move {
+                tx.all::<(Value,)>("SELECT body FROM store_outbox WHERE kind = $1 ORDER BY seq", &[&kind]).await
             })
-            .await
-            .map_err(|e: StoreError| e)
-            .unwrap()
-            .into_iter()
-            .map(|r| r.0)
-            .collect()
+        });
+        rows.await.map_err(|e: StoreError| e).unwrap().into_iter().map(|r| r.0).collect()
     }
 
     /// Waits until so many results are there.
