@@ -192,6 +192,26 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         .split_for_parts();
     document.info.title = "医桥互联网医院".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    // Handlers are named by their verb (`list`, `show`); in the document each operation needs a name of its own.
+    for (path, item) in &mut document.paths.paths {
+        let words: Vec<_> = path
+            .trim_start_matches("/api/v1")
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let noun = words.join("_");
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("delete", &mut item.delete),
+        ];
+        for (verb, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{verb}_{noun}"));
+            }
+        }
+    }
     document
 }
 
