@@ -1,4 +1,10 @@
 //! The daemon as its operator meets it: started, asked, stopped, started again; with either database.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a story that cannot go on has failed"
+)]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -226,7 +226,7 @@ impl Store {
                 let inner = inner.clone();
                 tokio::spawn(async move {
                     if let Engine::Pg(pg) = &inner.engine {
-                        let _ = reply.send(run.to_end(pg).await);
+                        let _ = reply.send(run.run(pg).await);
                     }
                 });
             }

@@ -93,7 +93,7 @@ pub(crate) struct Run<F> {
 }
 
 impl<F> Run<F> {
-    pub(crate) async fn to_end<T, E>(self, pg: &Pg) -> Result<T, E>
+    pub(crate) async fn run<T, E>(self, pg: &Pg) -> Result<T, E>
     where
         E: From<StoreError> + Send,
         T: Send,
