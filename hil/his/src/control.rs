@@ -41,7 +41,7 @@ fn failed(error: impl std::fmt::Display) -> ControlError {
 
 fn table(db: &Connection, sql: &str) -> rusqlite::Result<Vec<Value>> {
     let mut statement = db.prepare(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(Into::into).collect();
+    let names: Vec<String> = statement.column_names().map(Into::into).collect();
     let rows = statement.query_map([], |row| {
         let mut object = Map::new();
         for (at, name) in names.iter().enumerate() {

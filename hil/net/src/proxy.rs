@@ -216,9 +216,9 @@ async fn pump(port: &Port, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, up: bo
             port.counters.delayed.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(now.delay_ms)).await;
         }
-        if now.rate > 0 {
+        if let Some(micros) = (1_000_000 * size).checked_div(now.rate) {
             port.counters.delayed.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_micros(1_000_000 * size / now.rate)).await;
+            tokio::time::sleep(Duration::from_micros(micros)).await;
         }
         let counter = if up {
             &port.counters.bytes_up

@@ -36,7 +36,7 @@ fn failed(error: impl std::fmt::Display) -> ControlError {
 fn table(channel: &Channel, sql: &str) -> Result<Vec<Value>, ControlError> {
     let db = channel.db();
     let mut statement = db.prepare(sql).map_err(failed)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(Into::into).collect();
+    let names: Vec<String> = statement.column_names().map(Into::into).collect();
     let rows = statement
         .query_map([], |row| {
             let mut object = Map::new();

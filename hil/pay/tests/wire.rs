@@ -1,4 +1,9 @@
 //! The channel as a merchant sees it. Signatures are made and checked by the openssl command, not by the channel's library.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

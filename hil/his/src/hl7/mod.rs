@@ -3,6 +3,7 @@
 mod announce;
 mod frame;
 mod message;
+mod orders;
 mod work;
 
 use std::io;

@@ -4,6 +4,7 @@ mod bill;
 mod dictionary;
 mod people;
 mod recipe;
+mod recipe_line;
 mod registration;
 mod report;
 mod slot;
@@ -134,6 +135,16 @@ fn age(birth: &str, today: &str) -> i64 {
     let year = |date: &str| date.get(..4).and_then(|y| y.parse::<i64>().ok()).unwrap_or(0);
     let before = today.get(5..).unwrap_or("") < birth.get(5..).unwrap_or("");
     year(today) - year(birth) - i64::from(before)
+}
+
+/// Refuses a code its dictionary does not hold.
+fn known(call: &Call<'_>, table: &str, code: &str, words: &str) -> Result<(), OpError> {
+    let sql = format!("SELECT count(*) FROM {table} WHERE code = ?1");
+    let found: i64 = call.tx.query_row(&sql, [code], |r| r.get(0))?;
+    if found == 0 {
+        return refuse(format!("{words}{code}"));
+    }
+    Ok(())
 }
 
 /// A required text field.

@@ -1,6 +1,7 @@
 //! How a new file is filled: dictionaries and people from `data/`, histories drawn from the seed.
 
 mod history;
+mod illness;
 
 use rig::Rng;
 use rusqlite::{Transaction, params};
@@ -235,7 +236,7 @@ pub fn demo() -> Value {
     let patients: Vec<Value> = people()
         .iter()
         .map(|p| {
-            let template = history::condition(p.condition);
+            let template = illness::condition(p.condition);
             let (dept, diagnosis) = template.map_or(("", ""), |t| (t.dept, t.diagnosis));
             json!({"pat_id": p.id, "card": p.card, "name": p.name, "id_number": p.id_no, "phone": p.mobile,
                 "sex": p.sex, "birth_date": p.birth, "guardian": (!p.guard_name.is_empty()).then(||

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use encoding_rs::GB18030;
 use rig::{Clock, Faults};
-use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 
+use super::condition::Condition;
 use super::parse::Command;
+use super::slip::Slip;
 
 const MOST_ROWS: usize = 40_000;
 const BAND_ROWS: usize = 24;
@@ -18,95 +18,6 @@ const CHARACTER_DOTS: usize = 12;
 const LINE_DOTS: usize = 30;
 /// Bytes the receive buffer holds before the printer stops reading.
 pub(super) const BUFFER: usize = 256 * 1024;
-
-/// What a person or the control port can change.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Condition {
-    /// ok, near_end, out
-    pub(super) paper: String,
-    /// Whether the cover is open.
-    pub(super) cover_open: bool,
-    /// Whether the operator took it off line.
-    pub(super) offline: bool,
-    /// none, cutter, fatal
-    pub(super) error: String,
-    /// Whether it has power: without, the port resets every connection.
-    pub(super) power: bool,
-}
-
-impl Condition {
-    pub(super) fn stopped(&self) -> bool {
-        self.paper == "out" || self.cover_open || self.offline || self.error != "none" || !self.power
-    }
-
-    /// The answer to `DLE EOT n`.
-    pub(super) fn status(&self, n: u8) -> u8 {
-        let bit = |on: bool, mask: u8| if on { mask } else { 0 };
-        let out = self.paper == "out";
-        0x12 | match n {
-            1 => bit(self.stopped(), 0x08),
-            2 => bit(self.cover_open, 0x04) | bit(out, 0x20) | bit(self.error != "none", 0x40),
-            3 => bit(self.error == "cutter", 0x08) | bit(self.error == "fatal", 0x20),
-            4 => bit(self.paper == "near_end" || out, 0x0c) | bit(out, 0x60),
-            _ => 0,
-        }
-    }
-
-    fn automatic(&self) -> [u8; 4] {
-        let bit = |on: bool, mask: u8| if on { mask } else { 0 };
-        let out = self.paper == "out";
-        [
-            0x10 | bit(self.stopped(), 0x08) | bit(self.cover_open, 0x20),
-            bit(self.error == "cutter", 0x08) | bit(self.error == "fatal", 0x20),
-            bit(self.paper == "near_end" || out, 0x03) | bit(out, 0x0c),
-            0x0f,
-        ]
-    }
-}
-
-/// A slip, whole or torn.
-#[derive(Debug, Clone)]
-pub(super) struct Slip {
-    pub(super) id: u64,
-    pub(super) started_at: String,
-    pub(super) ended_at: String,
-    /// cut, closed (the connection ended without a cut), power (lost power)
-    pub(super) ended_by: &'static str,
-    pub(super) width_bytes: usize,
-    pub(super) dots: Vec<u8>,
-    pub(super) text: String,
-}
-
-impl Slip {
-    pub(super) fn rows(&self) -> usize {
-        self.dots.len() / self.width_bytes.max(1)
-    }
-
-    pub(super) fn about(&self) -> Value {
-        let black: u32 = self.dots.iter().map(|b| b.count_ones()).sum();
-        json!({"id": self.id, "started_at": self.started_at, "ended_at": self.ended_at, "ended_by": self.ended_by,
-            "dots_wide": self.width_bytes * 8, "rows": self.rows(), "black_dots": black, "text": self.text,
-            "png": format!("/control/jobs/{}.png", self.id)})
-    }
-
-    /// The slip as a picture: black on white, one bit a dot.
-    pub(super) fn png(&self) -> Option<Vec<u8>> {
-        let rows = self.rows().max(1);
-        let mut white = vec![0xff; self.width_bytes * rows];
-        for (paper, ink) in white.iter_mut().zip(&self.dots) {
-            *paper = !ink;
-        }
-        let mut out = Vec::new();
-        let (width, height) = (u32::try_from(self.width_bytes * 8).ok()?, u32::try_from(rows).ok()?);
-        let mut encoder = png::Encoder::new(&mut out, width, height);
-        encoder.set_color(png::ColorType::Grayscale);
-        encoder.set_depth(png::BitDepth::One);
-        let mut writer = encoder.write_header().ok()?;
-        writer.write_image_data(&white).ok()?;
-        writer.finish().ok()?;
-        Some(out)
-    }
-}
 
 /// Where answers of a connection go.
 pub(super) type Line = mpsc::UnboundedSender<Vec<u8>>;

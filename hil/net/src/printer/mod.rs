@@ -1,7 +1,9 @@
 //! A network receipt printer on a raw port: ESC/POS, one connection at a time, and it prints only with paper.
 
+mod condition;
 mod engine;
 mod parse;
+mod slip;
 
 use std::fmt::Write as _;
 use std::io;
@@ -22,6 +24,7 @@ use tokio::sync::mpsc;
 
 use self::engine::{BUFFER, Engine};
 use self::parse::{Command, Parser};
+use self::slip::Slip;
 use crate::NetError;
 
 const KINDS: &[&str] = &[
@@ -187,9 +190,7 @@ async fn set_state(State(engine): State<Arc<Engine>>, Json(asked): Json<Value>) 
 }
 
 async fn jobs(State(engine): State<Arc<Engine>>) -> Json<Value> {
-    Json(json!(
-        engine.slips().iter().map(engine::Slip::about).collect::<Vec<_>>()
-    ))
+    Json(json!(engine.slips().iter().map(Slip::about).collect::<Vec<_>>()))
 }
 
 async fn forget(State(engine): State<Arc<Engine>>) -> Json<Value> {
@@ -203,7 +204,7 @@ async fn picture(State(engine): State<Arc<Engine>>, Path(file): Path<String>) ->
         .slips()
         .iter()
         .find(|slip| Some(slip.id) == id)
-        .and_then(engine::Slip::png);
+        .and_then(Slip::png);
     match png {
         Some(png) => ([(header::CONTENT_TYPE, "image/png")], png).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
