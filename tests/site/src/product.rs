@@ -76,6 +76,8 @@ secret_id = "{SMS_ID}"
 secret_key_file = "sms.key"
 [sms.templates]
 login_code = "100001"
+visit_registered = "100002"
+visit_stopped = "100003"
 "#,
         web = ports.address(Service::Web),
         port = ports.of(Service::Web),
