@@ -347,7 +347,7 @@ fn the_software_tpm_answers_commands_and_has_a_certificate() {
     stream
         .write_all(&[0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7b, 0, 8])
         .unwrap();
-    let mut head = [0; 12];
+    let mut head = [0; 20];
     stream.read_exact(&mut head).unwrap();
     assert_eq!((&head[..2], &head[6..12]), (&[0x80, 0x01][..], &[0, 0, 0, 0, 0, 8][..]));
     let made = std::fs::read_to_string(dir.path().join("tpm/manufactured")).unwrap();
