@@ -66,7 +66,7 @@ async fn read(site: &Addresses, cast: &Cast) -> Result<Books> {
         registrations: group(&his["registrations"], "ps_ord"),
         recipes: group(&his["recipes"], "rx_no"),
         his_ledger: ledger["movements"].as_array().cloned().unwrap_or_default(),
-        channel: single(&channel["orders"], "out_trade_no"),
+        channel: single(&channel["trades"], "out_trade_no"),
         channel_refunds: single(&channel["refunds"], "out_refund_no"),
         payments: payments.into_iter().map(|p| (text(&p, "id"), p)).collect(),
     })
@@ -157,12 +157,12 @@ async fn visit(books: &Books, cast: &Cast, run: &Made, differences: &mut Vec<Str
         if state != "done" {
             differences.push(format!("{payment}: our payment state is {state:?}"));
         }
-        if theirs.map(|t| text(t, "trade_state")).as_deref() != Some("SUCCESS") {
+        if theirs.map(|t| text(t, "state")).as_deref() != Some("SUCCESS") {
             differences.push(format!("{payment}: the channel says {theirs:?}"));
         }
         let (ours, theirs) = (
             ours.map(|p| p["amount_fen"].clone()),
-            theirs.map(|t| t["amount_fen"].clone()),
+            theirs.map(|t| t["total_fen"].clone()),
         );
         if ours != theirs {
             differences.push(format!("{payment}: amounts differ: ours {ours:?}, channel {theirs:?}"));
@@ -176,8 +176,8 @@ fn money(books: &Books, differences: &mut Vec<String>) {
     let taken: i64 = books
         .channel
         .values()
-        .filter(|o| matches!(o["trade_state"].as_str(), Some("SUCCESS" | "REFUND")))
-        .filter_map(|o| o["amount_fen"].as_i64())
+        .filter(|o| matches!(o["state"].as_str(), Some("SUCCESS" | "REFUND")))
+        .filter_map(|o| o["total_fen"].as_i64())
         .sum();
     let given_back: i64 = books
         .channel_refunds
@@ -201,7 +201,7 @@ fn money(books: &Books, differences: &mut Vec<String>) {
         ));
     }
     for (id, order) in &books.channel {
-        if order["trade_state"] == "SUCCESS" && !books.payments.contains_key(id) {
+        if order["state"] == "SUCCESS" && !books.payments.contains_key(id) {
             differences.push(format!("{id}: paid at the channel, unknown to us"));
         }
     }

@@ -225,3 +225,19 @@ pub fn brief(value: &Value) -> String {
     let text = value.to_string();
     text.chars().take(400).collect()
 }
+
+/// Slips that came out of the bench printer.
+///
+/// # Errors
+/// When the printer's control does not answer.
+pub async fn slips(site: &site::Addresses) -> Result<usize> {
+    let jobs: Value = reqwest::get(format!("{}/control/jobs", site.printer))
+        .await?
+        .json()
+        .await?;
+    let list = jobs
+        .as_array()
+        .or_else(|| jobs["jobs"].as_array())
+        .context("list of jobs")?;
+    Ok(list.len())
+}

@@ -429,6 +429,10 @@ async fn prescribe(cast: &Cast, visit: &str) -> Result<String> {
     doctor
         .until_done(Method::PUT, &format!("doctor/visits/{visit}/record"), Some(&record))
         .await?;
+    // As the prescription editor does when it opens.
+    for dictionary in ["dictionary/routes", "dictionary/frequencies"] {
+        doctor.get(dictionary).await?;
+    }
     let drug = first(
         &doctor
             .get("dictionary/drugs?q=%E6%B0%A8%E6%B0%AF%E5%9C%B0%E5%B9%B3")

@@ -27,6 +27,7 @@ pub(super) struct Mosquitto {
     sender: AsyncClient,
     arrivals: mpsc::UnboundedReceiver<Instant>,
     next: u64,
+    _receiver: AsyncClient,
     _broker: Process,
 }
 
@@ -50,6 +51,7 @@ impl Mosquitto {
             sender,
             arrivals,
             next: 1,
+            _receiver: receiver,
             _broker: broker,
         })
     }
