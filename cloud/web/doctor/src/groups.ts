@@ -1,3 +1,5 @@
+import type { Group } from '@yiqiao/kit/api/types'
+
 /** The four lists of the ward's wording. */
 export const GROUPS = [
   { key: 'waiting', label: '待报到' },
@@ -8,10 +10,10 @@ export const GROUPS = [
 
 const PLACE = 'yiqiao.group'
 /** The list last looked at. */
-export function remembered(): string {
+export function remembered(): Group {
   const key = sessionStorage.getItem(PLACE)
-  return GROUPS.some((g) => g.key === key) ? (key as string) : 'checked_in'
+  return GROUPS.find((g) => g.key === key)?.key ?? 'checked_in'
 }
-export function remember(key: string): void {
+export function remember(key: Group): void {
   sessionStorage.setItem(PLACE, key)
 }

@@ -1,4 +1,6 @@
-export const sexName = (sex?: string) => (sex === 'M' || sex === 'male' ? '男' : sex === 'F' || sex === 'female' ? '女' : '')
+import type { ProblemClass } from '@yiqiao/kit/api/types'
+
+export const sexName = (sex?: string | null) => (sex === 'M' || sex === 'male' ? '男' : sex === 'F' || sex === 'female' ? '女' : '')
 
 /** Why the catalogue bars a drug online, if it does. */
 export function drugBar(drug: { control: string; barred_online: boolean }): string | undefined {
@@ -7,7 +9,7 @@ export function drugBar(drug: { control: string; barred_online: boolean }): stri
 }
 
 /** The nine problem classes of a pharmacist's review. */
-export const PROBLEMS: { value: string; label: string }[] = [
+export const PROBLEMS: { value: ProblemClass; label: string }[] = [
   { value: 'interaction', label: '药物相互作用' }, { value: 'allergy', label: '药物过敏' }, { value: 'injection_compatibility', label: '注射液体外配伍' },
   { value: 'dose', label: '剂量范围' }, { value: 'contraindication', label: '药物禁忌' }, { value: 'adverse_reaction', label: '不良反应' },
   { value: 'duplicate', label: '重复用药' }, { value: 'route', label: '给药途径' }, { value: 'special_population', label: '特殊人群用药' },

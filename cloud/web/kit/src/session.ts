@@ -21,7 +21,7 @@ export async function recall(kind: Me['kind'] = wanted): Promise<void> {
   session.error = undefined
   try {
     const me = await account.me()
-    session.me = me.kind === wanted ? me : undefined
+    session.me = me.kind === wanted ? { ...me, kind: wanted } : undefined
     session.state = session.me ? 'in' : 'out'
   } catch (cause) {
     const error = asApiError(cause)

@@ -1,5 +1,5 @@
 // Lines of a prescription while they are being written.
-import type { Drug, Frequency, Herb, HerbalItem, RxItem, Term, WesternItem } from '@yiqiao/kit/api/types'
+import type { Drug, Frequency, Herb, RxItem, Term, WesternItem } from '@yiqiao/kit/api/types'
 import { doctorApi } from '@yiqiao/kit/api/doctor'
 import { lineSum, millionths, type LineSum } from '@yiqiao/kit/dosage'
 
@@ -62,7 +62,7 @@ export function toItem(line: WesternLine): WesternItem {
     days: line.days, quantity: line.quantity, quantity_unit: line.drug.pack_unit, note: line.note.trim(),
   }
 }
-export function toHerbItem(line: HerbLine): HerbalItem {
+export function toHerbItem(line: HerbLine): WesternItem {
   return { drug_code: line.herb.code, dose_g: line.grams, note: line.note.trim() }
 }
 

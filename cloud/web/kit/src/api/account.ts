@@ -1,15 +1,14 @@
-import { get, seg, write } from './call'
-import type { Account, DeviceSession, Hospital, Me, Staff } from './types'
+import { api, body } from './call'
 
 /** Signing in and out, for everybody. */
 export const account = {
-  hospitals: () => get<Hospital[]>('/hospitals'),
-  sendCode: (hospital: string, phone: string) => write<void>('POST', '/auth/phone/code', { hospital, phone }),
-  phoneLogin: (hospital: string, phone: string, code: string) => write<{ token: string; account: Account }>('POST', '/auth/phone/login', { hospital, phone, code }),
-  staffLogin: (hospital: string, login: string, password: string) => write<{ ticket: string; second_factor: string }>('POST', '/auth/staff/login', { hospital, login, password }),
-  secondFactor: (ticket: string, code: string) => write<{ token: string; staff: Staff }>('POST', '/auth/staff/second-factor', { ticket, code }),
-  me: () => get<Me>('/auth/me'),
-  logout: () => write<void>('POST', '/auth/logout'),
-  sessions: () => get<DeviceSession[]>('/auth/sessions'),
-  endSession: (id: string) => write<void>('DELETE', `/auth/sessions/${seg(id)}`),
+  hospitals: () => body(api.GET('/api/v1/hospitals')),
+  sendCode: (hospital: string, phone: string) => body(api.POST('/api/v1/auth/phone/code', { body: { hospital, phone } })),
+  phoneLogin: (hospital: string, phone: string, code: string) => body(api.POST('/api/v1/auth/phone/login', { body: { hospital, phone, code } })),
+  staffLogin: (hospital: string, login: string, password: string) => body(api.POST('/api/v1/auth/staff/login', { body: { hospital, login, password } })),
+  secondFactor: (ticket: string, code: string) => body(api.POST('/api/v1/auth/staff/second-factor', { body: { ticket, code } })),
+  me: () => body(api.GET('/api/v1/auth/me')),
+  logout: () => body(api.POST('/api/v1/auth/logout')),
+  sessions: () => body(api.GET('/api/v1/auth/sessions')),
+  endSession: (id: string) => body(api.DELETE('/api/v1/auth/sessions/{id}', { params: { path: { id } } })),
 }

@@ -1,20 +1,29 @@
-import { get, path, seg, write } from './call'
-import type { AdminVisit, Appliance, AuditRow, ManualItem, Page, Payment, Settings, Visit } from './types'
+import { api, body, path } from './call'
+import type { Paged, Visit, Appliance, Settings, StaffForm } from './types'
 
+const one = (id: string) => ({ params: { path: { id } } })
 /** Filters of the visit search. */
 export interface VisitSearch { q: string; state: string; department_code: string; from: string; to: string }
 
 /** What an administrator may ask and do. */
 export const adminApi = {
-  visits: (search: VisitSearch, page: number, size: number) => get<Page<Visit>>('/admin/visits', { ...search, page, size }),
+  visits: (search: VisitSearch, page: number, size: number) => body(api.GET('/api/v1/admin/visits', { params: { query: { ...search, page, size } } })) as Promise<Paged<Visit>>,
   csvUrl: (search: VisitSearch) => path('/admin/visits.csv', { ...search }),
-  visit: (id: string) => get<AdminVisit>(`/admin/visits/${seg(id)}`),
-  appliances: () => get<Appliance[]>('/admin/appliances'),
-  manual: () => get<ManualItem[]>('/admin/manual'),
-  retry: (id: string) => write<void>('POST', `/admin/manual/${seg(id)}/retry`),
-  settle: (id: string, note: string, outcome?: string) => write<void>('POST', `/admin/manual/${seg(id)}/settle`, { note, outcome }),
-  payments: (query: Record<string, string>, page: number, size: number) => get<Page<Payment>>('/admin/payments', { ...query, page, size }),
-  audit: (query: Record<string, string>, page: number, size: number) => get<Page<AuditRow>>('/admin/audit', { ...query, page, size }),
-  settings: () => get<Settings>('/admin/settings'),
-  saveSettings: (settings: Settings) => write<Settings>('PUT', '/admin/settings', settings),
+  visit: (id: string) => body(api.GET('/api/v1/admin/visits/{id}', one(id))),
+  // Printers and endpoints come as the appliance reports them.
+  appliances: () => body(api.GET('/api/v1/admin/appliances')) as Promise<Appliance[]>,
+  manual: () => body(api.GET('/api/v1/admin/manual')),
+  retry: (id: string) => body(api.POST('/api/v1/admin/manual/{id}/retry', one(id))),
+  settle: (id: string, note: string, outcome?: string) => body(api.POST('/api/v1/admin/manual/{id}/settle', { ...one(id), body: { note, outcome } })),
+  byHand: () => body(api.GET('/api/v1/admin/prescriptions/by-hand')),
+  payments: (query: { q: string; state: string; from: string; to: string }, page: number, size: number) => body(api.GET('/api/v1/admin/payments', { params: { query: { ...query, page, size } } })),
+  audit: (query: { subject: string; action: string; actor: string }, page: number, size: number) => body(api.GET('/api/v1/admin/audit', { params: { query: { ...query, page, size } } })),
+  settings: () => body(api.GET('/api/v1/admin/settings')) as Promise<Settings>,
+  saveSettings: (settings: Settings) => body(api.PUT('/api/v1/admin/settings', { body: settings })) as Promise<Settings>,
+  staff: () => body(api.GET('/api/v1/admin/staff')),
+  addStaff: (form: StaffForm) => body(api.POST('/api/v1/admin/staff', { body: form })),
+  changeStaff: (id: string, form: StaffForm) => body(api.PUT('/api/v1/admin/staff/{id}', { ...one(id), body: form })),
+  resetStaff: (id: string, password: string) => body(api.POST('/api/v1/admin/staff/{id}/reset', { ...one(id), body: { password } })),
+  disableStaff: (id: string) => body(api.POST('/api/v1/admin/staff/{id}/disable', one(id))),
+  enableStaff: (id: string) => body(api.POST('/api/v1/admin/staff/{id}/enable', one(id))),
 }

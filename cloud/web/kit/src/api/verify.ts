@@ -1,12 +1,8 @@
-import { get, path, seg } from './call'
-import { DEADLINE, send } from '../http'
-import type { Verification } from './types'
+import { api, body, slow } from './call'
 
+const of = (code: string) => ({ params: { path: { code } } })
 /** The public check of a prescription. */
 export const verifyApi = {
-  look: (code: string) => get<Verification>(`/verify/${seg(code)}`),
-  compare: async (code: string, file: Blob): Promise<Verification> => {
-    const response = await send(path(`/verify/${seg(code)}/document`), { method: 'POST', body: file, headers: { 'Content-Type': 'application/pdf' } }, DEADLINE.upload)
-    return (await response.json()) as Verification
-  },
+  look: (code: string) => body(api.GET('/api/v1/verify/{code}', of(code))),
+  compare: (code: string, file: Blob) => body(api.POST('/api/v1/verify/{code}/document', { ...of(code), ...slow, body: '', bodySerializer: () => file, headers: { 'Content-Type': 'application/pdf' } })),
 }

@@ -1,22 +1,30 @@
-import { get, path, seg, upload, write } from './call'
-import type { IceServer, Message, NewMessage, Upload, VideoState } from './types'
+import { API, api, body, seg, slow } from './call'
+import { DEADLINE, send } from '../http'
+import type { IceServer, NewMessage, Upload, VideoState } from './types'
 
 /** What patient and doctor share in a visit: messages, files, video. */
 export const room = {
-  messages: (visit: string, after: number) => get<Message[]>(`/visits/${seg(visit)}/messages`, { after }),
-  say: (visit: string, message: NewMessage) => write<Message>('POST', `/visits/${seg(visit)}/messages`, message),
-  upload: (file: Blob, purpose: string, name: string) => {
+  messages: (id: string, after: number) => body(api.GET('/api/v1/visits/{id}/messages', { params: { path: { id }, query: { after } } })),
+  say: (id: string, message: NewMessage) => body(api.POST('/api/v1/visits/{id}/messages', { params: { path: { id } }, body: message })),
+  upload: (file: Blob, purpose: string, name: string): Promise<Upload> => {
     const form = new FormData()
     form.append('purpose', purpose)
     form.append('file', file, name)
-    return upload<Upload>('/uploads', form)
+    // The description can only say "binary text"; what is sent is a form.
+    return body(api.POST('/api/v1/uploads', { ...slow, body: { purpose, file: name }, bodySerializer: () => form }))
   },
-  blobUrl: (id: string) => path(`/blobs/${seg(id)}`),
-  video: (visit: string) => get<VideoState>(`/visits/${seg(visit)}/video`),
-  startVideo: (visit: string) => write<VideoState>('POST', `/visits/${seg(visit)}/video/start`),
-  acceptVideo: (visit: string) => write<VideoState>('POST', `/visits/${seg(visit)}/video/accept`),
-  declineVideo: (visit: string) => write<VideoState>('POST', `/visits/${seg(visit)}/video/decline`),
-  endVideo: (visit: string) => write<VideoState>('POST', `/visits/${seg(visit)}/video/end`),
-  ice: (visit: string) => get<{ ice_servers: IceServer[] }>(`/visits/${seg(visit)}/video/ice`),
-  videoSocket: (visit: string) => `${location.origin.replace(/^http/, 'ws')}${path(`/visits/${seg(visit)}/video/ws`)}`,
+  blobUrl: (id: string) => `${API}/blobs/${seg(id)}`,
+  video: (id: string) => call<VideoState>('GET', id, ''),
+  startVideo: (id: string) => call<VideoState>('POST', id, '/start'),
+  acceptVideo: (id: string) => call<VideoState>('POST', id, '/accept'),
+  declineVideo: (id: string) => call<VideoState>('POST', id, '/decline'),
+  endVideo: (id: string) => call<VideoState>('POST', id, '/end'),
+  ice: (id: string) => call<{ ice_servers: IceServer[] }>('GET', id, '/ice'),
+  videoSocket: (id: string) => `${location.origin.replace(/^http/, 'ws')}${API}/visits/${seg(id)}/video/ws`,
+}
+
+async function call<T>(method: string, id: string, act: string): Promise<T> {
+  const response = await send(`${API}/visits/${seg(id)}/video${act}`, { method }, DEADLINE.write)
+  const text = await response.text()
+  return (text ? JSON.parse(text) : undefined) as T
 }
