@@ -20,6 +20,7 @@ use ends::Edge;
 use mosquitto::Mosquitto;
 
 const PEER: &str = "Mosquitto, QoS 1, mutual TLS, sender to receiver, nothing durable";
+const TWICE: &str = "two times write and fdatasync of the same bytes: what being durable at both ends costs the disk";
 const DISK: &str = "write and fdatasync of the same bytes, one after the other";
 
 struct Sizes {
@@ -59,7 +60,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let mut peer = Mosquitto::start(folder.path()).await?;
     peer.burst(sizes.small).await?;
 
-    let mut rows = vec![delay(&mut edge, &cloud, &mut peer, sizes.singles).await?];
+    let mut rows = delay(&mut edge, &cloud, &mut peer, folder.path(), sizes.singles).await?;
     for (count, rounds) in [(sizes.small, sizes.rounds), (sizes.large, 1)] {
         let mut ours = Duration::ZERO;
         let mut theirs = Duration::ZERO;
@@ -99,7 +100,7 @@ async fn drain(edge: &mut Edge, cloud: &mut Process, folder: &Path, port: u16, c
 }
 
 /// One entry at a time on an idle line: from before the append to the commit in the cloud's database.
-async fn delay(edge: &mut Edge, cloud: &Process, peer: &mut Mosquitto, count: u64) -> Result<Row> {
+async fn delay(edge: &mut Edge, cloud: &Process, peer: &mut Mosquitto, folder: &Path, count: u64) -> Result<Vec<Row>> {
     say("single entries on an idle line");
     let mut times = Samples::default();
     for _ in 0..count {
@@ -117,17 +118,21 @@ async fn delay(edge: &mut Edge, cloud: &Process, peer: &mut Mosquitto, count: u6
         edge.drained().await?;
     }
     let theirs = peer.singles(count).await?;
-    let value = |samples: &Samples| samples.percentile(0.5).context("samples");
-    Ok(Row::new("sync-log single entry, idle", value(&times)?, "ms")
-        .beside(PEER, value(&theirs)?)
-        .times(&times)
-        .peer_times(&theirs)
-        .note("value is the median, from before the append until it is durable in the cloud; two processes, one clock"))
+    let twice = fdatasync(folder, count, 2)?.0;
+    let note = "value is the median, from before the append until it is durable in the cloud; two processes, one clock";
+    [(PEER, &theirs), (TWICE, &twice)]
+        .into_iter()
+        .map(|(peer, others)| {
+            let median = |samples: &Samples| samples.percentile(0.5).context("samples");
+            let row = Row::new("sync-log single entry, idle", median(&times)?, "ms").beside(peer, median(others)?);
+            Ok(row.times(&times).peer_times(others).note(note))
+        })
+        .collect()
 }
 
 /// Entries appended one to a unit: durable locally when answered, while the line carries them away.
 async fn appends(edge: &mut Edge, folder: &Path, count: u64) -> Result<Vec<Row>> {
-    let disk = fdatasync(folder, count)?;
+    let disk = fdatasync(folder, count, 1)?;
     let disk_rate = rate(count, disk.1);
     let mut rows = Vec::new();
     for writers in [1, 64] {
@@ -149,15 +154,18 @@ async fn appends(edge: &mut Edge, folder: &Path, count: u64) -> Result<Vec<Row>>
     Ok(rows)
 }
 
-fn fdatasync(folder: &Path, count: u64) -> Result<(Samples, Duration)> {
+/// Writes `count` times; each time the bytes of an entry are written and synced `syncs` times.
+fn fdatasync(folder: &Path, count: u64, syncs: u32) -> Result<(Samples, Duration)> {
     let mut file = File::create(folder.join("raw"))?;
     let body = vec![b'x'; ends::BODY];
     let begun = Instant::now();
     let mut times = Samples::default();
     for _ in 0..count {
         let one = Instant::now();
-        file.write_all(&body)?;
-        file.sync_data()?;
+        for _ in 0..syncs {
+            file.write_all(&body)?;
+            file.sync_data()?;
+        }
         times.push(one.elapsed());
     }
     Ok((times, begun.elapsed()))

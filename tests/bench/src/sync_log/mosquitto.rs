@@ -10,8 +10,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use kit::process::Process;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{
-    AsyncClient, Broker, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PublishOptions, TlsConfiguration,
-    Transport,
+    AsyncClient, Broker, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PublishOptions,
+    TlsConfiguration, Transport,
 };
 use tokio::sync::mpsc;
 
@@ -119,6 +119,8 @@ async fn pump(mut events: EventLoop, arrivals: mpsc::UnboundedSender<Instant>, u
                 let _ = arrivals.send(Instant::now());
             }
             Ok(_) => {}
+            // The client was dropped.
+            Err(ConnectionError::RequestsDone) => return,
             Err(error) => {
                 eprintln!("connection to Mosquitto: {error}");
                 return;
