@@ -19,7 +19,7 @@ use store::{Entry, Migration, StoreError, Tx};
 use treatment::{PrescriptionPayments, PrescriptionsOfVisit};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::appliances;
+use crate::{appliances, parked};
 
 /// The tables of every context, in the order in which they are made.
 pub(crate) fn migrations() -> Vec<&'static [Migration]> {
@@ -38,6 +38,7 @@ pub(crate) fn migrations() -> Vec<&'static [Migration]> {
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {
     base::routes()
         .merge(appliances::routes())
+        .merge(parked::routes())
         .merge(money::routes())
         .merge(care::routes())
         .merge(treatment::routes())
@@ -74,6 +75,7 @@ pub(crate) fn desks(ctx: &Ctx, tills: Vec<Till>, press: Option<Press>) -> Desks 
 pub(crate) fn extend(router: axum::Router, desks: &Desks) -> axum::Router {
     router
         .layer(axum::Extension(desks.cashier.clone()))
+        .layer(axum::Extension(desks.clone()))
         .layer(axum::Extension(Kinds(settings())))
         .layer(axum::Extension(Extras(vec![Arc::new(PrescriptionsOfVisit)])))
 }

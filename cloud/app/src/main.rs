@@ -7,6 +7,7 @@ mod line;
 mod merchants;
 mod messages;
 mod onboarding;
+mod parked;
 mod serve;
 mod start;
 mod web;
