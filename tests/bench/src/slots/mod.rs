@@ -6,7 +6,7 @@ pub(crate) mod plain;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::http;
 use crate::place::{Person, Place};
@@ -16,6 +16,10 @@ use booking::{Job, Way};
 
 const CEILING: &str = "the same bytes from memory by a bare axum server in its own process";
 const DIRECT: &str = "the same three operations to the HIS peer directly by SOAP, as many connections";
+
+const NOTE: &str = "POST visits until the place is locked in the hospital: eligibility, slots, lock; every try that was \
+                    refused is an error and is made again after 0.1 s, within the booking's time; checked against the \
+                    hospital's books";
 
 struct Sizes {
     connections: [usize; 2],
@@ -102,33 +106,34 @@ async fn listing(place: &Place, people: &[Person], sizes: &Sizes, database: &str
 
 async fn bookings(place: &Place, people: &[Person], sizes: &Sizes, database: &str) -> Result<Vec<Row>> {
     let jobs = booking::jobs(place, people).await?;
-    let jobs: Vec<Job> = jobs.into_iter().take(sizes.bookings).collect();
-    let mut rows = Vec::new();
-    let warm = jobs.get(..sizes.first.min(jobs.len())).unwrap_or_default();
+    say(&format!("{} bookings are possible", jobs.len()));
+    // The same patient cannot book the same session twice: each part is another set.
+    let mut jobs = jobs.into_iter();
+    let warm: Vec<Job> = jobs.by_ref().take(sizes.first).collect();
     for (way, at) in [(Way::Direct, place.soap), (Way::Product, place.web)] {
         place.reset_hospital().await?;
-        booking::run(at, way, 4, warm, &format!("{database}-warm"))
-            .await?
-            .sound("warm-up")?;
+        booking::run(at, way, 4, &warm, "warm").await?.sound("warm-up")?;
     }
+    let mut rows = Vec::new();
     for connections in sizes.connections {
+        let jobs: Vec<Job> = jobs.by_ref().take(sizes.bookings).collect();
+        ensure!(jobs.len() == sizes.bookings, "too few bookings are possible");
         say(&format!("{} bookings, {connections} connections", jobs.len()));
-        let name = format!("{database}-{connections}");
+        let name = connections.to_string();
         place.reset_hospital().await?;
-        let theirs = booking::run(place.soap, Way::Direct, connections, &jobs, &name)
-            .await?
-            .sound("direct booking")?;
+        let theirs = booking::run(place.soap, Way::Direct, connections, &jobs, &name).await?;
+        let theirs = theirs.sound("direct booking")?;
         place.reset_hospital().await?;
-        let ours = booking::run(place.web, Way::Product, connections, &jobs, &name)
-            .await?
-            .sound("booking")?;
+        let ours = booking::run(place.web, Way::Product, connections, &jobs, &name).await?;
+        let ours = ours.sound("booking")?;
         booking::check(place, ours.times.len()).await?;
-        let row = Row::new(format!("slots booking, {database}, {connections} connections"), ours.rate(), "bookings/s")
+        let name = format!("slots booking, {database}, {connections} connections");
+        let row = Row::new(name, ours.rate(), "bookings/s")
             .beside(DIRECT, theirs.rate())
             .times(&ours.times)
             .peer_times(&theirs.times)
             .errors(ours.errors)
-            .note("POST visits until the place is locked in the hospital: eligibility, slots, lock; checked against the hospital's books");
+            .note(NOTE);
         rows.push(row);
     }
     Ok(rows)
