@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rig::{Clock, Faults};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -65,6 +65,7 @@ pub(crate) struct House {
     options: Mutex<Options>,
     calls: Mutex<VecDeque<Value>>,
     messages: AtomicU64,
+    swept_day: AtomicI32,
 }
 
 /// Whether the work of a call stays.
@@ -145,6 +146,7 @@ impl House {
             options: Mutex::new(options),
             calls: Mutex::default(),
             messages: AtomicU64::new(1),
+            swept_day: AtomicI32::new(0),
         };
         let made: Option<String> = house
             .db()
@@ -262,6 +264,10 @@ impl House {
         let now = self.clock.now();
         let mut db = self.db();
         sweep(&db, &Clock::format(now))?;
+        let day = now.date().to_julian_day();
+        if self.swept_day.swap(day, Ordering::Relaxed) != day {
+            sweep_days(&db, &now.date().to_string())?;
+        }
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&Call {
             tx: &tx,
@@ -286,17 +292,19 @@ impl House {
     }
 }
 
-/// Locks past their time become 超时; paid visits of past days that never came become 过期.
+/// Locks past their time become 超时.
 fn sweep(db: &Connection, now: &str) -> Result<(), rusqlite::Error> {
-    db.execute(
-        "UPDATE reg SET status = 4, released = 1 WHERE status = 1 AND lock_expire <= ?1",
-        params![now],
-    )?;
-    let today = now.get(..10).unwrap_or(now);
+    db.prepare_cached("UPDATE reg SET status = 4, released = 1 WHERE status = 1 AND lock_expire <= ?1")?
+        .execute([now])?;
+    Ok(())
+}
+
+/// Paid visits of past days to which nobody came become 过期.
+fn sweep_days(db: &Connection, today: &str) -> Result<(), rusqlite::Error> {
     db.execute(
         "UPDATE reg SET status = 7 WHERE status = 2 AND released = 0
            AND (SELECT date FROM session s WHERE s.work_id = reg.work_id) < date(?1, '-2 days')",
-        params![today],
+        [today],
     )?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod charset;
 mod control;
+mod desk;
 mod hl7;
 mod house;
 mod http;
@@ -80,7 +81,7 @@ pub async fn run(settings: Settings, serving: impl FnOnce(Addresses)) -> Result<
     }
     let house = house::House::open(&settings.db, settings.seed, options).map_err(|e| HisError::Books(e.to_string()))?;
     let house = Arc::new(house);
-    let routes = control::routes(Arc::clone(&house));
+    let routes = control::routes(Arc::clone(&house)).merge(desk::routes(Arc::clone(&house)));
     serving(addresses);
     tokio::try_join!(
         soap::serve(Arc::clone(&house), soap),

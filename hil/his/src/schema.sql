@@ -31,6 +31,8 @@ CREATE TABLE reg (his_ord TEXT PRIMARY KEY, ps_ord TEXT, work_id TEXT, begin TEX
   reg_fee INTEGER, treat_fee INTEGER, lock_expire TEXT, ordered_at TEXT, agt_ord TEXT, paid_at TEXT, pay_amount INTEGER,
   receipt TEXT, serial TEXT, ps_ref TEXT, agt_ref TEXT, his_ref TEXT, refunded_at TEXT, cancel_reason TEXT);
 CREATE INDEX reg_ps ON reg (ps_ord);
+CREATE INDEX reg_status ON reg (status, lock_expire);
+CREATE INDEX reg_patient ON reg (patient);
 CREATE INDEX reg_slot ON reg (work_id, begin);
 
 CREATE TABLE recipe (id TEXT PRIMARY KEY, rx_no TEXT, visit TEXT, patient TEXT, type INTEGER, doctor TEXT, dept TEXT, at TEXT,

@@ -276,6 +276,12 @@ mod tests {
     }
 
     #[test]
+    fn the_printed_demo_list_is_the_one_in_the_fixtures() {
+        let file: serde_json::Value = serde_json::from_str(include_str!("../../../app/fixtures/demo.json")).unwrap();
+        assert_eq!(demo(), file);
+    }
+
+    #[test]
     fn every_patient_has_a_valid_number_of_their_own() {
         let mut seen = std::collections::HashSet::new();
         for person in people() {
