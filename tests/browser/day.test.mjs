@@ -1,0 +1,27 @@
+// One day on one machine: the product, a browser, the people, their stories.
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { openBrowser } from './people/browser.mjs'
+import { aFollowUpVisit } from './stories/follow-up-visit.mjs'
+import { Bench } from './world/bench.mjs'
+import { startSite } from './world/site.mjs'
+
+const world = { people: [], visits: {} }
+
+before(async () => {
+  world.site = process.env.YIQIAO_SITE ? { addresses: JSON.parse(process.env.YIQIAO_SITE), stop: async () => undefined } : await startSite()
+  world.bench = new Bench(world.site.addresses)
+  world.browser = await openBrowser()
+}, { timeout: 120_000 })
+
+after(async () => {
+  await world.browser?.close()
+  await world.site?.stop()
+})
+
+aFollowUpVisit(world)
+
+it('no script has failed in anybody’s browser', () => {
+  for (const person of world.people) person.ok()
+  assert.ok(world.people.length > 0)
+})

@@ -1,0 +1,122 @@
+// The patient with a phone.
+import assert from 'node:assert/strict'
+import { PHONE, Person } from './browser.mjs'
+
+export class Patient extends Person {
+  static size = PHONE
+
+  async signsIn(phone) {
+    await this.go('/patient/')
+    await this.shot('patient-home-signed-out')
+    await this.click('home-login')
+    const before = (await this.bench.messages(phone)).length
+    await this.fill('phone', phone)
+    await this.click('send-code')
+    await this.shots('patient-login')
+    await this.fill('code', await this.bench.loginCode(phone, before))
+    await this.find('agree').check()
+    await this.click('login')
+    await this.sees('start-follow-up')
+  }
+
+  /** Fills in the form for a person to be treated and saves it. */
+  async entersPerson({ name, id, phone, relation = 'self' }) {
+    await this.click(`relation-${relation}`)
+    await this.fill('patient-name', name)
+    await this.fill('patient-id', id)
+    await this.fill('patient-phone', phone)
+    await this.click('patient-save')
+  }
+
+  /** Asks whether a follow-up in a department is possible, and answers the verdict and its words. */
+  async asksDepartment(code) {
+    await this.one('pick-department', 'code', code).click()
+    await this.page.locator('[data-testid="eligibility"][data-eligible]').waitFor()
+    const sheet = this.find('eligibility')
+    return { eligible: (await sheet.getAttribute('data-eligible')) === 'true', words: await sheet.innerText() }
+  }
+
+  /** From the start page to the list of departments. */
+  async startsBooking(kind, patient) {
+    await this.go('/patient/')
+    await this.click(kind)
+    await this.page.locator('[data-testid="pick-patient"]:visible', { hasText: patient.slice(0, 1) }).first().click()
+    await this.sees('department-search')
+  }
+
+  async picksDoctor(code) {
+    await this.click('eligibility-next')
+    await this.one('pick-doctor', 'code', code).waitFor()
+    await this.shot('patient-doctors')
+    await this.one('pick-doctor', 'code', code).click()
+  }
+
+  /** Takes the first free time; answers which. */
+  async picksFirstSlot() {
+    const slot = this.page.locator('[data-testid="pick-slot"]:enabled').first()
+    await slot.waitFor()
+    const day = await this.page.locator('[data-testid="slot-day"][aria-selected="true"]').getAttribute('data-day')
+    const chosen = { day, work: await slot.getAttribute('data-work'), begin: await slot.getAttribute('data-begin'), words: await slot.innerText() }
+    await this.shots('patient-slots')
+    await slot.click()
+    return chosen
+  }
+
+  async readsConsent() {
+    const text = await this.sees('consent-text')
+    assert.ok((await text.innerText()).length > 100, 'the consent says something')
+    await text.evaluate((node) => { node.scrollTop = node.scrollHeight })
+    await this.find('consent-agree').check()
+    await this.shot('patient-consent')
+    await this.click('consent-next')
+  }
+
+  async describesIllness({ complaint, medications, photo }) {
+    await this.fill('statement-complaint', complaint)
+    await this.click('statement-duration-4')
+    await this.click('statement-no-allergies')
+    await this.fill('statement-medications', medications)
+    await this.page.locator('[data-testid="photo-input"]').setInputFiles(photo)
+    await this.waits('photo', 'state', 'sent')
+    await this.shots('patient-statement')
+    await this.click('statement-next')
+  }
+
+  /** At the channel's own page: confirms, and is brought back. */
+  async paysAtCashier(expected) {
+    const confirm = this.page.locator('#confirm')
+    await confirm.waitFor()
+    if (expected) assert.match(await this.page.locator('.sum').innerText(), expected)
+    await this.shot('cashier')
+    await confirm.click()
+    // The channel's page says what happened and leads back.
+    await this.page.waitForURL(/\/patient\/pay\//)
+    await this.waits('pay-result', 'state', 'paid', 'paid_channel', 'his_confirming', 'done')
+    await this.shots('patient-paid')
+    await this.click('pay-back')
+  }
+
+  async writes(text) {
+    await this.fill('chat-text', text)
+    await this.click('chat-send')
+    await this.page.locator('[data-testid="chat-message"]', { hasText: text }).waitFor()
+  }
+
+  /** Holds the button, speaks and lets go. */
+  async speaks() {
+    await this.click('chat-voice-toggle')
+    const button = await this.sees('chat-voice-hold')
+    const box = await button.boundingBox()
+    await this.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+    await this.page.mouse.down()
+    await this.page.waitForTimeout(1_600)
+    await this.page.mouse.up()
+    await this.page.locator('[data-testid="chat-message"][data-kind="voice"]').waitFor()
+    await this.click('chat-voice-toggle')
+  }
+
+  async opens(visit) {
+    await this.go(`/patient/visits/${visit}`)
+    await this.sees('visit-detail')
+  }
+}

@@ -1,0 +1,83 @@
+// What happens outside our pages: the demo phone, the hospital's own system, the printer, the line.
+
+async function ask(method, url, body) {
+  const response = await fetch(url, {
+    method, signal: AbortSignal.timeout(15_000),
+    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`)
+  return text ? JSON.parse(text) : undefined
+}
+
+/** Asks until `look` answers something, or says what was missing. */
+export async function until(what, look, patience = 20_000) {
+  const started = Date.now()
+  for (;;) {
+    const seen = await look()
+    if (seen) return seen
+    if (Date.now() - started > patience) throw new Error(`${what} did not come within ${patience / 1000} s`)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+}
+
+/** The bench around the product of a run. */
+export class Bench {
+  constructor(addresses) {
+    this.at = addresses
+    this.used = new Map()
+  }
+
+  /** The newest login code on a phone, sent after `since` messages. */
+  async loginCode(phone, since) {
+    return until(`a login code on ${phone}`, async () => {
+      const { length, last } = await this.messages(phone)
+      return length > since ? /\b\d{6}\b/.exec(last)?.[0] : undefined
+    })
+  }
+
+  async messages(phone) {
+    const answer = await ask('GET', `${this.at.sms}/control/messages?phone=${phone}`)
+    const list = Array.isArray(answer) ? answer : (answer.messages ?? [])
+    return { length: list.length, last: list.at(-1)?.text ?? '', texts: list.map((m) => m.text) }
+  }
+
+  /** The code now shown by a member of staff's authenticator. */
+  async oneTimeCode(login) {
+    return (await ask('GET', `${this.at.sms}/control/totp/${login}`)).code
+  }
+
+  people() {
+    return ask('GET', `${this.at.his}/control/demo`)
+  }
+
+  books() {
+    return ask('GET', `${this.at.his}/control/books`)
+  }
+
+  channelLedger() {
+    return ask('GET', `${this.at.pay}/control/ledger`)
+  }
+
+  stopClinic(workId, reason) {
+    return ask('POST', `${this.at.his}/control/stop-clinic`, { workId, reason })
+  }
+
+  async slips() {
+    const answer = await ask('GET', `${this.at.printer}/control/jobs`)
+    return Array.isArray(answer) ? answer : (answer.jobs ?? [])
+  }
+
+  async slipPicture(id) {
+    const response = await fetch(`${this.at.printer}/control/jobs/${id}.png`)
+    return Buffer.from(await response.arrayBuffer())
+  }
+
+  printer(state) {
+    return ask('POST', `${this.at.printer}/control/state`, state)
+  }
+
+  async line(state) {
+    for (const name of ['mqtt', 'https']) await ask('POST', `${this.at.line}/control/lines/${name}`, state)
+  }
+}

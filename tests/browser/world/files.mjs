@@ -1,0 +1,43 @@
+// Files as other people's tools see them: QR codes, PDF signatures, text of a PDF.
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+async function withFile(name, bytes, use) {
+  const folder = await mkdtemp(join(tmpdir(), 'yiqiao-file-'))
+  try {
+    const path = join(folder, name)
+    await writeFile(path, bytes)
+    return await use(path, folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The codes a scanner reads off a picture. */
+export function scan(png) {
+  return withFile('slip.png', png, async (path) => (await run('zbarimg', ['--quiet', '--raw', path])).stdout.trim().split('\n'))
+}
+
+/** What `pdfsig` says about the seals of a PDF. */
+export function seals(pdf) {
+  return withFile('paper.pdf', pdf, async (path) => (await run('pdfsig', ['-nocert', path]).catch((error) => error)).stdout)
+}
+
+/** The text of a PDF. */
+export function words(pdf) {
+  return withFile('paper.pdf', pdf, async (path) => (await run('pdftotext', ['-layout', path, '-'])).stdout)
+}
+
+/** Its first page as a picture. */
+export function page(pdf) {
+  return withFile('paper.pdf', pdf, async (path, folder) => {
+    const { readFile } = await import('node:fs/promises')
+    await run('pdftoppm', ['-png', '-r', '80', '-singlefile', path, join(folder, 'page')])
+    return readFile(join(folder, 'page.png'))
+  })
+}

@@ -1,0 +1,57 @@
+// The whole product on this machine, on ports nobody uses, with data of its own.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const ROOT = new URL('../../..', import.meta.url).pathname
+const PORTS = 24
+
+/** Whether a port can be listened on; 0 lets the system choose, the answer is the port. */
+function listen(port) {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(undefined))
+    server.listen(port, '127.0.0.1', () => {
+      const { port: got } = server.address()
+      server.close(() => resolve(got))
+    })
+  })
+}
+
+async function freeRange() {
+  for (let round = 0; round < 200; round += 1) {
+    const first = await listen(0)
+    if (!first || first + PORTS > 65_000) continue
+    const rest = await Promise.all(Array.from({ length: PORTS - 1 }, (_, i) => listen(first + i + 1)))
+    if (rest.every(Boolean)) return first
+  }
+  throw new Error(`no ${PORTS} free ports in a row`)
+}
+
+/** Starts the product; the answer has its `addresses` and `stop()`. */
+export async function startSite() {
+  const binary = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug/site')
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p app -p edge -p sign -p hil -p site`)
+  if (!existsSync(join(ROOT, 'cloud/web/dist/patient/index.html'))) throw new Error('the web apps are not built: npm ci && npm run build in cloud/web')
+  const data = await mkdtemp(join(tmpdir(), 'yiqiao-browser-'))
+  const child = spawn(binary, ['up', '--dir', data, '--port', String(await freeRange()), '--json'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+  const said = []
+  createInterface(child.stderr).on('line', (line) => said.push(line))
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  const stop = async () => {
+    child.kill('SIGTERM')
+    const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
+    await ended
+    clearTimeout(killer)
+    if (!process.env.YIQIAO_KEEP) await rm(data, { recursive: true, force: true })
+  }
+  const addresses = await Promise.race([
+    new Promise((resolve) => createInterface(child.stdout).once('line', (line) => resolve(JSON.parse(line)))),
+    ended.then((code) => { throw new Error(`the site ended with ${code}:\n${said.join('\n')}`) }),
+  ])
+  return { addresses, stop }
+}
