@@ -1,11 +1,13 @@
 //! The online follow-up visit (复诊续方) from sign-in to rating, step by step.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use site::Addresses;
+use site::{Addresses, DemoPatient};
 
 use crate::client::{Person, brief};
 
@@ -177,27 +179,23 @@ fn signature_image() -> String {
 }
 
 /// The patient of a run: adds the demo patient whom the HIS knows, or finds them added already.
-async fn add_patient(site: &Addresses, cast: &Cast) -> Result<String> {
-    let demo = &site.demo;
+async fn add_patient(cast: &Cast, who: &DemoPatient, relation: &str) -> Result<String> {
+    let ending: String = who.id_number.chars().skip(14).collect();
     let find = |list: &Value| {
         let items = list.as_array().or_else(|| list["items"].as_array())?;
-        let mine = items.iter().find(|p| {
-            p["name_masked"]
-                .as_str()
-                .is_some_and(|n| n.starts_with(demo.patient_name.chars().next().unwrap_or(' ')))
-        })?;
+        let mine = items
+            .iter()
+            .find(|p| p["id_number_masked"].as_str().is_some_and(|n| n.ends_with(&ending)))?;
         mine["id"].as_str().map(str::to_owned)
     };
     if let Some(id) = find(&cast.patient.get("patients").await?) {
         return Ok(id);
     }
-    let body = json!({ "name": demo.patient_name, "id_number": demo.patient_id_number, "phone": demo.patient_phone, "relation": "self" });
-    let added = cast.patient.until_done(Method::POST, "patients", Some(&body)).await;
-    let id = match added {
-        Ok(patient) => patient["id"].as_str().context("patient id")?.to_owned(),
-        Err(error) => find(&cast.patient.get("patients").await?).with_context(|| format!("{error:#}"))?,
-    };
-    Ok(id)
+    let body = json!({ "name": who.name, "id_number": who.id_number, "phone": who.phone, "relation": relation });
+    match cast.patient.until_done(Method::POST, "patients", Some(&body)).await {
+        Ok(patient) => patient["id"].as_str().map(str::to_owned).context("patient id"),
+        Err(error) => find(&cast.patient.get("patients").await?).with_context(|| format!("{error:#}")),
+    }
 }
 
 /// Waits until the HIS knows the patient, asking again where a person would press 重试.
@@ -235,7 +233,11 @@ async fn matched(cast: &Cast, id: &str) -> Result<()> {
 pub async fn follow_up_visit(site: &Addresses, cast: &Cast, key: &str, strike: &mut impl Strike) -> Result<Made> {
     let mut made = Made::default();
     strike.before(Step::AddPatient).await?;
-    let patient = add_patient(site, cast).await.context("add patient")?;
+    let number: usize = key.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let turn = number % site.demo.patients.len().max(1);
+    let who = site.demo.patients.get(turn).context("a demo patient")?;
+    let relation = if turn == 0 { "self" } else { "other" };
+    let patient = add_patient(cast, who, relation).await.context("add patient")?;
     matched(cast, &patient).await.context("match patient")?;
     strike.before(Step::Eligibility).await?;
     eligible(site, cast, &patient).await.context("eligibility")?;
@@ -324,11 +326,14 @@ async fn book(site: &Addresses, cast: &Cast, patient: &str, key: &str) -> Result
         .upload("statement", "photo.png", "image/png", &site::signature_png())
         .await?;
     let mut refusals = Vec::new();
+    // One try per shift: the hospital books a patient once per doctor and shift.
+    let mut shifts = HashSet::new();
     for (try_number, slot) in slots
         .iter()
         .filter(|s| s["left"].as_i64() > Some(0) && s["stopped"] != json!(true))
+        .filter(|s| shifts.insert(s["work_id"].to_string()))
         .enumerate()
-        .take(30)
+        .take(60)
     {
         let body = json!({
             "key": format!("{key}-{try_number}"),
@@ -357,7 +362,7 @@ async fn book(site: &Addresses, cast: &Cast, patient: &str, key: &str) -> Result
     bail!(
         "no slot could be booked out of {}: {}",
         slots.len(),
-        refusals.join(" | ")
+        refusals.last().cloned().unwrap_or_default()
     )
 }
 

@@ -44,6 +44,8 @@ pub struct Demo {
     pub patient_name: String,
     /// Their identity card number.
     pub patient_id_number: String,
+    /// Everybody of that department whom the HIS has seen lately, the one above first.
+    pub patients: Vec<DemoPatient>,
     /// Department that has seen them.
     pub department_code: String,
     /// Its name.
@@ -62,4 +64,15 @@ pub struct Demo {
     pub first_day: String,
     /// Last day.
     pub last_day: String,
+}
+
+/// A patient whom the bench hospital knows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DemoPatient {
+    /// Name.
+    pub name: String,
+    /// Identity card number.
+    pub id_number: String,
+    /// Phone.
+    pub phone: String,
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::Demo;
 use crate::ports::{Ports, Service};
+use crate::{Demo, DemoPatient};
 
 /// Code of the demo hospital.
 const HOSPITAL: &str = "shifan";
@@ -132,16 +132,16 @@ fn merchant(dir: &Path, ports: Ports) -> Result<Value> {
 pub(crate) fn people(his: &Value) -> Result<Demo> {
     let patients = his["patients"].as_array().context("patients of the bench hospital")?;
     let eligible = |p: &&Value| {
-        p["follow_up_within_90_days"] == json!(true)
-            && p["department_code"] == "K01"
-            && p["allergy"] == ""
-            && p["guardian"].is_null()
+        p["follow_up_within_90_days"] == json!(true) && p["department_code"] == "K01" && p["guardian"].is_null()
     };
-    let patient = patients
-        .iter()
-        .find(eligible)
+    let mut seen: Vec<&Value> = patients.iter().filter(eligible).collect();
+    // Somebody without an allergy first: the story renews a drug without a warning.
+    seen.sort_by_key(|p| p["allergy"] != "");
+    let patient = *seen
+        .first()
         .context("a patient whom the bench hospital has seen lately")?;
     let text = |key: &str| patient[key].as_str().unwrap_or_default().to_owned();
+    let word = |p: &Value, key: &str| p[key].as_str().unwrap_or_default().to_owned();
     let departments = his["departments"].as_array().cloned().unwrap_or_default();
     let department = departments.iter().find(|d| d["code"] == patient["department_code"]);
     let today = time::OffsetDateTime::now_utc()
@@ -152,6 +152,14 @@ pub(crate) fn people(his: &Value) -> Result<Demo> {
         patient_phone: text("phone"),
         patient_name: text("name"),
         patient_id_number: text("id_number"),
+        patients: seen
+            .iter()
+            .map(|p| DemoPatient {
+                name: word(p, "name"),
+                id_number: word(p, "id_number"),
+                phone: word(p, "phone"),
+            })
+            .collect(),
         department_code: text("department_code"),
         department_name: department
             .and_then(|d| d["name"].as_str())

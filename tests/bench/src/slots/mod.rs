@@ -6,7 +6,8 @@ pub(crate) mod plain;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
 
 use crate::http;
 use crate::place::{Person, Place};
@@ -44,7 +45,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
         Sizes {
             connections: [64, 512],
             warm: Duration::from_secs(1),
-            time: Duration::from_secs(6),
+            time: Duration::from_secs(5),
             people: usize::MAX,
             bookings: 1_000,
             first: 100,
@@ -63,43 +64,63 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// Two questions of the patient app: one doctor's day, and a department's week for the page that lists its doctors.
+async fn questions(place: &Place, person: &Person) -> Result<[(&'static str, String); 2]> {
+    let department = &person.department;
+    let week = format!("slots?department_code={department}");
+    let slots = place.done("GET", &week, Some(&person.token), None).await?;
+    let slot = slots.as_array().and_then(|all| all.last()).context("a slot")?;
+    let text = |key: &str| slot.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (doctor, day) = (text("doctor_code"), text("date"));
+    let last = records::LocalDate::parse(day).map_err(|e| anyhow!("{day}: {e}"))?;
+    let first = last.plus_days(-6);
+    Ok([
+        (
+            "one doctor's day",
+            format!("slots?department_code={department}&doctor_code={doctor}&from={day}&to={day}"),
+        ),
+        (
+            "a department's week",
+            format!("slots?department_code={department}&from={first}&to={day}"),
+        ),
+    ])
+}
+
 async fn listing(place: &Place, people: &[Person], sizes: &Sizes, database: &str) -> Result<Vec<Row>> {
-    let department = &people.first().context("a patient")?.department;
-    let path = format!("slots?department_code={department}");
-    let asked: Vec<_> = people
-        .iter()
-        .map(|p| http::api("GET", &path, Some(&p.token), None))
-        .collect();
     let first = people.first().context("a patient")?;
-    let body = place.ask("GET", &path, Some(&first.token), None).await?.body;
-    let file = tempfile::NamedTempFile::new()?;
-    std::fs::write(file.path(), &body)?;
-    let (_peer, at) = plain::start(file.path())?;
     let plain = [http::request("GET", "/", &[], b"")];
     let mut rows = Vec::new();
-    for connections in sizes.connections {
-        say(&format!("listing, {connections} connections"));
-        let theirs = http::repeat(at, connections, &plain, sizes.warm, sizes.time)
-            .await?
-            .sound("bare server")?;
-        let ours = http::repeat(place.web, connections, &asked, sizes.warm, sizes.time)
-            .await?
-            .sound("listing")?;
-        let row = Row::new(
-            format!("slots listing, {database}, {connections} connections"),
-            ours.rate(),
-            "requests/s",
-        )
-        .beside(CEILING, theirs.rate())
-        .times(&ours.times)
-        .peer_times(&theirs.times)
-        .errors(ours.errors)
-        .note(format!(
-            "{} patients signed in, {} bytes an answer; the hospital is asked every 3 s",
-            people.len(),
-            body.len()
-        ));
-        rows.push(row);
+    for (what, path) in questions(place, first).await? {
+        let asked: Vec<_> = people
+            .iter()
+            .map(|p| http::api("GET", &path, Some(&p.token), None))
+            .collect();
+        let reply = place.ask("GET", &path, Some(&first.token), None).await?;
+        let slots = reply.json().as_array().map_or(0, Vec::len);
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), &reply.body)?;
+        let (_peer, at) = plain::start(file.path())?;
+        for connections in sizes.connections {
+            say(&format!("{what}, {connections} connections"));
+            let theirs = http::repeat(at, connections, &plain, sizes.warm, sizes.time).await?;
+            let theirs = theirs.sound("bare server")?;
+            let ours = http::repeat(place.web, connections, &asked, sizes.warm, sizes.time).await?;
+            let ours = ours.sound("listing")?;
+            let name = format!("slots listing, {what}, {database}, {connections} connections");
+            let note = format!(
+                "{slots} slots, {} bytes an answer; {} patients signed in; the hospital is asked every 3 s",
+                reply.body.len(),
+                people.len(),
+            );
+            rows.push(
+                Row::new(name, ours.rate(), "requests/s")
+                    .beside(CEILING, theirs.rate())
+                    .times(&ours.times)
+                    .peer_times(&theirs.times)
+                    .errors(ours.errors)
+                    .note(note),
+            );
+        }
     }
     Ok(rows)
 }
