@@ -4,18 +4,18 @@
 //! `routes.rs` its HTTP. What happens outside (HIS, payment channel) never happens inside a unit of work: the row says
 //! first what is wanted, a call or command follows, and `tick` finds out what stayed unknown.
 
+#[cfg(test)]
+#[path = "../../money/src/testing.rs"]
+mod bench_channel;
 pub mod consent;
 pub mod consultation;
 pub mod dictionary;
 pub mod directory;
-mod hospital;
 pub mod history;
+mod hospital;
 pub mod messages;
 pub mod patients;
 pub mod scheduling;
-#[cfg(test)]
-#[path = "../../money/src/testing.rs"]
-mod bench_channel;
 #[cfg(test)]
 mod testing;
 

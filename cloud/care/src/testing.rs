@@ -266,26 +266,34 @@ fn departments() -> Vec<Department> {
 }
 
 fn doctors() -> Vec<Doctor> {
-    [("D01", "王医生", "0301"), ("D02", "李医生", "0301"), ("D03", "张医生", "0302")]
-        .map(|(code, name, department)| Doctor {
-            code: code.to_owned(),
-            name: name.to_owned(),
-            title: "主任医师".to_owned(),
-            department_code: department.to_owned(),
-            skill: "高血压".to_owned(),
-            introduction: String::new(),
-        })
-        .to_vec()
+    [
+        ("D01", "王医生", "0301"),
+        ("D02", "李医生", "0301"),
+        ("D03", "张医生", "0302"),
+    ]
+    .map(|(code, name, department)| Doctor {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        title: "主任医师".to_owned(),
+        department_code: department.to_owned(),
+        skill: "高血压".to_owned(),
+        introduction: String::new(),
+    })
+    .to_vec()
 }
 
 fn diagnoses() -> Vec<DiagnosisTerm> {
-    [("I10.x00", "原发性高血压", "YFXGXY"), ("E11.900", "2型糖尿病", "EXTNB"), ("J06.900", "急性上呼吸道感染", "JXSHXDGR")]
-        .map(|(code, name, pinyin)| DiagnosisTerm {
-            code: code.to_owned(),
-            name: name.to_owned(),
-            pinyin: pinyin.to_owned(),
-        })
-        .to_vec()
+    [
+        ("I10.x00", "原发性高血压", "YFXGXY"),
+        ("E11.900", "2型糖尿病", "EXTNB"),
+        ("J06.900", "急性上呼吸道感染", "JXSHXDGR"),
+    ]
+    .map(|(code, name, pinyin)| DiagnosisTerm {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        pinyin: pinyin.to_owned(),
+    })
+    .to_vec()
 }
 
 pub(crate) fn slot(work: &str, date: &str, begin: &str, end: &str, left: u32) -> Slot {
@@ -376,8 +384,14 @@ impl Answer {
     #[track_caller]
     pub(crate) fn refused(self) -> (u16, String) {
         assert!(!self.status.is_success(), "{}", self.body);
-        assert!(self.body["message"].as_str().is_some_and(|m| !m.is_empty()), "a refusal has words");
-        (self.status.as_u16(), self.body["code"].as_str().unwrap_or_default().to_owned())
+        assert!(
+            self.body["message"].as_str().is_some_and(|m| !m.is_empty()),
+            "a refusal has words"
+        );
+        (
+            self.status.as_u16(),
+            self.body["code"].as_str().unwrap_or_default().to_owned(),
+        )
     }
 }
 
@@ -452,9 +466,7 @@ impl Day {
             Subjects::new([Arc::new(VisitPayments::new(ctx.clone())) as Arc<dyn money::PaymentSubject>]),
         );
         let (router, _) = crate::routes().merge(money::routes()).split_for_parts();
-        let app = router
-            .layer(axum::Extension(cashier.clone()))
-            .with_state(ctx.clone());
+        let app = router.layer(axum::Extension(cashier.clone())).with_state(ctx.clone());
         let account = |text: &str| Who::Patient(AccountId::parse(text).expect("an id"));
         let mut day = Self {
             patient: session(&tenant, account("acc_one")),
@@ -480,7 +492,10 @@ impl Day {
         {
             let mut books = self.his.books();
             books.eligible = true;
-            books.slots = vec![slot("W1", TODAY, "09:00", "09:30", 2), slot("W0", TODAY, "07:00", "07:30", 5)];
+            books.slots = vec![
+                slot("W1", TODAY, "09:00", "09:30", 2),
+                slot("W0", TODAY, "07:00", "07:30", 5),
+            ];
         }
         let edge = self.edge.clone();
         self.write(move |tx| {
@@ -535,7 +550,9 @@ impl Day {
         request.extensions_mut().insert(who.clone());
         let response = self.app.clone().oneshot(request).await.expect("an answer");
         let status = response.status();
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.expect("a body");
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 24)
+            .await
+            .expect("a body");
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Answer { status, body }
@@ -576,13 +593,19 @@ impl Day {
     /// Books slot W1 for the grandmother.
     pub(crate) async fn book(&self) -> String {
         let patient = self.grandmother().await;
-        let visit = self.post(&self.patient, "/visits", self.booking("k1", &patient).await).await.ok();
+        let visit = self
+            .post(&self.patient, "/visits", self.booking("k1", &patient).await)
+            .await
+            .ok();
         visit["id"].as_str().expect("an id").to_owned()
     }
 
     /// Opens the payment and answers its number.
     pub(crate) async fn open_payment(&self, visit: &str) -> PaymentId {
-        let page = self.post(&self.patient, &format!("/visits/{visit}/pay"), json!({})).await.ok();
+        let page = self
+            .post(&self.patient, &format!("/visits/{visit}/pay"), json!({}))
+            .await
+            .ok();
         PaymentId::parse(page["payment_id"].as_str().expect("a number")).expect("a number")
     }
 
@@ -597,7 +620,13 @@ impl Day {
             .header("wechatpay-serial", "PUB_KEY_ID_1")
             .body(Body::from(self.till.notice(payment)))
             .expect("a request");
-        self.app.clone().oneshot(request).await.expect("an answer").status().as_u16()
+        self.app
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("an answer")
+            .status()
+            .as_u16()
     }
 
     /// Pays, and lets the channel tell.
@@ -612,9 +641,15 @@ impl Day {
     pub(crate) async fn deliver(&self) {
         let key = StreamKey::new(self.tenant.clone(), PeerId::edge(&self.edge), Lane::Clinical);
         let from = u64::from(self.delivered.load(Ordering::SeqCst));
-        let entries = self.ctx.store.outbox_after(&key, from, 1000, 1 << 24).await.expect("entries");
+        let entries = self
+            .ctx
+            .store
+            .outbox_after(&key, from, 1000, 1 << 24)
+            .await
+            .expect("entries");
         for entry in entries {
-            self.delivered.store(u32::try_from(entry.seq).expect("a small number"), Ordering::SeqCst);
+            self.delivered
+                .store(u32::try_from(entry.seq).expect("a small number"), Ordering::SeqCst);
             let command: HisCommand = serde_json::from_str(&entry.body).expect("a command");
             self.result(&command).await;
         }
@@ -648,10 +683,13 @@ impl Day {
         let touched = self
             .ctx
             .store
-            .write(&Scope::new(self.tenant.clone(), Actor::Edge(self.edge.clone())), move |tx| {
-                let (ctx, result) = (ctx.clone(), result.clone());
-                Box::pin(async move { consultation::on_command_result(tx, &ctx, &result).await })
-            })
+            .write(
+                &Scope::new(self.tenant.clone(), Actor::Edge(self.edge.clone())),
+                move |tx| {
+                    let (ctx, result) = (ctx.clone(), result.clone());
+                    Box::pin(async move { consultation::on_command_result(tx, &ctx, &result).await })
+                },
+            )
             .await
             .expect("the result is taken");
         touched.expect("one of ours").announce(&self.ctx, &self.tenant).await;
@@ -669,7 +707,9 @@ impl Day {
     /// Timers, money and the appliance go round until nothing is left to do.
     pub(crate) async fn settle(&self) {
         for _ in 0..8 {
-            consultation::tick(&self.ctx, &self.cashier, &self.tenant).await.expect("a round");
+            consultation::tick(&self.ctx, &self.cashier, &self.tenant)
+                .await
+                .expect("a round");
             self.cashier.tick().await.expect("a round");
             self.deliver().await;
             self.clock.advance(Duration::from_secs(6));
@@ -692,14 +732,18 @@ impl Day {
         let visit = self.book().await;
         self.pay(&visit).await;
         self.deliver().await;
-        self.post(&self.patient, &format!("/visits/{visit}/check-in"), json!({})).await.ok();
+        self.post(&self.patient, &format!("/visits/{visit}/check-in"), json!({}))
+            .await
+            .ok();
         visit
     }
 
     /// A visit in progress.
     pub(crate) async fn in_progress(&self) -> String {
         let visit = self.checked_in().await;
-        self.post(&self.doctor, &format!("/doctor/visits/{visit}/accept"), json!({})).await.ok();
+        self.post(&self.doctor, &format!("/doctor/visits/{visit}/accept"), json!({}))
+            .await
+            .ok();
         visit
     }
 

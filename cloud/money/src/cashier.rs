@@ -63,7 +63,9 @@ pub struct Cashier {
 
 impl fmt::Debug for Cashier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cashier").field("tills", &self.tills).finish_non_exhaustive()
+        f.debug_struct("Cashier")
+            .field("tills", &self.tills)
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,7 +145,12 @@ impl Cashier {
             Outcome::Later { .. } => "later".to_owned(),
             Outcome::Unknown => "unknown".to_owned(),
         };
-        tracing::info!(channel.act = act, channel.subject = subject, channel.outcome = word, "channel asked");
+        tracing::info!(
+            channel.act = act,
+            channel.subject = subject,
+            channel.outcome = word,
+            "channel asked"
+        );
         self.write(scope, move |tx| {
             let (id, word) = (id.clone(), word.clone());
             Box::pin(async move { Ok(payments::store::end_attempt(tx, &id, &word).await?) })
@@ -179,7 +186,8 @@ impl Cashier {
             Outcome::Refused { code, text } => {
                 // 已支付 and 已关闭 come as refusals: look before blaming anybody.
                 let seen = self.look(tenant, id).await?;
-                if seen.state.holds_money() {
+                // So does 参数不一致 from another network: the page handed out before still stands.
+                if seen.state.holds_money() || seen.pay_url.is_some() {
                     return Ok(seen);
                 }
                 Err(PayError::Refused { code, text })
@@ -362,7 +370,8 @@ impl Cashier {
         }
         if refund.amount_fen == Fen(0) {
             let at = self.clock.now();
-            self.take_refund(tenant, Actor::System, id, returned_nothing(at)).await?;
+            self.take_refund(tenant, Actor::System, id, returned_nothing(at))
+                .await?;
             return Ok(());
         }
         let till = self.till(tenant)?;
@@ -380,18 +389,23 @@ impl Cashier {
             match queried {
                 // Accepted once and unknown now: the same number may be sent again, it never pays twice.
                 Outcome::Done(r) if r.state == ChannelRefundState::Absent => {
-                    self.attempt(tenant, id.as_str(), "refund", till.channel.refund(&order)).await?
+                    self.attempt(tenant, id.as_str(), "refund", till.channel.refund(&order))
+                        .await?
                 }
                 other => other,
             }
         } else {
-            self.attempt(tenant, id.as_str(), "refund", till.channel.refund(&order)).await?
+            self.attempt(tenant, id.as_str(), "refund", till.channel.refund(&order))
+                .await?
         };
         match answer {
             Outcome::Done(seen) => {
                 self.take_refund(tenant, Actor::Channel, id, seen).await?;
             }
-            Outcome::Refused { code, text } => self.hold_refund(tenant, id, format!("渠道拒绝退款（{code}）：{text}")).await?,
+            Outcome::Refused { code, text } => {
+                self.hold_refund(tenant, id, format!("渠道拒绝退款（{code}）：{text}"))
+                    .await?
+            }
             Outcome::Later { .. } | Outcome::Unknown => {}
         }
         Ok(())
@@ -464,6 +478,37 @@ impl Cashier {
         Ok(Some(payments::store::get(tx, &payment.id).await?))
     }
 
+    /// A person says: send the refund again, or, when the payer has the money, tell the HIS again.
+    ///
+    /// # Errors
+    /// Unless a person had to look.
+    pub async fn retry_refund(&self, tx: &mut Tx<'_>, id: &RefundId) -> Step<Payment> {
+        let refund = crate::retry_refund(tx, id).await?;
+        let payment = payments::store::get(tx, &refund.payment_id).await?;
+        if let Some(subject) = self.subjects.of(&payment).filter(|_| refund.returned_at.is_some()) {
+            subject.on_write_back_retry(tx, &payment, &refund).await?;
+        }
+        Ok(payment)
+    }
+
+    /// A person has settled the refund with the hospital: it is over in all books.
+    ///
+    /// # Errors
+    /// Unless the payer has the money.
+    pub async fn settle_refund(&self, tx: &mut Tx<'_>, id: &RefundId) -> Step<Payment> {
+        let refund = crate::written_back(tx, id, None).await?;
+        let payment = payments::store::get(tx, &refund.payment_id).await?;
+        if let Some(subject) = self.subjects.of(&payment) {
+            subject.on_settled_by_hand(tx, &payment, &refund).await?;
+        }
+        Ok(payment)
+    }
+
+    /// Tells the apps, after a unit of work that moved this payment.
+    pub async fn tell(&self, tenant: &TenantId, payment: &Payment) {
+        self.announce(tenant, payment).await;
+    }
+
     /// Takes a notice that came to the callback of `merchant_id`. The answer is given after everything is committed.
     ///
     /// # Errors
@@ -494,15 +539,25 @@ impl Cashier {
         let applied = match &notice.says {
             Says::Payment(id, order) => {
                 let before = self.load(&till.tenant, id).await?.state;
-                self.settle(&till.tenant, Actor::Channel, id, order.clone()).await?.state != before
+                self.settle(&till.tenant, Actor::Channel, id, order.clone())
+                    .await?
+                    .state
+                    != before
             }
-            Says::Refund(id, seen) => {
-                self.take_refund(&till.tenant, Actor::Channel, id, seen.clone()).await?
-            }
+            Says::Refund(id, seen) => self.take_refund(&till.tenant, Actor::Channel, id, seen.clone()).await?,
             Says::Other(_) => false,
         };
-        tracing::info!(notice.id = notice.id, notice.times = times, notice.applied = applied, "channel notice");
-        Ok(if applied { NoticeEffect::Applied } else { NoticeEffect::Known })
+        tracing::info!(
+            notice.id = notice.id,
+            notice.times = times,
+            notice.applied = applied,
+            "channel notice"
+        );
+        Ok(if applied {
+            NoticeEffect::Applied
+        } else {
+            NoticeEffect::Known
+        })
     }
 
     /// One round of the reconciler: looks after payments that are open or being closed, and refunds under way.

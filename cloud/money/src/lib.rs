@@ -246,7 +246,11 @@ pub async fn open_refund(tx: &mut Tx<'_>, ids: &Ids, id: &PaymentId, reason: &st
 ///
 /// # Errors
 /// Unless the payer has the money.
-pub async fn written_back(tx: &mut Tx<'_>, id: &RefundId, his_refund_number: Option<String>) -> Result<Refund, MoneyError> {
+pub async fn written_back(
+    tx: &mut Tx<'_>,
+    id: &RefundId,
+    his_refund_number: Option<String>,
+) -> Result<Refund, MoneyError> {
     let refund = refunds::store::get(tx, id).await?;
     let from = refund.state;
     if from == RefundState::Refunded {
@@ -275,6 +279,14 @@ pub async fn hold_refund(tx: &mut Tx<'_>, id: &RefundId, note: &str) -> Result<(
     Ok(())
 }
 
+/// Payments a person has to look at (the channel's amount is not ours), oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn held_payments(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Payment>, StoreError> {
+    payments::store::held(tx, most).await
+}
+
 /// Refunds a person has to look at, oldest first.
 ///
 /// # Errors
@@ -288,7 +300,7 @@ pub async fn held_refunds(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Refund>, Sto
 ///
 /// # Errors
 /// Unless a person had to look.
-pub async fn retry_refund(tx: &mut Tx<'_>, id: &RefundId) -> Result<Refund, MoneyError> {
+pub(crate) async fn retry_refund(tx: &mut Tx<'_>, id: &RefundId) -> Result<Refund, MoneyError> {
     let refund = refunds::store::get(tx, id).await?;
     let from = refund.state;
     let refund = refund.retry()?;

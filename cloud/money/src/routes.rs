@@ -27,12 +27,14 @@ impl From<MoneyError> for ApiError {
     fn from(error: MoneyError) -> Self {
         match error {
             MoneyError::Absent => Self::not_found(),
-            MoneyError::Payment(refusal) => {
-                Self::conflict("payment_state", format!("当前支付状态“{}”不能进行此操作", refusal.state.text()))
-            }
-            MoneyError::Refund(refusal) => {
-                Self::conflict("refund_state", format!("当前退款状态“{}”不能进行此操作", refusal.state.text()))
-            }
+            MoneyError::Payment(refusal) => Self::conflict(
+                "payment_state",
+                format!("当前支付状态“{}”不能进行此操作", refusal.state.text()),
+            ),
+            MoneyError::Refund(refusal) => Self::conflict(
+                "refund_state",
+                format!("当前退款状态“{}”不能进行此操作", refusal.state.text()),
+            ),
             MoneyError::Store(error) => error.into(),
         }
     }
@@ -41,9 +43,7 @@ impl From<MoneyError> for ApiError {
 impl From<PayError> for ApiError {
     fn from(error: PayError) -> Self {
         match error {
-            PayError::NotOpen(state) => {
-                Self::conflict("payment_state", format!("该订单{}，不能再支付", state.text()))
-            }
+            PayError::NotOpen(state) => Self::conflict("payment_state", format!("该订单{}，不能再支付", state.text())),
             PayError::NoTill => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no_channel",
@@ -299,9 +299,9 @@ async fn write_refusal(ctx: &Ctx, tenant: TenantId, merchant_id: &str, word: &'s
         .store
         .write(&Scope::new(tenant, Actor::Channel), move |tx| {
             let merchant = merchant.clone();
-            Box::pin(async move {
-                audit::record(tx, "payment.notice_refused", &merchant, json!({ "reason": word })).await
-            })
+            Box::pin(
+                async move { audit::record(tx, "payment.notice_refused", &merchant, json!({ "reason": word })).await },
+            )
         })
         .await;
     if let Err(error) = written.map_err(|e: StoreError| e) {
@@ -311,14 +311,11 @@ async fn write_refusal(ctx: &Ctx, tenant: TenantId, merchant_id: &str, word: &'s
 
 /// The routes of this crate. They need a [`Cashier`] as extension of the router.
 pub fn routes() -> OpenApiRouter<Ctx> {
-    OpenApiRouter::new()
-        .routes(routes!(show))
-        .routes(routes!(list))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(notice))
-                .layer(DefaultBodyLimit::max(LARGEST_NOTICE)),
-        )
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(list)).merge(
+        OpenApiRouter::new()
+            .routes(routes!(notice))
+            .layer(DefaultBodyLimit::max(LARGEST_NOTICE)),
+    )
 }
 
 /// One round of the reconciler.

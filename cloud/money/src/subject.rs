@@ -46,8 +46,17 @@ pub trait PaymentSubject: Send + Sync {
     async fn on_closed(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), StoreError>;
 
     /// The payer has the money back.
-    async fn on_returned(&self, tx: &mut Tx<'_>, payment: &Payment, refund: &Refund)
-    -> Result<WriteBack, StoreError>;
+    async fn on_returned(&self, tx: &mut Tx<'_>, payment: &Payment, refund: &Refund) -> Result<WriteBack, StoreError>;
+
+    /// A person says: tell the HIS of the refund again. The payer has the money already.
+    async fn on_write_back_retry(&self, _: &mut Tx<'_>, _: &Payment, _: &Refund) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// A person has settled the refund with the hospital: it is over.
+    async fn on_settled_by_hand(&self, _: &mut Tx<'_>, _: &Payment, _: &Refund) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// After commit: tell the apps that the thing changed.
     async fn announce(&self, tenant: &TenantId, payment: &Payment);

@@ -80,7 +80,9 @@ impl Ledger {
     /// The payer pays on the channel's page; answers whether the channel let them.
     pub(crate) fn payer_pays(&self, id: &PaymentId) -> bool {
         let mut books = self.books();
-        let Some(entry) = books.orders.get_mut(id) else { return false };
+        let Some(entry) = books.orders.get_mut(id) else {
+            return false;
+        };
         if entry.state != ChannelState::Unpaid {
             return false;
         }
@@ -103,7 +105,9 @@ impl Ledger {
     /// A signed notice of a payment, as bytes.
     pub(crate) fn notice(&self, id: &PaymentId) -> Vec<u8> {
         let amount = self.books().orders.get(id).map_or(0, |e| e.amount.0);
-        json!({ "notice": format!("n-{id}"), "payment": id.as_str(), "amount": amount }).to_string().into_bytes()
+        json!({ "notice": format!("n-{id}"), "payment": id.as_str(), "amount": amount })
+            .to_string()
+            .into_bytes()
     }
 
     fn seen(&self, id: &PaymentId, now: Option<Timestamp>) -> ChannelOrder {
@@ -217,10 +221,14 @@ macro_rules! act {
 #[async_trait]
 impl Channel for Ledger {
     async fn prepay(&self, order: &Prepay) -> Outcome<PayPage> {
-        act!(self, "prepay", match self.place(order) {
-            Ok(page) => Outcome::Done(page),
-            Err(code) => Outcome::refused(code, code),
-        })
+        act!(
+            self,
+            "prepay",
+            match self.place(order) {
+                Ok(page) => Outcome::Done(page),
+                Err(code) => Outcome::refused(code, code),
+            }
+        )
     }
 
     async fn query(&self, payment: &PaymentId) -> Outcome<ChannelOrder> {
@@ -248,7 +256,10 @@ impl Channel for Ledger {
             return Err(NoticeRefusal::Forged);
         }
         let body: Value = serde_json::from_slice(raw.body).map_err(|_| NoticeRefusal::Unreadable)?;
-        let id = body["payment"].as_str().and_then(PaymentId::parse).ok_or(NoticeRefusal::Unreadable)?;
+        let id = body["payment"]
+            .as_str()
+            .and_then(PaymentId::parse)
+            .ok_or(NoticeRefusal::Unreadable)?;
         let order = ChannelOrder {
             state: ChannelState::Paid,
             channel_number: Some(number(&id)),

@@ -43,9 +43,18 @@ impl PaymentSubject for Ticket {
         tell(tx, &payment.subject_id, "paid ").await?;
         let tenant = tx.tenant().clone();
         let (gone,): (bool,) = tx
-            .one("SELECT gone FROM ticket WHERE tenant_id = $1 AND id = $2", &[&tenant, &payment.subject_id])
+            .one(
+                "SELECT gone FROM ticket WHERE tenant_id = $1 AND id = $2",
+                &[&tenant, &payment.subject_id],
+            )
             .await?;
-        Ok(if gone { Keep::No { reason: "已售完".to_owned() } } else { Keep::Yes })
+        Ok(if gone {
+            Keep::No {
+                reason: "已售完".to_owned(),
+            }
+        } else {
+            Keep::Yes
+        })
     }
     async fn on_closed(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), StoreError> {
         tell(tx, &payment.subject_id, "closed ").await
@@ -68,7 +77,11 @@ struct Counter {
 }
 
 fn on_each<F: Future<Output = ()>>(story: impl Fn(Counter) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         story(Counter::open(None).await).await;
         story(Counter::open(Some(kit::postgres::database())).await).await;
@@ -114,7 +127,9 @@ impl Counter {
         T: Send + 'static,
         F: for<'a, 'c> Fn(&'a mut Tx<'c>) -> store::BoxFuture<'a, Result<T, MoneyError>> + Send + Sync + 'static,
     {
-        self.store.write(&Scope::new(self.tenant.clone(), Actor::System), f).await
+        self.store
+            .write(&Scope::new(self.tenant.clone(), Actor::System), f)
+            .await
     }
 
     async fn sell(&self, name: &str) -> PaymentId {
@@ -123,7 +138,11 @@ impl Counter {
             let (name, ids) = (name.clone(), ids.clone());
             Box::pin(async move {
                 let tenant = tx.tenant().clone();
-                tx.exec("INSERT INTO ticket (tenant_id, id, gone, told) VALUES ($1,$2,0,'')", &[&tenant, &name]).await?;
+                tx.exec(
+                    "INSERT INTO ticket (tenant_id, id, gone, told) VALUES ($1,$2,0,'')",
+                    &[&tenant, &name],
+                )
+                .await?;
                 let new = NewPayment {
                     subject_kind: "ticket",
                     subject_id: name,
@@ -145,7 +164,11 @@ impl Counter {
             let name = name.clone();
             Box::pin(async move {
                 let tenant = tx.tenant().clone();
-                tx.exec("UPDATE ticket SET gone = 1 WHERE tenant_id = $1 AND id = $2", &[&tenant, &name]).await?;
+                tx.exec(
+                    "UPDATE ticket SET gone = 1 WHERE tenant_id = $1 AND id = $2",
+                    &[&tenant, &name],
+                )
+                .await?;
                 Ok(())
             })
         })
@@ -238,13 +261,19 @@ fn a_notice_counts_once_an_old_one_and_a_forged_one_not_at_all() {
         let id = c.sell("t1").await;
         c.cashier.pay(&c.tenant, &id, "10.0.0.1").await.unwrap();
         let now = c.clock.now();
-        assert!(matches!(c.notify(&id, now, "forged").await, Err(NoticeError::Refused(..))));
+        assert!(matches!(
+            c.notify(&id, now, "forged").await,
+            Err(NoticeError::Refused(..))
+        ));
         assert_eq!(c.see(&id).await.0.state, PaymentState::Pending);
         assert!(c.ledger.payer_pays(&id));
         assert_eq!(c.notify(&id, now, "good").await.unwrap(), NoticeEffect::Applied);
         assert_eq!(c.notify(&id, now, "good").await.unwrap(), NoticeEffect::Known);
         c.clock.advance(Duration::from_secs(301));
-        assert!(matches!(c.notify(&id, now, "good").await, Err(NoticeError::Refused(..))), "a replay");
+        assert!(
+            matches!(c.notify(&id, now, "good").await, Err(NoticeError::Refused(..))),
+            "a replay"
+        );
         assert_eq!(c.told("t1").await, "paid ");
     });
 }
@@ -258,8 +287,14 @@ fn money_for_something_gone_goes_back_in_whole() {
         assert!(c.ledger.payer_pays(&id));
         c.settle().await;
         let (payment, refund) = c.see(&id).await;
-        assert_eq!((payment.state, refund.unwrap().state), (PaymentState::Reversed, RefundState::Refunded));
-        assert_eq!((c.ledger.holds(), c.told("t1").await.as_str()), (Fen(0), "paid returned "));
+        assert_eq!(
+            (payment.state, refund.unwrap().state),
+            (PaymentState::Reversed, RefundState::Refunded)
+        );
+        assert_eq!(
+            (c.ledger.holds(), c.told("t1").await.as_str()),
+            (Fen(0), "paid returned ")
+        );
     });
 }
 
@@ -303,14 +338,18 @@ fn a_refund_the_channel_refuses_waits_for_a_person() {
         assert_eq!(held.state, RefundState::Manual);
         assert!(held.note.unwrap().contains("NOT_ENOUGH"));
         assert_eq!(c.ledger.holds(), Fen(2500), "nothing moved");
+        let cashier = c.cashier.clone();
         c.write(move |tx| {
-            let id = refund.id.clone();
-            Box::pin(async move { crate::retry_refund(tx, &id).await })
+            let (id, cashier) = (refund.id.clone(), cashier.clone());
+            Box::pin(async move { cashier.retry_refund(tx, &id).await })
         })
         .await
         .unwrap();
         c.settle().await;
-        assert_eq!((c.see(&id).await.0.state, c.ledger.holds()), (PaymentState::Reversed, Fen(0)));
+        assert_eq!(
+            (c.see(&id).await.0.state, c.ledger.holds()),
+            (PaymentState::Reversed, Fen(0))
+        );
     });
 }
 
@@ -332,8 +371,14 @@ fn no_page_is_handed_out_for_an_order_that_is_being_closed() {
     on_each(|c| async move {
         let id = c.sell("t1").await;
         c.close(&id).await.unwrap();
-        assert!(matches!(c.cashier.pay(&c.tenant, &id, "10.0.0.1").await, Err(PayError::NotOpen(_))));
-        assert_eq!(c.cashier.finish_closing(&c.tenant, &id).await.unwrap().state, PaymentState::Closed);
+        assert!(matches!(
+            c.cashier.pay(&c.tenant, &id, "10.0.0.1").await,
+            Err(PayError::NotOpen(_))
+        ));
+        assert_eq!(
+            c.cashier.finish_closing(&c.tenant, &id).await.unwrap().state,
+            PaymentState::Closed
+        );
         assert!(c.ledger.books().log.is_empty(), "the channel never heard of it");
         assert_eq!(c.told("t1").await, "closed ");
     });
@@ -346,13 +391,16 @@ fn another_hospital_cannot_touch_a_payment() {
         let elsewhere = TenantId::parse("hos_second").unwrap();
         let answer = c.cashier.pay(&elsewhere, &id, "10.0.0.1").await;
         assert!(matches!(answer, Err(PayError::Money(MoneyError::Absent))));
-        let nowhere = c.cashier.notified("1900000002", &RawNotice {
-            timestamp: "0",
-            nonce: "n",
-            signature: "good",
-            serial: "s",
-            body: b"{}",
-        });
+        let nowhere = c.cashier.notified(
+            "1900000002",
+            &RawNotice {
+                timestamp: "0",
+                nonce: "n",
+                signature: "good",
+                serial: "s",
+                body: b"{}",
+            },
+        );
         assert!(matches!(nowhere.await, Err(NoticeError::NoTill)));
     });
 }
@@ -362,7 +410,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -377,7 +428,13 @@ async fn one_random_life(c: &Counter, seed: u64) {
         match dice.roll(9) {
             0 | 1 => drop(c.cashier.pay(&c.tenant, &id, "10.0.0.1").await),
             2 | 3 => drop(c.ledger.payer_pays(&id)),
-            4 if c.ledger.books().orders.get(&id).is_some_and(|o| o.state == ChannelState::Paid) => {
+            4 if c
+                .ledger
+                .books()
+                .orders
+                .get(&id)
+                .is_some_and(|o| o.state == ChannelState::Paid) =>
+            {
                 drop(c.notify(&id, c.clock.now(), "good").await);
             }
             5 => drop(c.close(&id).await),
@@ -411,7 +468,10 @@ async fn one_random_life(c: &Counter, seed: u64) {
     match payment.state {
         PaymentState::Paid => assert!(charged && refund.is_none() && told == "paid ", "{context}"),
         PaymentState::Reversed => {
-            assert!(charged && refund.is_some_and(|r| r.state == RefundState::Refunded), "{context}");
+            assert!(
+                charged && refund.is_some_and(|r| r.state == RefundState::Refunded),
+                "{context}"
+            );
             assert_eq!(order.unwrap().refunded, payment.amount_fen, "{context}");
             assert!(told.ends_with("paid returned "), "{context}");
         }

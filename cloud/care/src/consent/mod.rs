@@ -73,12 +73,7 @@ impl Consent {
 ///
 /// # Errors
 /// When it is not the version in force.
-pub fn judge<'a>(
-    versions: &'a [Consent],
-    id: &str,
-    version: u32,
-    now: Timestamp,
-) -> Result<&'a Consent, NotAccepted> {
+pub fn judge<'a>(versions: &'a [Consent], id: &str, version: u32, now: Timestamp) -> Result<&'a Consent, NotAccepted> {
     let accepted = versions
         .iter()
         .find(|c| c.id == id && c.version == version)

@@ -17,7 +17,7 @@ use crate::CareError;
 
 /// A version of the consent.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ConsentView {
+pub(crate) struct ConsentView {
     /// Id of this version.
     pub id: String,
     /// Version.

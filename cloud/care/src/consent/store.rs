@@ -42,7 +42,10 @@ pub(crate) async fn versions(tx: &mut Tx<'_>) -> Result<Vec<Consent>, StoreError
     let tenant = tx.tenant().clone();
     Ok(tx
         .all::<Row>(
-            &format!("SELECT {} FROM care_consent WHERE tenant_id = $1 ORDER BY version DESC", Row::COLUMNS),
+            &format!(
+                "SELECT {} FROM care_consent WHERE tenant_id = $1 ORDER BY version DESC",
+                Row::COLUMNS
+            ),
             &[&tenant],
         )
         .await?

@@ -39,5 +39,9 @@ fn one_changed_character_changes_the_hash() {
     let mut other = one.clone();
     other.text.push('。');
     assert_ne!(one.sm3(), other.sm3());
-    assert_eq!(one.sm3(), version(1, 5, Some(9)).sm3(), "the hash is of what the patient read");
+    assert_eq!(
+        one.sm3(),
+        version(1, 5, Some(9)).sm3(),
+        "the hash is of what the patient read"
+    );
 }

@@ -1,7 +1,9 @@
 //! Booking: is the patient eligible, is the slot there, is the consent good; then the row, then the lock in the HIS.
 
 use base::{ApiError, Ctx, Patient, Session, Who, audit, identity, settings};
-use records::his::{FollowUp, FollowUpCheck, FollowUpQuestion, LockRequest, LockedSlot, RegistrationState, Slot, SlotLock};
+use records::his::{
+    FollowUp, FollowUpCheck, FollowUpQuestion, LockRequest, LockedSlot, RegistrationState, Slot, SlotLock,
+};
 use records::id::{AccountId, PatientId, VisitId};
 use records::{LocalDate, Outcome, TenantId};
 use serde::Deserialize;
@@ -18,7 +20,7 @@ use crate::{CareError, consent, directory, hospital, patients, scheduling};
 
 /// A visit to be booked.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-pub struct NewVisit {
+pub(crate) struct NewVisit {
     /// The app's own name of the booking; a repeat books nothing.
     pub key: String,
     /// For whom.
@@ -42,7 +44,7 @@ pub struct NewVisit {
 
 /// The slot chosen.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-pub struct WantedSlot {
+pub(crate) struct WantedSlot {
     /// Shift.
     pub work_id: String,
     /// Day, `YYYY-MM-DD`.
@@ -55,7 +57,7 @@ pub struct WantedSlot {
 
 /// The consent accepted.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-pub struct AcceptedConsent {
+pub(crate) struct AcceptedConsent {
     /// Id.
     pub id: String,
     /// Version.
@@ -169,6 +171,7 @@ fn choose(slots: Vec<Slot>, new: &NewVisit, date: LocalDate, ctx: &Ctx) -> Resul
             s.work_id == new.slot.work_id
                 && s.date == date
                 && s.begin == new.slot.begin
+                && s.end == new.slot.end
                 && s.doctor_code == new.doctor_code
                 && s.department_code == new.department_code
         })
@@ -208,7 +211,13 @@ pub(crate) async fn book(ctx: &Ctx, patient: &Patient, new: NewVisit) -> Result<
     };
     let department_name = department_name(ctx, &patient.tenant, &new.department_code).await?;
     let (eligible, slots) = tokio::join!(
-        follow_up(ctx, &patient.tenant, &ground.his_patient_id, &new.department_code, &ground.rules),
+        follow_up(
+            ctx,
+            &patient.tenant,
+            &ground.his_patient_id,
+            &new.department_code,
+            &ground.rules
+        ),
         scheduling::look_up(ctx, &patient.tenant, &new.department_code, &new.doctor_code, date),
     );
     let eligible = ApiError::of(eligible)?;

@@ -14,13 +14,14 @@ use records::{Actor, HisCommand, HisCommandResult, Outcome, TenantId};
 use serde_json::json;
 use store::{Scope, StoreError, Tx};
 
+use super::orders;
 use super::store as sql;
 use super::{ConsultationSettings, Duty, Event, Hand, Progress, Visit, VisitState};
 use crate::messages::post_system;
 use crate::{CareError, Touched};
 
 /// The kind under which a visit's payments stand in the books.
-pub const SUBJECT: &str = "visit";
+pub(crate) const SUBJECT: &str = "visit";
 
 /// A lock that was not answered is asked for after this while.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
@@ -61,7 +62,12 @@ pub(crate) async fn perform(
     Ok(())
 }
 
-async fn order<O: Operation>(tx: &mut Tx<'_>, visit: &VisitId, key: String, request: &O::Request) -> Result<(), CareError> {
+async fn order<O: Operation>(
+    tx: &mut Tx<'_>,
+    visit: &VisitId,
+    key: String,
+    request: &O::Request,
+) -> Result<(), CareError> {
     let request = serde_json::to_value(request).map_err(|_| CareError::Damaged)?;
     let command = HisCommand {
         key,
@@ -69,7 +75,7 @@ async fn order<O: Operation>(tx: &mut Tx<'_>, visit: &VisitId, key: String, requ
         subject: visit.as_str().to_owned(),
         request,
     };
-    sql::ordered(tx, &command).await?;
+    orders::ordered(tx, &command).await?;
     Ok(hospital::command(tx, &command).await?)
 }
 
@@ -120,9 +126,9 @@ async fn refund_of(tx: &mut Tx<'_>, visit: &VisitId) -> Result<Option<Refund>, C
 }
 
 /// Tells the HIS of money that went back.
-pub(crate) async fn write_back(tx: &mut Tx<'_>, visit: &Visit) -> Result<(), CareError> {
+async fn write_back(tx: &mut Tx<'_>, visit: &Visit) -> Result<(), CareError> {
     let refund = refund_of(tx, &visit.id).await?.ok_or(CareError::Absent)?;
-    let tries = sql::orders_like(tx, &visit.id, RegistrationRefund::METHOD).await?;
+    let tries = orders::count(tx, &visit.id, RegistrationRefund::METHOD).await?;
     let record = RefundRecord {
         order_number: visit.id.as_str().to_owned(),
         his_order_number: visit.his_order_number.clone().unwrap_or_default(),
@@ -226,6 +232,17 @@ impl PaymentSubject for VisitPayments {
         Ok(WriteBack::Pending)
     }
 
+    async fn on_write_back_retry(&self, tx: &mut Tx<'_>, payment: &Payment, _: &Refund) -> Result<(), StoreError> {
+        let visit = Self::visit(tx, payment).await.map_err(as_store)?;
+        write_back(tx, &visit).await.map_err(as_store)
+    }
+
+    async fn on_settled_by_hand(&self, tx: &mut Tx<'_>, payment: &Payment, _: &Refund) -> Result<(), StoreError> {
+        let mut visit = Self::visit(tx, payment).await.map_err(as_store)?;
+        let (progress, event) = visit.progress().end_refund(&hand(tx));
+        sql::save(tx, &mut visit, progress, &event).await
+    }
+
     async fn announce(&self, tenant: &TenantId, payment: &Payment) {
         if let Some(id) = VisitId::parse(&payment.subject_id) {
             super::board::announce(&self.ctx, tenant, &id).await;
@@ -242,7 +259,11 @@ pub async fn on_command_result(
     ctx: &Ctx,
     result: &HisCommandResult,
 ) -> Result<Option<Touched>, CareError> {
-    let ours = [RegistrationConfirm::METHOD, RegistrationRefund::METHOD, SlotUnlock::METHOD];
+    let ours = [
+        RegistrationConfirm::METHOD,
+        RegistrationRefund::METHOD,
+        SlotUnlock::METHOD,
+    ];
     if !ours.contains(&result.method.as_str()) {
         return Ok(None);
     }
@@ -254,7 +275,7 @@ pub async fn on_command_result(
         tracing::error!(his.key = result.key, "result for a visit that is not there");
         return Ok(Some(Touched::default()));
     };
-    sql::settled(tx, result).await?;
+    orders::settled(tx, result).await?;
     if result.method == RegistrationConfirm::METHOD {
         confirmed(tx, ctx, &mut visit, result).await?;
     } else if result.method == RegistrationRefund::METHOD {
@@ -265,12 +286,7 @@ pub async fn on_command_result(
     Ok(Some(Touched(vec![visit.id])))
 }
 
-async fn confirmed(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    visit: &mut Visit,
-    result: &HisCommandResult,
-) -> Result<(), CareError> {
+async fn confirmed(tx: &mut Tx<'_>, ctx: &Ctx, visit: &mut Visit, result: &HisCommandResult) -> Result<(), CareError> {
     let hand = hand(tx);
     let back = refund_of(tx, &visit.id).await?.is_some_and(|r| r.returned_at.is_some());
     let moved = match &result.outcome {
@@ -309,7 +325,12 @@ async fn confirmed(
 }
 
 async fn refund_written(tx: &mut Tx<'_>, visit: &mut Visit, result: &HisCommandResult) -> Result<(), CareError> {
-    let id = result.key.split(':').next().and_then(RefundId::parse).ok_or(CareError::Absent)?;
+    let id = result
+        .key
+        .split(':')
+        .next()
+        .and_then(RefundId::parse)
+        .ok_or(CareError::Absent)?;
     match &result.outcome {
         Outcome::Done(answer) if !result.needs_hand => {
             let receipt: Option<RefundReceipt> = serde_json::from_value(answer.clone()).ok();

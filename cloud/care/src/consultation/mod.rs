@@ -16,6 +16,9 @@
 pub mod board;
 pub(crate) mod booking;
 mod effects;
+mod lists;
+mod orders;
+mod parties;
 pub(crate) mod policy;
 pub(crate) mod routes;
 pub(crate) mod store;
@@ -27,10 +30,9 @@ use records::{Actor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use effects::{VisitPayments, on_command_result, on_stop_clinic, tick};
+pub use parties::{PartiesOfVisit, PatientIdentity, for_doctor, participants, parties};
 pub use policy::ConsultationSettings;
-pub use store::{
-    PartiesOfVisit, PatientIdentity, Rating, Side, Statement, Visit, for_doctor, participants, parties,
-};
+pub use store::{Rating, Side, Statement, Visit};
 pub use view::{Extras, PrescriptionBrief, VideoBrief, VisitExtras};
 
 /// States of a visit.
@@ -279,7 +281,14 @@ impl Progress {
         Err(Refusal { state: self.state, act })
     }
 
-    fn to(mut self, state: VisitState, word: &'static str, note: &str, hand: &Hand, duties: &'static [Duty]) -> (Self, Event) {
+    fn to(
+        mut self,
+        state: VisitState,
+        word: &'static str,
+        note: &str,
+        hand: &Hand,
+        duties: &'static [Duty],
+    ) -> (Self, Event) {
         let from = self.state;
         self.state = state;
         if !note.is_empty() {
@@ -318,7 +327,13 @@ impl Progress {
     /// Unless it was just asked.
     pub fn lose_lock(self, hand: &Hand) -> Moved {
         match self.state {
-            VisitState::Locking => Ok(self.to(VisitState::LockUnknown, "lose_lock", "正在与医院确认号源，请稍候", hand, &[])),
+            VisitState::Locking => Ok(self.to(
+                VisitState::LockUnknown,
+                "lose_lock",
+                "正在与医院确认号源，请稍候",
+                hand,
+                &[],
+            )),
             _ => self.refuse("确认号源"),
         }
     }
@@ -355,7 +370,13 @@ impl Progress {
                 let words = self.message.clone().unwrap_or_default();
                 self.to(wish, "pay", &words, hand, &[Duty::Refund, Duty::Unlock])
             }
-            (state, _) => self.to(state, "pay_late", "付款到账时问诊已结束，款项将原路退回", hand, &[Duty::Refund]),
+            (state, _) => self.to(
+                state,
+                "pay_late",
+                "付款到账时问诊已结束，款项将原路退回",
+                hand,
+                &[Duty::Refund],
+            ),
         }
     }
 
@@ -382,7 +403,10 @@ impl Progress {
         match self.state {
             VisitState::AwaitingPayment => {
                 let wish = self.closing_as.take().unwrap_or(VisitState::Expired);
-                let words = self.message.clone().unwrap_or_else(|| "超时未支付，号源已释放".to_owned());
+                let words = self
+                    .message
+                    .clone()
+                    .unwrap_or_else(|| "超时未支付，号源已释放".to_owned());
                 self.his = HisSide::Released;
                 Ok(self.to(wish, "end_unpaid", &words, hand, &[Duty::Unlock]))
             }

@@ -108,7 +108,7 @@ impl ConsultationSettings {
 
 /// What may be done with a visit now, in the words of the API.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
+pub(crate) struct Moment<'a> {
     /// Where it stands.
     pub progress: &'a Progress,
     /// Until when it may be paid.
@@ -136,7 +136,7 @@ impl Moment<'_> {
     }
 
     /// For the patient: computed from the transitions themselves.
-    pub fn patient_may(&self) -> Vec<&'static str> {
+    pub(crate) fn patient_may(&self) -> Vec<&'static str> {
         let (p, hand) = (self.progress, self.hand());
         let mut may = Vec::new();
         if self.payable() {
@@ -161,7 +161,7 @@ impl Moment<'_> {
     }
 
     /// For the doctor.
-    pub fn doctor_may(&self) -> Vec<&'static str> {
+    pub(crate) fn doctor_may(&self) -> Vec<&'static str> {
         let (p, hand) = (self.progress, self.hand());
         let mut may = Vec::new();
         if p.clone().accept(&hand).is_ok() {

@@ -1,15 +1,14 @@
 //! SQL of visits and their trail. The patient's words are sealed; the columns beside them are what lists need.
 
-use base::{Page, Session, Vault, Who};
+use base::{Session, Vault, Who};
 use records::id::{AccountId, PatientId, VisitId};
-use records::{Fen, HisCommand, HisCommandResult, LocalDate, Outcome, Timestamp};
+use records::{Fen, LocalDate, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Migration, StoreError, Tx};
 use utoipa::ToSchema;
 
 use super::{Event, HisSide, Progress, VisitState};
 use crate::CareError;
-use crate::patients;
 
 store::id_value!(VisitState, HisSide);
 
@@ -209,12 +208,16 @@ impl Visit {
 
     /// Begin of the slot.
     pub fn begins_at(&self) -> Timestamp {
-        self.slot_date.at(&self.slot_begin).unwrap_or_else(|| self.slot_date.start())
+        self.slot_date
+            .at(&self.slot_begin)
+            .unwrap_or_else(|| self.slot_date.start())
     }
 
     /// End of the slot.
     pub fn ends_at(&self) -> Timestamp {
-        self.slot_date.at(&self.slot_end).unwrap_or_else(|| self.slot_date.plus_days(1).start())
+        self.slot_date
+            .at(&self.slot_end)
+            .unwrap_or_else(|| self.slot_date.plus_days(1).start())
     }
 
     /// On which side a session stands in this visit, if on any.
@@ -248,7 +251,7 @@ impl Side {
     }
 }
 
-const COLUMNS: &str = Visit::COLUMNS;
+pub(super) const COLUMNS: &str = Visit::COLUMNS;
 
 pub(crate) async fn insert(tx: &mut Tx<'_>, v: &Visit, request_key: &str) -> Result<(), StoreError> {
     let tenant = tx.tenant().clone();
@@ -367,7 +370,16 @@ pub(crate) async fn note(tx: &mut Tx<'_>, id: &VisitId, event: &Event) -> Result
         "INSERT INTO care_visit_trail (tenant_id, visit_id, seq, at, actor, word, from_state, to_state, note) \
          SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, CAST($3 AS BIGINT), $4, $5, $6, $7, $8 FROM care_visit_trail \
          WHERE tenant_id = $1 AND visit_id = $2",
-        &[&tenant, id, &event.at, &actor, &event.word, &event.from, &event.to, &event.note],
+        &[
+            &tenant,
+            id,
+            &event.at,
+            &actor,
+            &event.word,
+            &event.from,
+            &event.to,
+            &event.note,
+        ],
     )
     .await?;
     Ok(())
@@ -461,168 +473,6 @@ pub(crate) async fn of_doctor_on(tx: &mut Tx<'_>, doctor: &str, date: LocalDate)
     .await
 }
 
-/// The patient of a visit as the doctor and the HIS know them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PatientIdentity {
-    /// Id.
-    pub id: PatientId,
-    /// Patient in the HIS.
-    pub his_patient_id: String,
-    /// Name.
-    pub name: String,
-    /// `M` or `F`.
-    pub sex: String,
-    /// Day of birth.
-    pub birth_date: LocalDate,
-    /// Phone.
-    pub phone: String,
-    /// Identity card number with the middle hidden.
-    pub id_number_masked: String,
-}
-
-impl std::fmt::Debug for PatientIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PatientIdentity").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl PatientIdentity {
-    /// Age in words on a day, e.g. `43岁`.
-    pub fn age(&self, on: LocalDate) -> String {
-        patients::identity_card::age_text(self.birth_date, on)
-    }
-}
-
-/// Everything about the parties of a visit that other contexts need.
-#[derive(Clone, Debug)]
-pub struct PartiesOfVisit {
-    /// The visit.
-    pub visit: Visit,
-    /// The patient.
-    pub patient: PatientIdentity,
-    /// The patient's words.
-    pub statement: Statement,
-}
-
-/// The visit, its patient in clear and the patient's words; `None` when this hospital has no such visit.
-///
-/// # Errors
-/// When the database fails or a sealed value does not open.
-pub async fn parties(tx: &mut Tx<'_>, vault: &Vault, id: &VisitId) -> Result<Option<PartiesOfVisit>, CareError> {
-    let Some(visit) = find(tx, id).await? else {
-        return Ok(None);
-    };
-    let tenant = tx.tenant().clone();
-    let patient = patients::store::get(tx, &visit.patient_id).await?;
-    let statement = visit.statement(vault, &tenant)?;
-    Ok(Some(PartiesOfVisit {
-        patient: patients::identity(&patient, vault, &tenant)?,
-        statement,
-        visit,
-    }))
-}
-
-/// Like [`parties`], but only for the doctor whose visit it is.
-///
-/// # Errors
-/// When the database fails or a sealed value does not open.
-pub async fn for_doctor(
-    tx: &mut Tx<'_>,
-    vault: &Vault,
-    id: &VisitId,
-    doctor_code: &str,
-) -> Result<Option<PartiesOfVisit>, CareError> {
-    Ok(parties(tx, vault, id)
-        .await?
-        .filter(|parties| parties.visit.doctor_code == doctor_code))
-}
-
-/// The visit with the side on which a session stands; `None` when it stands on none (or there is no such visit).
-///
-/// # Errors
-/// When the database fails.
-pub async fn participants(
-    tx: &mut Tx<'_>,
-    session: &Session,
-    id: &VisitId,
-) -> Result<Option<(Visit, Side)>, StoreError> {
-    let found = find(tx, id).await?;
-    Ok(found.and_then(|visit| visit.side_of(session).map(|side| (visit, side))))
-}
-
-/// Keeps an order to the HIS beside its visit.
-pub(crate) async fn ordered(tx: &mut Tx<'_>, command: &HisCommand) -> Result<(), StoreError> {
-    let (tenant, now) = (tx.tenant().clone(), tx.now());
-    tx.exec(
-        "INSERT INTO care_order (tenant_id, key, visit_id, method, ordered_at) VALUES ($1,$2,$3,$4,$5) \
-         ON CONFLICT (tenant_id, key) DO NOTHING",
-        &[&tenant, &command.key, &command.subject, &command.method, &now],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Keeps what became of an order.
-pub(crate) async fn settled(tx: &mut Tx<'_>, result: &HisCommandResult) -> Result<(), StoreError> {
-    let tenant = tx.tenant().clone();
-    let outcome = match &result.outcome {
-        _ if result.needs_hand => "needs_hand".to_owned(),
-        Outcome::Done(_) => "done".to_owned(),
-        Outcome::Refused { code, text } => format!("refused {code}: {text}"),
-        Outcome::Later { .. } => "later".to_owned(),
-        Outcome::Unknown => "unknown".to_owned(),
-    };
-    tx.exec(
-        "UPDATE care_order SET settled_at = $3, outcome = $4 WHERE tenant_id = $1 AND key = $2",
-        &[&tenant, &result.key, &result.at, &outcome],
-    )
-    .await?;
-    Ok(())
-}
-
-/// How many orders of this kind the visit has had.
-pub(crate) async fn orders_like(tx: &mut Tx<'_>, id: &VisitId, method: &str) -> Result<i64, StoreError> {
-    let tenant = tx.tenant().clone();
-    let (count,): (i64,) = tx
-        .one(
-            "SELECT COUNT(*) FROM care_order WHERE tenant_id = $1 AND visit_id = $2 AND method = $3",
-            &[&tenant, id, &method],
-        )
-        .await?;
-    Ok(count)
-}
-
-store::row! {
-    /// An order to the HIS and what became of it.
-    #[derive(Clone, Debug, Serialize, ToSchema)]
-    pub struct Order {
-        /// Key.
-        pub key: String,
-        /// Operation.
-        pub method: String,
-        /// When it was ordered.
-        #[schema(value_type = String)]
-        pub ordered_at: Timestamp,
-        /// When its outcome was known.
-        #[schema(value_type = Option<String>)]
-        pub settled_at: Option<Timestamp>,
-        /// The outcome.
-        pub outcome: Option<String>,
-    }
-}
-
-pub(crate) async fn orders(tx: &mut Tx<'_>, id: &VisitId) -> Result<Vec<Order>, StoreError> {
-    let tenant = tx.tenant().clone();
-    tx.all(
-        &format!(
-            "SELECT {} FROM care_order WHERE tenant_id = $1 AND visit_id = $2 ORDER BY ordered_at, key",
-            Order::COLUMNS
-        ),
-        &[&tenant, id],
-    )
-    .await
-}
-
 pub(crate) async fn count_tell(tx: &mut Tx<'_>, v: &Visit) -> Result<(), StoreError> {
     let tenant = tx.tenant().clone();
     tx.exec(
@@ -658,160 +508,4 @@ pub(crate) async fn booked_already(tx: &mut Tx<'_>, v: &Visit) -> Result<bool, S
         )
         .await?;
     Ok(count > 0)
-}
-
-/// Visits of an account, newest first; an empty state means all.
-pub(crate) async fn of_account(
-    tx: &mut Tx<'_>,
-    account: &AccountId,
-    state: &str,
-    page: Page,
-) -> Result<(Vec<Visit>, u64), StoreError> {
-    let tenant = tx.tenant().clone();
-    let wanted = "tenant_id = $1 AND account_id = $2 AND ($3 = '' OR state = $3 OR ended_as = $3)";
-    let (total,): (u64,) = tx
-        .one(
-            &format!("SELECT COUNT(*) FROM care_visit WHERE {wanted}"),
-            &[&tenant, account, &state],
-        )
-        .await?;
-    let rows = tx
-        .all(
-            &format!(
-                "SELECT {COLUMNS} FROM care_visit WHERE {wanted} ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5"
-            ),
-            &[&tenant, account, &state, &page.limit(), &page.offset()],
-        )
-        .await?;
-    Ok((rows, total))
-}
-
-/// How many patients of the doctor checked in on that day before this one.
-pub(crate) async fn ahead_of(tx: &mut Tx<'_>, v: &Visit) -> Result<u64, StoreError> {
-    let tenant = tx.tenant().clone();
-    let (count,): (u64,) = tx
-        .one(
-            "SELECT COUNT(*) FROM care_visit WHERE tenant_id = $1 AND doctor_code = $2 AND state = 'checked_in' \
-             AND (checked_in_at < $3 OR (checked_in_at = $3 AND id < $4))",
-            &[
-                &tenant,
-                &v.doctor_code,
-                &v.checked_in_at.unwrap_or(Timestamp::from_micros(i64::MAX)),
-                &v.id,
-            ],
-        )
-        .await?;
-    Ok(count)
-}
-
-/// Groups of the doctor's list (接诊中心).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Group {
-    /// 待报到.
-    Waiting,
-    /// 待接诊.
-    CheckedIn,
-    /// 问诊中.
-    InProgress,
-    /// 已结束.
-    Finished,
-}
-
-impl Group {
-    const fn wanted(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Waiting => ("state = 'waiting'", "slot_date, slot_begin, id"),
-            Self::CheckedIn => ("state = 'checked_in'", "checked_in_at, id"),
-            Self::InProgress => ("state = 'in_progress'", "accepted_at, id"),
-            Self::Finished => (
-                "(state IN ('finished','withdrawn') OR (state = 'declined' AND his = 'confirmed') \
-                 OR (state = 'refunded' AND ended_as IN ('withdrawn','declined')))",
-                "updated_at DESC, id DESC",
-            ),
-        }
-    }
-}
-
-/// One group of a doctor's visits.
-pub(crate) async fn of_doctor(
-    tx: &mut Tx<'_>,
-    doctor: &str,
-    group: Group,
-    limit: u32,
-    offset: u64,
-) -> Result<(Vec<Visit>, u64), StoreError> {
-    let tenant = tx.tenant().clone();
-    let (wanted, order) = group.wanted();
-    let (total,): (u64,) = tx
-        .one(
-            &format!("SELECT COUNT(*) FROM care_visit WHERE tenant_id = $1 AND doctor_code = $2 AND {wanted}"),
-            &[&tenant, &doctor],
-        )
-        .await?;
-    let rows = tx
-        .all(
-            &format!(
-                "SELECT {COLUMNS} FROM care_visit WHERE tenant_id = $1 AND doctor_code = $2 AND {wanted} \
-                 ORDER BY {order} LIMIT $3 OFFSET $4"
-            ),
-            &[&tenant, &doctor, &limit, &offset],
-        )
-        .await?;
-    Ok((rows, total))
-}
-
-/// Which visits the administrator's list shows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Filter {
-    /// Visit id, HIS order number, doctor's name; or the keyed index of a patient's name.
-    pub(crate) text: String,
-    pub(crate) name_index: String,
-    pub(crate) state: String,
-    pub(crate) department: String,
-    pub(crate) from: Option<LocalDate>,
-    pub(crate) to: Option<LocalDate>,
-}
-
-/// One page of the hospital's visits, newest first.
-pub(crate) async fn of_hospital(
-    tx: &mut Tx<'_>,
-    f: &Filter,
-    limit: u32,
-    offset: u64,
-) -> Result<(Vec<Visit>, u64), StoreError> {
-    let tenant = tx.tenant().clone();
-    let from = f.from.map_or(Timestamp::from_micros(0), LocalDate::start);
-    let to = f
-        .to
-        .map_or(Timestamp::from_micros(i64::MAX), |d| d.plus_days(1).start());
-    let wanted = "tenant_id = $1 AND ($2 = '' OR state = $2 OR ended_as = $2) AND ($3 = '' OR department_code = $3) \
-         AND created_at >= $4 AND created_at < $5 \
-         AND ($6 = '' OR id = $6 OR his_order_number = $6 OR doctor_name = $6 OR patient_id IN \
-         (SELECT id FROM care_patient WHERE tenant_id = $1 AND name_index = $7))";
-    let (total,): (u64,) = tx
-        .one(
-            &format!("SELECT COUNT(*) FROM care_visit WHERE {wanted}"),
-            &[&tenant, &f.state, &f.department, &from, &to, &f.text, &f.name_index],
-        )
-        .await?;
-    let rows = tx
-        .all(
-            &format!(
-                "SELECT {COLUMNS} FROM care_visit WHERE {wanted} ORDER BY created_at DESC, id DESC LIMIT $8 OFFSET $9"
-            ),
-            &[
-                &tenant,
-                &f.state,
-                &f.department,
-                &from,
-                &to,
-                &f.text,
-                &f.name_index,
-                &limit,
-                &offset,
-            ],
-        )
-        .await?;
-    Ok((rows, total))
 }

@@ -77,7 +77,11 @@ fn table() -> String {
                 Ok((after, event)) => {
                     assert_eq!((event.from, event.to), (state, after.state));
                     let duties = event.duties.iter().map(|d| format!(" +{d:?}")).collect::<String>();
-                    let to = if after.state == state { "·" } else { after.state.as_str() };
+                    let to = if after.state == state {
+                        "·"
+                    } else {
+                        after.state.as_str()
+                    };
                     out.push_str(&format!(" → {to}{duties} |"));
                 }
                 Err(refusal) => {
@@ -99,17 +103,26 @@ fn every_state_answers_every_command_as_the_table_says() {
         std::fs::write(path, &now).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(kept, now, "the table changed: look at it, then run with YIQIAO_GOLDEN=write");
+    assert_eq!(
+        kept, now,
+        "the table changed: look at it, then run with YIQIAO_GOLDEN=write"
+    );
 }
 
 #[test]
 fn a_terminal_state_of_a_paid_visit_always_returns_the_money() {
     for state in VisitState::ALL {
         for (name, command) in COMMANDS {
-            let Ok((after, event)) = command(usual(state)) else { continue };
+            let Ok((after, event)) = command(usual(state)) else {
+                continue;
+            };
             let ends = matches!(
                 after.state,
-                VisitState::Declined | VisitState::Withdrawn | VisitState::Cancelled | VisitState::Stopped | VisitState::Refunding
+                VisitState::Declined
+                    | VisitState::Withdrawn
+                    | VisitState::Cancelled
+                    | VisitState::Stopped
+                    | VisitState::Refunding
             );
             let had_money = matches!(
                 state,
@@ -136,23 +149,54 @@ fn a_follow_up_visit_goes_from_the_booking_to_the_rating() {
         assert_eq!(day.state(&visit).await, "confirming");
         day.deliver().await;
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
-        assert_eq!((&view["state"], &view["payment"]["state"]), (&json!("waiting"), &json!("done")));
-        let view = day.post(&day.patient, &format!("/visits/{visit}/check-in"), json!({})).await.ok();
-        assert_eq!((&view["state"], &view["queue_position"]), (&json!("checked_in"), &json!(1)));
-        let group = day.get(&day.doctor, "/doctor/visits?group=checked_in&q=秀英").await.ok();
+        assert_eq!(
+            (&view["state"], &view["payment"]["state"]),
+            (&json!("waiting"), &json!("done"))
+        );
+        let view = day
+            .post(&day.patient, &format!("/visits/{visit}/check-in"), json!({}))
+            .await
+            .ok();
+        assert_eq!(
+            (&view["state"], &view["queue_position"]),
+            (&json!("checked_in"), &json!(1))
+        );
+        let group = day
+            .get(&day.doctor, "/doctor/visits?group=checked_in&q=秀英")
+            .await
+            .ok();
         assert_eq!(group["items"][0]["patient"]["name"], "赵秀英");
         assert_eq!(group["items"][0]["statement"]["allergies"], "青霉素");
         assert_eq!(group["items"][0]["allowed"], json!(["accept", "decline"]));
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/accept"), json!({})).await.ok();
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/finish"), json!({})).await.ok();
-        let view = day.post(&day.patient, &format!("/visits/{visit}/finish"), json!({})).await.ok();
-        assert_eq!((&view["state"], &view["allowed"]), (&json!("finished"), &json!(["rate"])));
+        day.post(&day.doctor, &format!("/doctor/visits/{visit}/accept"), json!({}))
+            .await
+            .ok();
+        day.post(&day.doctor, &format!("/doctor/visits/{visit}/finish"), json!({}))
+            .await
+            .ok();
+        let view = day
+            .post(&day.patient, &format!("/visits/{visit}/finish"), json!({}))
+            .await
+            .ok();
+        assert_eq!(
+            (&view["state"], &view["allowed"]),
+            (&json!("finished"), &json!(["rate"]))
+        );
         let stars = json!({ "attitude": 5, "professional": 5, "speed": 4, "comment": "谢谢" });
-        let view = day.post(&day.patient, &format!("/visits/{visit}/rating"), stars.clone()).await.ok();
+        let view = day
+            .post(&day.patient, &format!("/visits/{visit}/rating"), stars.clone())
+            .await
+            .ok();
         assert_eq!(view["rating"]["speed"], 4);
-        let again = day.post(&day.patient, &format!("/visits/{visit}/rating"), stars).await.refused();
+        let again = day
+            .post(&day.patient, &format!("/visits/{visit}/rating"), stars)
+            .await
+            .refused();
         assert_eq!(again, (409, "rated".to_owned()));
-        assert_eq!(day.books(&visit).await, ("finished".to_owned(), Some(HisOrderState::Paid), 2500));
+        assert_eq!(
+            day.books(&visit).await,
+            ("finished".to_owned(), Some(HisOrderState::Paid), 2500)
+        );
     });
 }
 
@@ -166,7 +210,10 @@ fn a_lock_that_timed_out_after_it_was_made_is_adopted() {
         assert_eq!(day.state(&visit).await, "awaiting_payment");
         day.pay(&visit).await;
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("waiting".to_owned(), Some(HisOrderState::Paid), 2500));
+        assert_eq!(
+            day.books(&visit).await,
+            ("waiting".to_owned(), Some(HisOrderState::Paid), 2500)
+        );
         assert_eq!(day.his.books().slots[0].left, 1, "one place was taken, not two");
     });
 }
@@ -181,7 +228,10 @@ fn a_lock_that_never_was_made_is_told_plainly_and_leaks_nothing() {
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
         assert_eq!(view["message"], "医院未能锁定号源，请重新选择时段");
         assert_eq!(day.books(&visit).await, ("declined".to_owned(), None, 0));
-        assert!(day.his.books().commands.contains(&"slot.unlock".to_owned()), "unlocked all the same");
+        assert!(
+            day.his.books().commands.contains(&"slot.unlock".to_owned()),
+            "unlocked all the same"
+        );
     });
 }
 
@@ -199,7 +249,10 @@ fn when_the_line_is_down_for_long_the_place_is_given_up_and_unlocked_later() {
         assert_eq!(day.his.order(&visit).map(|o| o.state), Some(HisOrderState::Unpaid));
         day.his.books().offline = false;
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("declined".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("declined".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
         assert_eq!(day.his.books().slots[0].left, 2, "the lock did not leak");
     });
 }
@@ -210,7 +263,10 @@ fn the_his_words_reach_the_patient_when_it_gives_no_place() {
         day.his.spoil("slot.lock", Fault::Refuse("该患者今日已挂该科室"));
         let visit = day.book().await;
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
-        assert_eq!((&view["state"], &view["message"]), (&json!("declined"), &json!("该患者今日已挂该科室")));
+        assert_eq!(
+            (&view["state"], &view["message"]),
+            (&json!("declined"), &json!("该患者今日已挂该科室"))
+        );
         assert_eq!(view["allowed"], json!([]));
     });
 }
@@ -222,9 +278,15 @@ fn an_unpaid_visit_expires_after_its_order_was_closed_at_the_channel() {
         let payment = day.open_payment(&visit).await;
         day.clock.advance(Duration::from_secs(15 * 60 + 1));
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("expired".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("expired".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
         assert!(!day.till.payer_pays(&payment), "nobody can pay any more");
-        let late = day.post(&day.patient, &format!("/visits/{visit}/pay"), json!({})).await.refused();
+        let late = day
+            .post(&day.patient, &format!("/visits/{visit}/pay"), json!({}))
+            .await
+            .refused();
         assert_eq!(late, (409, "visit_state".to_owned()));
     });
 }
@@ -238,7 +300,10 @@ fn a_payer_who_is_faster_than_the_timer_keeps_the_visit() {
         // Paid at the last moment; the notice is lost; the timer finds out when it closes the order.
         assert!(day.till.payer_pays(&payment));
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("waiting".to_owned(), Some(HisOrderState::Paid), 2500));
+        assert_eq!(
+            day.books(&visit).await,
+            ("waiting".to_owned(), Some(HisOrderState::Paid), 2500)
+        );
         assert_eq!(day.till.books().orders[&payment].times_charged, 1);
     });
 }
@@ -258,7 +323,10 @@ fn the_place_is_not_let_go_while_the_channel_does_not_answer() {
         for _ in 0..6 {
             day.settle().await;
         }
-        assert_eq!(day.books(&visit).await, ("expired".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("expired".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
     });
 }
 
@@ -266,13 +334,20 @@ fn the_place_is_not_let_go_while_the_channel_does_not_answer() {
 fn a_registration_refused_by_the_his_returns_the_money_and_the_place() {
     on_each(|day| async move {
         let visit = day.book().await;
-        day.his.spoil("registration.confirm_payment", Fault::Refuse("锁号已超时"));
+        day.his
+            .spoil("registration.confirm_payment", Fault::Refuse("锁号已超时"));
         day.pay(&visit).await;
         day.settle().await;
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
-        assert_eq!((&view["state"], &view["ended_as"]), (&json!("refunded"), &json!("refunding")));
+        assert_eq!(
+            (&view["state"], &view["ended_as"]),
+            (&json!("refunded"), &json!("refunding"))
+        );
         assert_eq!(view["message"], "医院未能确认挂号：锁号已超时。费用将原路退回");
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
     });
 }
 
@@ -283,12 +358,25 @@ fn a_patient_cancels_a_paid_visit_and_all_three_books_return_the_money() {
         let visit = day.book().await;
         day.pay(&visit).await;
         day.deliver().await;
-        let view = day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({ "reason": "时间不便" })).await.ok();
+        let view = day
+            .post(
+                &day.patient,
+                &format!("/visits/{visit}/cancel"),
+                json!({ "reason": "时间不便" }),
+            )
+            .await
+            .ok();
         assert_eq!(view["state"], "cancelled");
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
-        assert_eq!((&view["ended_as"], &view["payment"]["refund_state"]), (&json!("cancelled"), &json!("refunded")));
+        assert_eq!(
+            (&view["ended_as"], &view["payment"]["refund_state"]),
+            (&json!("cancelled"), &json!("refunded"))
+        );
     });
 }
 
@@ -297,11 +385,17 @@ fn a_patient_cancels_before_paying_and_the_order_is_closed_at_once() {
     on_each(|day| async move {
         let visit = day.book().await;
         let payment = day.open_payment(&visit).await;
-        let view = day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({})).await.ok();
+        let view = day
+            .post(&day.patient, &format!("/visits/{visit}/cancel"), json!({}))
+            .await
+            .ok();
         assert_eq!(view["state"], "cancelled");
         assert!(!day.till.payer_pays(&payment));
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("cancelled".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("cancelled".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
     });
 }
 
@@ -311,9 +405,14 @@ fn a_second_tab_that_paid_while_the_first_cancelled_gets_its_money_back() {
         let visit = day.book().await;
         let payment = day.open_payment(&visit).await;
         assert!(day.till.payer_pays(&payment));
-        day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({})).await.ok();
+        day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({}))
+            .await
+            .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
     });
 }
 
@@ -322,21 +421,43 @@ fn a_second_tab_that_paid_while_the_first_cancelled_gets_its_money_back() {
 fn a_doctor_declines_or_withdraws_with_a_reason_and_the_fee_goes_back() {
     on_each(|day| async move {
         let visit = day.checked_in().await;
-        let bare = day.post(&day.doctor, &format!("/doctor/visits/{visit}/decline"), json!({ "reason": " " })).await;
+        let bare = day
+            .post(
+                &day.doctor,
+                &format!("/doctor/visits/{visit}/decline"),
+                json!({ "reason": " " }),
+            )
+            .await;
         assert_eq!(bare.refused(), (422, "invalid".to_owned()));
         let view = day
-            .post(&day.doctor, &format!("/doctor/visits/{visit}/decline"), json!({ "reason": "建议到呼吸科" }))
+            .post(
+                &day.doctor,
+                &format!("/doctor/visits/{visit}/decline"),
+                json!({ "reason": "建议到呼吸科" }),
+            )
             .await
             .ok();
         assert_eq!(view["state"], "declined");
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
     });
     on_each(|day| async move {
         let visit = day.in_progress().await;
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/withdraw"), json!({ "reason": "需当面检查" })).await.ok();
+        day.post(
+            &day.doctor,
+            &format!("/doctor/visits/{visit}/withdraw"),
+            json!({ "reason": "需当面检查" }),
+        )
+        .await
+        .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
         assert_eq!(view["message"], "医生取消接诊：需当面检查。费用将原路退回");
         let finished = day.get(&day.doctor, "/doctor/visits?group=finished").await.ok();
@@ -367,9 +488,15 @@ fn a_stopped_clinic_cancels_refunds_and_tells_by_itself_even_when_told_twice() {
         day.deliver().await;
         assert_eq!(day.stop_clinic(&stopped()).await.0.len(), 1);
         assert_eq!(day.state(&visit).await, "stopped");
-        assert!(day.stop_clinic(&stopped()).await.0.is_empty(), "the second notice changes nothing");
+        assert!(
+            day.stop_clinic(&stopped()).await.0.is_empty(),
+            "the second notice changes nothing"
+        );
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
         let said = day.get(&day.patient, &format!("/visits/{visit}/messages")).await.ok();
         assert_eq!(said[0]["text"], "医生停诊：医生外出会诊");
         assert_eq!(day.till.books().refunds.len(), 1, "refunded once");
@@ -385,7 +512,10 @@ fn a_clinic_stopped_while_the_his_is_being_told_still_ends_with_agreeing_books()
         let _ = day.stop_clinic(&stopped()).await;
         day.cashier.tick().await.unwrap();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
     });
 }
 
@@ -396,7 +526,10 @@ fn a_clinic_stopped_before_payment_closes_the_order() {
         let payment = day.open_payment(&visit).await;
         let _ = day.stop_clinic(&stopped()).await;
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("stopped".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("stopped".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
         assert!(!day.till.payer_pays(&payment));
     });
 }
@@ -408,11 +541,29 @@ fn other_clinics_are_not_concerned_by_a_stop() {
         day.pay(&visit).await;
         day.deliver().await;
         for other in [
-            StopClinic { work_id: Some("W9".to_owned()), ..stopped() },
-            StopClinic { department_code: "0302".to_owned(), work_id: None, ..stopped() },
-            StopClinic { doctor_code: "D02".to_owned(), ..stopped() },
-            StopClinic { work_id: None, begin: Some("09:30".to_owned()), end: Some("12:00".to_owned()), ..stopped() },
-            StopClinic { order_numbers: vec!["con_other".to_owned()], ..stopped() },
+            StopClinic {
+                work_id: Some("W9".to_owned()),
+                ..stopped()
+            },
+            StopClinic {
+                department_code: "0302".to_owned(),
+                work_id: None,
+                ..stopped()
+            },
+            StopClinic {
+                doctor_code: "D02".to_owned(),
+                ..stopped()
+            },
+            StopClinic {
+                work_id: None,
+                begin: Some("09:30".to_owned()),
+                end: Some("12:00".to_owned()),
+                ..stopped()
+            },
+            StopClinic {
+                order_numbers: vec!["con_other".to_owned()],
+                ..stopped()
+            },
         ] {
             assert!(day.stop_clinic(&other).await.0.is_empty(), "{other:?}");
         }
@@ -429,12 +580,20 @@ fn an_outcome_nobody_can_find_out_waits_for_a_person() {
         day.deliver().await;
         assert_eq!(day.state(&visit).await, "manual");
         let items = day.get(&day.admin, "/admin/manual").await.ok();
-        assert_eq!((&items[0]["id"], &items[0]["allowed"]), (&json!(visit), &json!(["retry", "settle"])));
+        assert_eq!(
+            (&items[0]["id"], &items[0]["allowed"]),
+            (&json!(visit), &json!(["retry", "settle"]))
+        );
         let refused = day.get(&day.doctor, "/admin/manual").await.refused();
         assert_eq!(refused.0, 403);
-        day.post(&day.admin, &format!("/admin/manual/{visit}/retry"), json!({})).await.ok();
+        day.post(&day.admin, &format!("/admin/manual/{visit}/retry"), json!({}))
+            .await
+            .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("waiting".to_owned(), Some(HisOrderState::Paid), 2500));
+        assert_eq!(
+            day.books(&visit).await,
+            ("waiting".to_owned(), Some(HisOrderState::Paid), 2500)
+        );
     });
 }
 
@@ -448,9 +607,18 @@ fn a_person_settles_a_visit_the_his_does_not_have() {
         let path = format!("/admin/manual/{visit}/settle");
         let bare = day.post(&day.admin, &path, json!({ "note": "" })).await.refused();
         assert_eq!(bare.0, 422);
-        day.post(&day.admin, &path, json!({ "note": "电话核实医院无此单", "outcome": "refund" })).await.ok();
+        day.post(
+            &day.admin,
+            &path,
+            json!({ "note": "电话核实医院无此单", "outcome": "refund" }),
+        )
+        .await
+        .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Cancelled), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Cancelled), 0)
+        );
     });
 }
 
@@ -461,16 +629,26 @@ fn a_write_back_refused_by_the_his_waits_for_a_person_and_is_tried_again() {
         day.pay(&visit).await;
         day.deliver().await;
         day.his.spoil("registration.refund", Fault::Refuse("财务日结中"));
-        day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({})).await.ok();
+        day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({}))
+            .await
+            .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("cancelled".to_owned(), Some(HisOrderState::Paid), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("cancelled".to_owned(), Some(HisOrderState::Paid), 0)
+        );
         let items = day.get(&day.admin, "/admin/manual").await.ok();
         assert_eq!(items[0]["kind"], "refund");
         assert!(items[0]["text"].as_str().unwrap().contains("财务日结中"));
         let refund = items[0]["id"].as_str().unwrap().to_owned();
-        day.post(&day.admin, &format!("/admin/manual/{refund}/retry"), json!({})).await.ok();
+        day.post(&day.admin, &format!("/admin/manual/{refund}/retry"), json!({}))
+            .await
+            .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
     });
 }
 
@@ -483,7 +661,10 @@ fn the_price_of_the_his_counts_when_it_differs_from_the_shown_one() {
         assert_eq!(view["fee_fen"], 1000);
         day.pay(&visit).await;
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("waiting".to_owned(), Some(HisOrderState::Paid), 1000));
+        assert_eq!(
+            day.books(&visit).await,
+            ("waiting".to_owned(), Some(HisOrderState::Paid), 1000)
+        );
     });
 }
 
@@ -492,13 +673,24 @@ fn a_free_visit_needs_no_channel() {
     on_each(|day| async move {
         day.his.books().fee_surprise = Some(records::Fen(0));
         let visit = day.book().await;
-        let page = day.post(&day.patient, &format!("/visits/{visit}/pay"), json!({})).await.ok();
+        let page = day
+            .post(&day.patient, &format!("/visits/{visit}/pay"), json!({}))
+            .await
+            .ok();
         assert_eq!(page["pay_url"], json!(null));
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("waiting".to_owned(), Some(HisOrderState::Paid), 0));
-        day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({})).await.ok();
+        assert_eq!(
+            day.books(&visit).await,
+            ("waiting".to_owned(), Some(HisOrderState::Paid), 0)
+        );
+        day.post(&day.patient, &format!("/visits/{visit}/cancel"), json!({}))
+            .await
+            .ok();
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
         assert!(day.till.books().log.is_empty(), "the channel was never asked");
     });
 }
@@ -530,8 +722,14 @@ fn two_tabs_that_pay_get_one_payment() {
         assert_eq!(day.notify(&one, "good").await, 200);
         assert_eq!(day.notify(&one, "good").await, 200);
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("waiting".to_owned(), Some(HisOrderState::Paid), 2500));
-        let again = day.post(&day.patient, &format!("/visits/{visit}/pay"), json!({})).await.refused();
+        assert_eq!(
+            day.books(&visit).await,
+            ("waiting".to_owned(), Some(HisOrderState::Paid), 2500)
+        );
+        let again = day
+            .post(&day.patient, &format!("/visits/{visit}/pay"), json!({}))
+            .await
+            .refused();
         assert_eq!(again.0, 409);
     });
 }
@@ -570,16 +768,37 @@ fn nobody_else_sees_or_moves_a_visit() {
             assert_eq!(day.get(who, &format!("/doctor/visits/{visit}")).await.refused().0, 404);
             let path = format!("/doctor/visits/{visit}/accept");
             assert_eq!(day.post(who, &path, json!({})).await.refused().0, 404);
-            assert_eq!(day.get(who, &format!("/doctor/visits/{visit}/history/visits")).await.refused().0, 404);
+            assert_eq!(
+                day.get(who, &format!("/doctor/visits/{visit}/history/visits"))
+                    .await
+                    .refused()
+                    .0,
+                404
+            );
         }
         for who in [&day.stranger, &patient_elsewhere] {
             assert_eq!(day.get(who, &format!("/visits/{visit}")).await.refused().0, 404);
-            assert_eq!(day.get(who, &format!("/visits/{visit}/messages")).await.refused().0, 404);
+            assert_eq!(
+                day.get(who, &format!("/visits/{visit}/messages")).await.refused().0,
+                404
+            );
             for act in ["pay", "cancel", "check-in", "finish"] {
-                assert_eq!(day.post(who, &format!("/visits/{visit}/{act}"), json!({})).await.refused().0, 404);
+                assert_eq!(
+                    day.post(who, &format!("/visits/{visit}/{act}"), json!({}))
+                        .await
+                        .refused()
+                        .0,
+                    404
+                );
             }
         }
-        assert_eq!(day.get(&day.patient, &format!("/doctor/visits/{visit}")).await.refused().0, 403);
+        assert_eq!(
+            day.get(&day.patient, &format!("/doctor/visits/{visit}"))
+                .await
+                .refused()
+                .0,
+            403
+        );
         assert_eq!(day.get(&day.patient, "/visits/con_'%20or%201=1").await.refused().0, 404);
         assert_eq!(day.state(&visit).await, "checked_in");
     });
@@ -604,6 +823,7 @@ fn a_booking_is_refused_for_what_is_wrong_with_it() {
         assert_eq!(code(post(changed("/patient_id", json!("pat_none"))).await), "not_found");
         let mut past = changed("/slot/work_id", json!("W0"));
         past["slot"]["begin"] = json!("07:00");
+        past["slot"]["end"] = json!("07:30");
         assert_eq!(code(post(past).await), "slot_past");
         day.his.books().slots[0].stopped = true;
         assert_eq!(code(post(good.clone()).await), "slot_stopped");
@@ -635,7 +855,10 @@ fn an_expired_or_superseded_consent_is_refused_and_the_accepted_one_is_kept_with
         day.clock.advance(Duration::from_secs(61));
         let expired = day.post(&day.patient, "/visits", fresh).await.refused();
         assert_eq!(expired, (409, "consent_expired".to_owned()));
-        let visit = day.post(&day.patient, "/visits", day.booking("k3", &patient).await).await.ok();
+        let visit = day
+            .post(&day.patient, "/visits", day.booking("k3", &patient).await)
+            .await
+            .ok();
         assert_eq!(visit["consent"]["version"], 1);
         assert_eq!(visit["consent"]["sm3"].as_str().unwrap().len(), 64);
     });
@@ -649,12 +872,18 @@ fn the_administrator_searches_pages_exports_and_sees_the_whole_trail() {
         let all = day.get(&day.admin, "/admin/visits").await.ok();
         assert_eq!(all["total"], 1);
         assert!(all["items"][0]["patient"].get("name").is_none());
-        assert_eq!(all["items"][0]["statement"]["complaint"], "", "clinical words are not for the office");
+        assert_eq!(
+            all["items"][0]["statement"]["complaint"], "",
+            "clinical words are not for the office"
+        );
         for (query, total) in [
             ("q=赵秀英", 1),
             ("q=赵", 0),
             (&*format!("q={visit}"), 1),
-            ("q=王医生&state=in_progress&department_code=0301&from=2026-11-20&to=2026-11-20", 1),
+            (
+                "q=王医生&state=in_progress&department_code=0301&from=2026-11-20&to=2026-11-20",
+                1,
+            ),
             ("state=finished", 0),
             ("department_code=0302", 0),
             ("to=2026-11-19", 0),
@@ -662,13 +891,21 @@ fn the_administrator_searches_pages_exports_and_sees_the_whole_trail() {
             let page = day.get(&day.admin, &format!("/admin/visits?{query}")).await.ok();
             assert_eq!(page["total"], total, "{query}");
         }
-        assert_eq!(day.get(&day.admin, "/admin/visits?state=nonsense").await.refused().0, 422);
+        assert_eq!(
+            day.get(&day.admin, "/admin/visits?state=nonsense").await.refused().0,
+            422
+        );
         let csv = day.get(&day.admin, "/admin/visits.csv").await.ok();
         let lines: Vec<_> = csv.as_str().unwrap().lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[1].contains("\"问诊中\",\"赵*英\",\"心血管内科\",\"王医生\""));
         let detail = day.get(&day.admin, &format!("/admin/visits/{visit}")).await.ok();
-        let trail: Vec<_> = detail["trail"].as_array().unwrap().iter().map(|s| s["event"].as_str().unwrap()).collect();
+        let trail: Vec<_> = detail["trail"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["event"].as_str().unwrap())
+            .collect();
         assert_eq!(trail, ["book", "lock", "pay", "register", "check_in", "accept"]);
         assert_eq!(detail["trail"][5]["by"], "stf_wang");
         assert_eq!(detail["commands"][0]["outcome"], "done");
@@ -684,7 +921,10 @@ fn a_visit_nobody_attended_to_is_cancelled_and_one_left_open_is_finished() {
         day.deliver().await;
         day.clock.advance(Duration::from_secs(26 * 3600));
         day.settle().await;
-        assert_eq!(day.books(&visit).await, ("refunded".to_owned(), Some(HisOrderState::Refunded), 0));
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
     });
     on_each(|day| async move {
         let visit = day.in_progress().await;
@@ -697,7 +937,10 @@ fn a_visit_nobody_attended_to_is_cancelled_and_one_left_open_is_finished() {
 #[test]
 fn without_early_check_in_the_room_opens_before_the_slot() {
     on_each(|day| async move {
-        let rules = ConsultationSettings { early_check_in: false, ..ConsultationSettings::default() };
+        let rules = ConsultationSettings {
+            early_check_in: false,
+            ..ConsultationSettings::default()
+        };
         day.write(move |tx| {
             let rules = rules.clone();
             Box::pin(async move { Ok(base::settings::put(tx, &rules).await?) })
@@ -706,10 +949,15 @@ fn without_early_check_in_the_room_opens_before_the_slot() {
         let visit = day.book().await;
         day.pay(&visit).await;
         day.deliver().await;
-        let early = day.post(&day.patient, &format!("/visits/{visit}/check-in"), json!({})).await.refused();
+        let early = day
+            .post(&day.patient, &format!("/visits/{visit}/check-in"), json!({}))
+            .await
+            .refused();
         assert_eq!(early, (409, "too_early".to_owned()));
         day.clock.set(Timestamp::parse("2026-11-20T00:31:00Z").unwrap());
-        day.post(&day.patient, &format!("/visits/{visit}/check-in"), json!({})).await.ok();
+        day.post(&day.patient, &format!("/visits/{visit}/check-in"), json!({}))
+            .await
+            .ok();
     });
 }
 
@@ -717,20 +965,92 @@ fn without_early_check_in_the_room_opens_before_the_slot() {
 fn the_queue_counts_those_who_checked_in_before() {
     on_each(|day| async move {
         let first = day.checked_in().await;
-        let entry = json!({ "name": "钱二", "id_number": "110105200001010016", "phone": "13800000001", "relation": "other" });
+        let entry =
+            json!({ "name": "钱二", "id_number": "110105200001010016", "phone": "13800000001", "relation": "other" });
         let second = day.post(&day.patient, "/patients", entry).await;
         let second = second.ok()["id"].as_str().unwrap().to_owned();
-        let visit = day.post(&day.patient, "/visits", day.booking("k2", &second).await).await.ok();
+        let visit = day
+            .post(&day.patient, "/visits", day.booking("k2", &second).await)
+            .await
+            .ok();
         let visit = visit["id"].as_str().unwrap().to_owned();
         day.pay(&visit).await;
         day.deliver().await;
         day.clock.advance(Duration::from_secs(1));
-        let view = day.post(&day.patient, &format!("/visits/{visit}/check-in"), json!({})).await.ok();
+        let view = day
+            .post(&day.patient, &format!("/visits/{visit}/check-in"), json!({}))
+            .await
+            .ok();
         assert_eq!(view["queue_position"], 2);
-        day.post(&day.doctor, &format!("/doctor/visits/{first}/accept"), json!({})).await.ok();
+        day.post(&day.doctor, &format!("/doctor/visits/{first}/accept"), json!({}))
+            .await
+            .ok();
         let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
         assert_eq!(view["queue_position"], 1);
         let counts = day.get(&day.doctor, "/doctor/visits/counts").await.ok();
-        assert_eq!(counts, json!({ "waiting": 0, "checked_in": 1, "in_progress": 1, "finished": 0 }));
+        assert_eq!(
+            counts,
+            json!({ "waiting": 0, "checked_in": 1, "in_progress": 1, "finished": 0 })
+        );
+    });
+}
+
+#[test]
+fn a_lock_that_could_not_be_asked_for_is_told_and_may_be_tried_again() {
+    on_each(|day| async move {
+        day.his.spoil("slot.lock", Fault::Later);
+        let visit = day.book().await;
+        let view = day.get(&day.patient, &format!("/visits/{visit}")).await.ok();
+        assert_eq!(view["message"], "医院系统暂时无法连接，号源未锁定，请稍后再试");
+        let list = day.get(&day.patient, "/patients").await.ok();
+        let again = day.booking("k2", list[0]["id"].as_str().unwrap()).await;
+        let again = day.post(&day.patient, "/visits", again).await.ok();
+        assert_eq!(again["state"], "awaiting_payment");
+    });
+}
+
+#[test]
+fn slow_refunds_and_lost_answers_of_the_channel_end_with_agreeing_books() {
+    on_each(|day| async move {
+        let visit = day.checked_in().await;
+        day.till.books().refunds_take_time = true;
+        day.till.spoil("refund", bench_channel::Fault::SilentAfter);
+        day.till.spoil("query_refund", bench_channel::Fault::Later);
+        let _ = day.stop_clinic(&stopped()).await;
+        day.settle().await;
+        assert_eq!(
+            day.books(&visit).await,
+            ("stopped".to_owned(), Some(HisOrderState::Paid), 2500)
+        );
+        day.till.refunds_arrive();
+        for _ in 0..4 {
+            day.settle().await;
+        }
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
+    });
+}
+
+#[test]
+fn a_channel_that_refuses_the_order_is_told_and_the_visit_stays_payable() {
+    on_each(|day| async move {
+        let visit = day.book().await;
+        day.till.spoil("prepay", bench_channel::Fault::Refuse("PARAM_ERROR"));
+        let refused = day
+            .post(&day.patient, &format!("/visits/{visit}/pay"), json!({}))
+            .await
+            .refused();
+        assert_eq!(refused, (409, "channel_refused".to_owned()));
+        day.till.spoil("prepay", bench_channel::Fault::Later);
+        let busy = day
+            .post(&day.patient, &format!("/visits/{visit}/pay"), json!({}))
+            .await
+            .refused();
+        assert_eq!(busy, (503, "channel_busy".to_owned()));
+        day.pay(&visit).await;
+        day.settle().await;
+        assert_eq!(day.state(&visit).await, "waiting");
     });
 }

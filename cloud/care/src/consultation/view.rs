@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 use super::effects::SUBJECT;
 use super::policy::Moment;
 use super::store::{Rating, Statement};
-use super::{ConsultationSettings, Visit, VisitState, store as sql};
-use crate::patients::{self, identity_card::age_text};
+use super::{ConsultationSettings, Visit, VisitState, lists};
 use crate::CareError;
+use crate::patients::{self, identity_card::age_text};
 
 /// For whose eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,12 @@ pub(crate) enum Eyes {
 #[async_trait]
 pub trait VisitExtras: Send + Sync {
     /// Prescriptions of the visit, as far as its patient or doctor may know of them.
-    async fn prescriptions(&self, _: &mut Tx<'_>, _: &VisitId, _for_doctor: bool) -> Result<Vec<PrescriptionBrief>, StoreError> {
+    async fn prescriptions(
+        &self,
+        _: &mut Tx<'_>,
+        _: &VisitId,
+        _for_doctor: bool,
+    ) -> Result<Vec<PrescriptionBrief>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -66,7 +71,7 @@ pub struct VideoBrief {
 
 /// The patient in a visit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VisitPatient {
+pub(crate) struct VisitPatient {
     /// Id.
     pub id: String,
     /// Name with the middle hidden.
@@ -93,7 +98,7 @@ pub struct VisitPatient {
 
 /// The doctor in a visit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VisitDoctor {
+pub(crate) struct VisitDoctor {
     /// Code in the HIS.
     pub code: String,
     /// Name.
@@ -104,7 +109,7 @@ pub struct VisitDoctor {
 
 /// The slot of a visit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VisitSlot {
+pub(crate) struct VisitSlot {
     /// Shift.
     pub work_id: String,
     /// Day.
@@ -120,7 +125,7 @@ pub struct VisitSlot {
 
 /// The payment of a visit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VisitPayment {
+pub(crate) struct VisitPayment {
     /// Number.
     pub id: String,
     /// State.
@@ -135,7 +140,7 @@ pub struct VisitPayment {
 
 /// The consent the patient accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VisitConsent {
+pub(crate) struct VisitConsent {
     /// Id.
     pub id: String,
     /// Version.
@@ -146,7 +151,7 @@ pub struct VisitConsent {
 
 /// A visit.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct VisitView {
+pub(crate) struct VisitView {
     /// Id.
     pub id: String,
     /// State.
@@ -217,9 +222,12 @@ pub struct VisitView {
     pub finished_at: Option<Timestamp>,
 }
 
-
 async fn payment_of(tx: &mut Tx<'_>, visit: &Visit) -> Result<Option<VisitPayment>, StoreError> {
-    let Some(payment) = money::payments_of(tx, SUBJECT, visit.id.as_str()).await?.into_iter().next() else {
+    let Some(payment) = money::payments_of(tx, SUBJECT, visit.id.as_str())
+        .await?
+        .into_iter()
+        .next()
+    else {
         return Ok(None);
     };
     let refund = money::refund_of(tx, &payment.id).await?;
@@ -268,7 +276,7 @@ pub(crate) async fn view(
     let patient = patient_of(tx, ctx, visit, eyes).await?;
     let payment = payment_of(tx, visit).await?;
     let queue_position = match visit.state {
-        VisitState::CheckedIn => Some(sql::ahead_of(tx, visit).await? + 1),
+        VisitState::CheckedIn => Some(lists::ahead_of(tx, visit).await? + 1),
         _ => None,
     };
     let (mut prescriptions, mut video) = (Vec::new(), None);
@@ -319,7 +327,11 @@ pub(crate) async fn view(
         },
         fee_fen: visit.fee_fen.0,
         statement,
-        photos: if eyes == Eyes::Admin { Vec::new() } else { visit.photos() },
+        photos: if eyes == Eyes::Admin {
+            Vec::new()
+        } else {
+            visit.photos()
+        },
         consent: VisitConsent {
             id: visit.consent_id.clone(),
             version: visit.consent_version,

@@ -173,14 +173,22 @@ where
         })
         .await?;
     if written > 0 {
-        tracing::info!(dictionary = E::DICTIONARY, dictionary.rows = written, "dictionary refreshed");
+        tracing::info!(
+            dictionary = E::DICTIONARY,
+            dictionary.rows = written,
+            "dictionary refreshed"
+        );
     }
     Ok(true)
 }
 
 /// Diagnoses by ICD-10 code, name or initials.
 #[utoipa::path(get, path = "/dictionary/diagnoses", tag = "dictionary", params(Search), responses((status = 200, body = Vec<schema::DiagnosisTerm>)))]
-async fn diagnoses(State(ctx): State<Ctx>, staff: Staff, Query(s): Query<Search>) -> Result<Json<Vec<DiagnosisTerm>>, ApiError> {
+async fn diagnoses(
+    State(ctx): State<Ctx>,
+    staff: Staff,
+    Query(s): Query<Search>,
+) -> Result<Json<Vec<DiagnosisTerm>>, ApiError> {
     find::<DiagnosisList, _>(&ctx, &staff, s.q, MOST).await
 }
 
@@ -198,13 +206,21 @@ async fn herbs(State(ctx): State<Ctx>, staff: Staff, Query(s): Query<Search>) ->
 
 /// Routes of taking.
 #[utoipa::path(get, path = "/dictionary/routes", tag = "dictionary", params(Search), responses((status = 200, body = Vec<schema::Term>)))]
-async fn routes_of_taking(State(ctx): State<Ctx>, staff: Staff, Query(s): Query<Search>) -> Result<Json<Vec<Term>>, ApiError> {
+async fn routes_of_taking(
+    State(ctx): State<Ctx>,
+    staff: Staff,
+    Query(s): Query<Search>,
+) -> Result<Json<Vec<Term>>, ApiError> {
     find::<RouteList, _>(&ctx, &staff, s.q, WHOLE).await
 }
 
 /// Frequencies of taking.
 #[utoipa::path(get, path = "/dictionary/frequencies", tag = "dictionary", params(Search), responses((status = 200, body = Vec<schema::Frequency>)))]
-async fn frequencies(State(ctx): State<Ctx>, staff: Staff, Query(s): Query<Search>) -> Result<Json<Vec<Frequency>>, ApiError> {
+async fn frequencies(
+    State(ctx): State<Ctx>,
+    staff: Staff,
+    Query(s): Query<Search>,
+) -> Result<Json<Vec<Frequency>>, ApiError> {
     find::<FrequencyList, _>(&ctx, &staff, s.q, WHOLE).await
 }
 

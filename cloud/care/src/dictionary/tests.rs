@@ -14,7 +14,11 @@ fn signs_of_like_are_not_searched_for() {
 fn diagnoses_are_found_by_code_name_and_initials_and_stay_when_the_line_is_down() {
     on_each(|day| async move {
         let codes = |list: serde_json::Value| -> Vec<String> {
-            list.as_array().unwrap().iter().map(|d| d["code"].as_str().unwrap().to_owned()).collect()
+            list.as_array()
+                .unwrap()
+                .iter()
+                .map(|d| d["code"].as_str().unwrap().to_owned())
+                .collect()
         };
         let find = |q: &'static str| {
             let (day, path) = (&day, format!("/dictionary/diagnoses?q={q}"));
@@ -30,14 +34,20 @@ fn diagnoses_are_found_by_code_name_and_initials_and_stay_when_the_line_is_down(
         day.clock.advance(std::time::Duration::from_secs(3600));
         assert_eq!(find("i10").await, ["I10.x00"]);
         assert_eq!(day.get(&day.doctor, "/dictionary/drugs?q=a").await.refused().0, 503);
-        assert_eq!(day.get(&day.patient, "/dictionary/diagnoses?q=i").await.refused().0, 403);
+        assert_eq!(
+            day.get(&day.patient, "/dictionary/diagnoses?q=i").await.refused().0,
+            403
+        );
     });
 }
 
 #[test]
 fn a_refreshed_dictionary_loses_what_the_his_dropped_and_writes_only_what_changed() {
     on_each(|day| async move {
-        let term = |code: &str, name: &str| records::his::Term { code: code.to_owned(), name: name.to_owned() };
+        let term = |code: &str, name: &str| records::his::Term {
+            code: code.to_owned(),
+            name: name.to_owned(),
+        };
         let lists = [
             (vec![term("PO", "口服"), term("IV", "静脉注射")], 2),
             (vec![term("PO", "口服"), term("IV", "静脉注射")], 0),

@@ -4,8 +4,8 @@ use axum::extract::State;
 use base::{ApiError, Ctx, Json, Path, Query, Session, settings};
 use records::his::{Department, DepartmentList, Doctor, DoctorList, Everything, InDepartment};
 use records::{Outcome, TenantId};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use store::{Scope, StoreError};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -117,21 +117,17 @@ pub(crate) async fn refresh(ctx: &Ctx, tenant: &TenantId) -> Result<bool, CareEr
 }
 
 /// The list a person sees: fresh if it can be had, else the kept one.
-async fn shown<T>(
-    ctx: &Ctx,
-    tenant: &TenantId,
-    name: &'static str,
-) -> Result<(Vec<T>, ConsultationSettings), ApiError>
+async fn shown<T>(ctx: &Ctx, tenant: &TenantId, name: &'static str) -> Result<(Vec<T>, ConsultationSettings), ApiError>
 where
     T: DeserializeOwned + Send + 'static,
 {
     match kept::<T>(ctx, tenant, name).await? {
         (Some((list, true)), rules) => Ok((list, rules)),
         (older, rules) => {
-            if refresh(ctx, tenant).await? {
-                if let (Some((list, _)), rules) = kept::<T>(ctx, tenant, name).await? {
-                    return Ok((list, rules));
-                }
+            if refresh(ctx, tenant).await?
+                && let (Some((list, _)), rules) = kept::<T>(ctx, tenant, name).await?
+            {
+                return Ok((list, rules));
             }
             match older {
                 Some((list, _)) => Ok((list, rules)),

@@ -28,12 +28,7 @@ struct Range {
 }
 
 /// Asks the HIS for one kind of history of the visit's patient; the look is written into the audit chain.
-async fn ask<O>(
-    ctx: &Ctx,
-    staff: &Staff<Treats>,
-    id: &str,
-    range: &Range,
-) -> Result<Json<O::Response>, ApiError>
+async fn ask<O>(ctx: &Ctx, staff: &Staff<Treats>, id: &str, range: &Range) -> Result<Json<O::Response>, ApiError>
 where
     O: Operation<Request = HistoryQuestion>,
 {
@@ -44,7 +39,9 @@ where
         .write(&staff.scope(), move |tx| {
             let (id, deps, doctor) = (id.clone(), deps.clone(), doctor.clone());
             Box::pin(async move {
-                let parties = for_doctor(tx, &deps.vault, &id, &doctor).await?.ok_or(CareError::Absent)?;
+                let parties = for_doctor(tx, &deps.vault, &id, &doctor)
+                    .await?
+                    .ok_or(CareError::Absent)?;
                 audit::record(tx, "history.read", id.as_str(), json!({ "kind": O::METHOD })).await?;
                 Ok::<_, CareError>(parties)
             })

@@ -12,7 +12,10 @@ fn the_doctor_reads_the_history_live_and_an_unreachable_hospital_is_told() {
         let past = day.get(&day.doctor, &path).await.ok();
         assert_eq!(past[0]["diagnoses"][0]["name"], "高血压");
         day.his.books().offline = true;
-        assert_eq!(day.get(&day.doctor, &path).await.refused(), (503, "hospital_offline".to_owned()));
+        assert_eq!(
+            day.get(&day.doctor, &path).await.refused(),
+            (503, "hospital_offline".to_owned())
+        );
         assert_eq!(day.get(&day.patient, &path).await.refused().0, 403);
         let looks: Vec<(String, String)> = day
             .write(|tx| {
@@ -24,6 +27,9 @@ fn the_doctor_reads_the_history_live_and_an_unreachable_hospital_is_told() {
             })
             .await;
         assert_eq!(looks.len(), 2, "each look is written down");
-        assert_eq!(looks[0], ("stf_wang".to_owned(), json!({ "kind": "visit.list" }).to_string()));
+        assert_eq!(
+            looks[0],
+            ("stf_wang".to_owned(), json!({ "kind": "visit.list" }).to_string())
+        );
     });
 }

@@ -8,10 +8,10 @@ pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 
+use ::store::Tx;
 use base::Vault;
 use records::id::VisitId;
 use serde::Deserialize;
-use ::store::Tx;
 use utoipa::ToSchema;
 
 use crate::CareError;
@@ -75,7 +75,10 @@ impl Draft {
     pub fn check(&self) -> Result<(), Fault> {
         let named = !self.client_id.is_empty()
             && self.client_id.len() <= 64
-            && self.client_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            && self
+                .client_id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !named {
             return Err(("client_id", "消息编号不正确"));
         }

@@ -90,7 +90,9 @@ async fn send_in(tx: &mut Tx<'_>, ctx: &Ctx, who: &Session, id: &VisitId, draft:
         let words = format!("当前状态“{}”不能发送消息", visit.state.text());
         return Err(ApiError::conflict("visit_state", words).into());
     }
-    let doctor = identity::staff::by_his_code(tx, &visit.doctor_code).await?.map(|m| m.id);
+    let doctor = identity::staff::by_his_code(tx, &visit.doctor_code)
+        .await?
+        .map(|m| m.id);
     if let Some(blob) = &draft.blob_id {
         let reader = match side {
             Side::Patient => doctor.as_ref().map(|d| d.as_str().to_owned()),
@@ -126,7 +128,10 @@ pub(crate) async fn attach(
 ) -> Result<(), CareError> {
     let missing = || ApiError::field("blob_id", "文件不存在，请重新上传");
     let id = BlobId::parse(blob).ok_or_else(missing)?;
-    let found = blobs::get(tx, &id).await?.filter(|b| b.owner == who.subject()).ok_or_else(missing)?;
+    let found = blobs::get(tx, &id)
+        .await?
+        .filter(|b| b.owner == who.subject())
+        .ok_or_else(missing)?;
     let fits = match kind {
         Kind::Image => found.mime.starts_with("image/"),
         Kind::Voice => found.mime.starts_with("audio/") || found.mime == "video/webm" || found.mime == "video/mp4",

@@ -4,7 +4,7 @@ use base::Vault;
 use records::Timestamp;
 use records::id::VisitId;
 use serde::Serialize;
-use store::{Migration, StoreError, Tx};
+use store::{Migration, Tx};
 use utoipa::ToSchema;
 
 use crate::CareError;
@@ -49,12 +49,7 @@ impl<'a> New<'a> {
 }
 
 /// Writes a message; a client id that was written before by the same side answers the number it got then.
-pub(crate) async fn append(
-    tx: &mut Tx<'_>,
-    vault: &Vault,
-    visit: &VisitId,
-    new: &New<'_>,
-) -> Result<u64, CareError> {
+pub(crate) async fn append(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId, new: &New<'_>) -> Result<u64, CareError> {
     let (tenant, now, actor) = (tx.tenant().clone(), tx.now(), tx.actor().to_string());
     if let Some(client_id) = new.client_id {
         let before: Option<(u64,)> = tx
@@ -102,7 +97,7 @@ pub(crate) async fn append(
 
 /// A message as both sides see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Message {
+pub(crate) struct Message {
     /// Number in the visit, from 1.
     pub seq: u64,
     /// Same as `seq`, as text.
@@ -169,16 +164,4 @@ pub(crate) async fn after(
             })
         })
         .collect()
-}
-
-/// How many messages a side has written.
-pub(crate) async fn count_by(tx: &mut Tx<'_>, visit: &VisitId, side: &str) -> Result<u64, StoreError> {
-    let tenant = tx.tenant().clone();
-    let (count,): (u64,) = tx
-        .one(
-            "SELECT COUNT(*) FROM care_message WHERE tenant_id = $1 AND visit_id = $2 AND side = $3",
-            &[&tenant, visit, &side],
-        )
-        .await?;
-    Ok(count)
 }

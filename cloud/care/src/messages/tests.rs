@@ -20,19 +20,36 @@ fn patient_and_doctor_write_pictures_and_voice_in_one_numbered_order() {
         assert_eq!((&sent["from"], &sent["text"]), (&json!("patient"), &json!("头晕三天")));
         let again = day.post(&day.patient, &room, text).await.ok();
         assert_eq!(again["seq"], sent["seq"], "a repeat adds nothing");
-        let photo = blobs::put(&day.ctx, &day.patient.scope(), "message", PNG).await.unwrap();
+        let photo = blobs::put(&day.ctx, &day.patient.scope(), "message", PNG)
+            .await
+            .unwrap();
         let photo = json!({ "client_id": "c2", "kind": "image", "blob_id": photo.id.as_str() });
         day.post(&day.patient, &room, photo).await.ok();
-        let voice = blobs::put(&day.ctx, &day.doctor.scope(), "message", VOICE).await.unwrap();
+        let voice = blobs::put(&day.ctx, &day.doctor.scope(), "message", VOICE)
+            .await
+            .unwrap();
         let voice = json!({ "client_id": "c1", "kind": "voice", "blob_id": voice.id.as_str(), "duration_s": 7 });
         day.post(&day.doctor, &room, voice).await.ok();
         let said = day.get(&day.doctor, &room).await.ok();
-        let kinds: Vec<_> = said.as_array().unwrap().iter().map(|m| m["kind"].as_str().unwrap()).collect();
+        let kinds: Vec<_> = said
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| m["kind"].as_str().unwrap())
+            .collect();
         assert_eq!(kinds, ["system", "system", "text", "image", "voice"]);
-        let numbers: Vec<_> = said.as_array().unwrap().iter().map(|m| m["seq"].as_u64().unwrap()).collect();
+        let numbers: Vec<_> = said
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| m["seq"].as_u64().unwrap())
+            .collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5]);
         let newer = day.get(&day.patient, &format!("{room}?after=4")).await.ok();
-        assert_eq!((newer.as_array().unwrap().len(), &newer[0]["duration_s"]), (1, &json!(7)));
+        assert_eq!(
+            (newer.as_array().unwrap().len(), &newer[0]["duration_s"]),
+            (1, &json!(7))
+        );
     });
 }
 
@@ -40,9 +57,13 @@ fn patient_and_doctor_write_pictures_and_voice_in_one_numbered_order() {
 fn a_file_in_the_room_can_be_read_by_the_other_side_only() {
     on_each(|day| async move {
         let visit = day.in_progress().await;
-        let photo = blobs::put(&day.ctx, &day.patient.scope(), "message", PNG).await.unwrap();
+        let photo = blobs::put(&day.ctx, &day.patient.scope(), "message", PNG)
+            .await
+            .unwrap();
         let body = json!({ "client_id": "c1", "kind": "image", "blob_id": photo.id.as_str() });
-        day.post(&day.patient, &format!("/visits/{visit}/messages"), body).await.ok();
+        day.post(&day.patient, &format!("/visits/{visit}/messages"), body)
+            .await
+            .ok();
         for (who, may) in [(&day.doctor, true), (&day.stranger, false)] {
             let (session, id) = (who.clone(), photo.id.clone());
             let found = day
@@ -61,16 +82,35 @@ fn a_bad_message_is_refused_with_words() {
     on_each(|day| async move {
         let visit = day.in_progress().await;
         let room = format!("/visits/{visit}/messages");
-        let foreign = blobs::put(&day.ctx, &day.stranger.scope(), "message", PNG).await.unwrap();
-        let photo = blobs::put(&day.ctx, &day.patient.scope(), "message", PNG).await.unwrap();
+        let foreign = blobs::put(&day.ctx, &day.stranger.scope(), "message", PNG)
+            .await
+            .unwrap();
+        let photo = blobs::put(&day.ctx, &day.patient.scope(), "message", PNG)
+            .await
+            .unwrap();
         let cases = [
             (json!({ "client_id": "c", "kind": "text", "text": "  " }), "text"),
-            (json!({ "client_id": "c", "kind": "text", "text": "长".repeat(2001) }), "text"),
-            (json!({ "client_id": "'; --", "kind": "text", "text": "好" }), "client_id"),
+            (
+                json!({ "client_id": "c", "kind": "text", "text": "长".repeat(2001) }),
+                "text",
+            ),
+            (
+                json!({ "client_id": "'; --", "kind": "text", "text": "好" }),
+                "client_id",
+            ),
             (json!({ "client_id": "c", "kind": "image" }), "blob_id"),
-            (json!({ "client_id": "c", "kind": "image", "blob_id": foreign.id.as_str() }), "blob_id"),
-            (json!({ "client_id": "c", "kind": "voice", "blob_id": photo.id.as_str(), "duration_s": 5 }), "blob_id"),
-            (json!({ "client_id": "c", "kind": "voice", "blob_id": photo.id.as_str(), "duration_s": 61 }), "duration_s"),
+            (
+                json!({ "client_id": "c", "kind": "image", "blob_id": foreign.id.as_str() }),
+                "blob_id",
+            ),
+            (
+                json!({ "client_id": "c", "kind": "voice", "blob_id": photo.id.as_str(), "duration_s": 5 }),
+                "blob_id",
+            ),
+            (
+                json!({ "client_id": "c", "kind": "voice", "blob_id": photo.id.as_str(), "duration_s": 61 }),
+                "duration_s",
+            ),
         ];
         for (body, field) in cases {
             let answer = day.post(&day.patient, &room, body).await;
@@ -89,9 +129,13 @@ fn the_room_is_open_only_while_the_visit_goes_on() {
         let text = json!({ "client_id": "c1", "kind": "text", "text": "在吗" });
         let early = day.post(&day.patient, &room, text.clone()).await.refused();
         assert_eq!(early, (409, "visit_state".to_owned()));
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/accept"), json!({})).await.ok();
+        day.post(&day.doctor, &format!("/doctor/visits/{visit}/accept"), json!({}))
+            .await
+            .ok();
         day.post(&day.patient, &room, text.clone()).await.ok();
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/finish"), json!({})).await.ok();
+        day.post(&day.doctor, &format!("/doctor/visits/{visit}/finish"), json!({}))
+            .await
+            .ok();
         let late = json!({ "client_id": "c2", "kind": "text", "text": "还有问题" });
         assert_eq!(day.post(&day.patient, &room, late).await.refused().0, 409);
         assert_eq!(day.get(&day.stranger, &room).await.refused().0, 404);

@@ -111,7 +111,8 @@ pub fn age_text(birth: LocalDate, on: LocalDate) -> String {
         return format!("{days}天");
     }
     let (b, d) = (birth.date(), on.date());
-    let months = (d.year() - b.year()) * 12 + i32::from(u8::from(d.month())) - i32::from(u8::from(b.month()))
+    let months = (d.year() - b.year()) * 12 + i32::from(u8::from(d.month()))
+        - i32::from(u8::from(b.month()))
         - i32::from(d.day() < b.day());
     format!("{}个月", months.max(1))
 }

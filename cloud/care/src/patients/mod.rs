@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::CareError;
-use crate::consultation::store::PatientIdentity;
+use crate::consultation::PatientIdentity;
 use identity_card::{IdentityCard, years_old};
 pub use store::PatientRow;
 

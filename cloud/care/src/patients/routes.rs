@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use base::{ApiError, Ctx, Event, Json, Patient, Path, audit, settings};
+use base::{ApiError, Ctx, Event, Json, Path, Patient, audit, settings};
+use records::his::{NewPatient, PatientCreate, PatientKey, PatientQuery};
 use records::id::{AccountId, PatientId};
 use records::{LocalDate, Outcome, TenantId};
-use records::his::{NewPatient, PatientCreate, PatientKey, PatientQuery};
 use serde::Serialize;
 use serde_json::json;
 use store::{Scope, Tx};
@@ -21,7 +21,7 @@ use crate::{CareError, hospital};
 
 /// A patient as the account holder sees them: masked.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct PatientView {
+pub(crate) struct PatientView {
     /// Id.
     pub id: String,
     /// Name with the middle hidden.
@@ -118,7 +118,13 @@ async fn add_in(tx: &mut Tx<'_>, ctx: &Ctx, account: &AccountId, entry: &Entry) 
         return Err(ApiError::field("relation", "已添加本人，请选择其他关系").into());
     }
     sql::insert(tx, &row).await?;
-    audit::record(tx, "patient.add", row.id.as_str(), json!({ "relation": row.relation.as_str() })).await?;
+    audit::record(
+        tx,
+        "patient.add",
+        row.id.as_str(),
+        json!({ "relation": row.relation.as_str() }),
+    )
+    .await?;
     Ok(row)
 }
 
@@ -242,12 +248,7 @@ pub(crate) async fn bind(ctx: &Ctx, tenant: &TenantId, row: &PatientRow) -> Resu
     hear(ctx, tenant, row, said).await
 }
 
-async fn create(
-    ctx: &Ctx,
-    tenant: &TenantId,
-    row: &PatientRow,
-    key: PatientKey,
-) -> Result<Option<Binding>, CareError> {
+async fn create(ctx: &Ctx, tenant: &TenantId, row: &PatientRow, key: PatientKey) -> Result<Option<Binding>, CareError> {
     let guardian: Option<Guardian> = row
         .guardian_sealed
         .as_ref()

@@ -14,7 +14,7 @@ use base::{ApiError, Ctx, Json, Query, Session, settings};
 use records::his::{Slot, SlotList, SlotQuestion};
 use records::{LocalDate, Outcome, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Scope, StoreError};
+use store::StoreError;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -201,15 +201,6 @@ pub(crate) async fn look_up(
         to: date,
     };
     hospital::ask::<SlotList>(ctx, tenant, &question).await
-}
-
-/// The hospital's rules, read for a request.
-pub(crate) async fn rules(ctx: &Ctx, tenant: &TenantId) -> Result<ConsultationSettings, StoreError> {
-    ctx.store
-        .read(&Scope::system(tenant.clone()), |tx| {
-            Box::pin(async move { settings::get(tx).await })
-        })
-        .await
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {

@@ -46,7 +46,9 @@ pub struct TencentSms {
 
 impl fmt::Debug for TencentSms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TencentSms").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("TencentSms")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,9 +99,13 @@ impl TencentSms {
     /// When the address is not one or the HTTP client cannot start.
     pub fn new(account: Account, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         let url = reqwest::Url::parse(&account.base_url).map_err(|e| SetupError::Address(e.to_string()))?;
-        let name = url.host_str().ok_or_else(|| SetupError::Address(account.base_url.clone()))?;
+        let name = url
+            .host_str()
+            .ok_or_else(|| SetupError::Address(account.base_url.clone()))?;
         // What is signed is the header as it goes out: with the port when it is not the scheme's own.
-        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let host = url
+            .port()
+            .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let http = reqwest::Client::builder()
             .timeout(DEADLINE)
             .connect_timeout(Duration::from_secs(3))

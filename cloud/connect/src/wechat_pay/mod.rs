@@ -60,7 +60,9 @@ pub struct WechatPay {
 
 impl std::fmt::Debug for WechatPay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WechatPay").field("merchant", &self.merchant).finish_non_exhaustive()
+        f.debug_struct("WechatPay")
+            .field("merchant", &self.merchant)
+            .finish_non_exhaustive()
     }
 }
 
@@ -334,10 +336,12 @@ impl Channel for WechatPay {
             signature: raw.signature,
             serial: raw.serial,
         };
-        self.keys.verify(&signed, raw.body, now).map_err(|distrust| match distrust {
-            Distrust::Stale => NoticeRefusal::Stale,
-            Distrust::Forged => NoticeRefusal::Forged,
-        })?;
+        self.keys
+            .verify(&signed, raw.body, now)
+            .map_err(|distrust| match distrust {
+                Distrust::Stale => NoticeRefusal::Stale,
+                Distrust::Forged => NoticeRefusal::Forged,
+            })?;
         self.read_body(raw.body).ok_or(NoticeRefusal::Unreadable)
     }
 }

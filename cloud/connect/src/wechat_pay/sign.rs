@@ -123,7 +123,12 @@ impl Keys {
         let message = format!("{method}\n{path}\n{seconds}\n{nonce}\n{body}\n");
         let mut signature = vec![0; self.merchant.public().modulus_len()];
         self.merchant
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message.as_bytes(),
+                &mut signature,
+            )
             .ok()?;
         Some(format!(
             "WECHATPAY2-SHA256-RSA2048 mchid=\"{}\",nonce_str=\"{nonce}\",signature=\"{}\",timestamp=\"{seconds}\",serial_no=\"{}\"",

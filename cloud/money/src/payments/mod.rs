@@ -223,7 +223,12 @@ impl Payment {
     }
 
     /// The channel says it has the money. Never refused: money that arrived must be dealt with.
-    pub fn charged(mut self, amount: Option<Fen>, channel_number: Option<String>, at: Timestamp) -> (Self, PaymentEvent) {
+    pub fn charged(
+        mut self,
+        amount: Option<Fen>,
+        channel_number: Option<String>,
+        at: Timestamp,
+    ) -> (Self, PaymentEvent) {
         use PaymentState as S;
         match self.state {
             S::Paid | S::HisConfirming | S::Done | S::Reversing | S::Reversed | S::Manual => {
@@ -239,7 +244,11 @@ impl Payment {
                     return (self, PaymentEvent::AmountDiffers);
                 }
                 self.state = S::Paid;
-                let event = if late { PaymentEvent::ChargedAfterClose } else { PaymentEvent::Charged };
+                let event = if late {
+                    PaymentEvent::ChargedAfterClose
+                } else {
+                    PaymentEvent::Charged
+                };
                 (self, event)
             }
         }

@@ -331,3 +331,19 @@ pub(crate) async fn rest(tx: &mut Tx<'_>, id: &PaymentId) -> Result<(), StoreErr
     .await?;
     Ok(())
 }
+
+/// Payments a person has to look at, oldest first.
+pub(crate) async fn held(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Payment>, StoreError> {
+    let tenant = tx.tenant().clone();
+    Ok(tx
+        .all::<Row>(
+            &format!(
+                "SELECT {COLUMNS} FROM payment WHERE tenant_id = $1 AND state = 'manual' ORDER BY created_at LIMIT $2"
+            ),
+            &[&tenant, &most],
+        )
+        .await?
+        .into_iter()
+        .map(Payment::from)
+        .collect())
+}

@@ -39,7 +39,9 @@ fn charge(p: Payment) -> (Payment, PaymentEvent) {
 const COMMANDS: &[Command] = &[
     ("pages", |p| p.pages("https://pay".to_owned())),
     ("charged", |p| Ok(charge(p))),
-    ("charged otherwise", |p| Ok(p.charged(Some(Fen(1)), None, Timestamp::from_seconds(5)))),
+    ("charged otherwise", |p| {
+        Ok(p.charged(Some(Fen(1)), None, Timestamp::from_seconds(5)))
+    }),
     ("close", Payment::close),
     ("closed", |p| Ok(p.closed())),
     ("confirming", Payment::confirming),
@@ -50,7 +52,9 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn table() -> String {
-    let mut out = String::from("# Payment: state × command\n\n`·` stays, `–` is refused. Made by the test of this folder.\n\n| state |");
+    let mut out = String::from(
+        "# Payment: state × command\n\n`·` stays, `–` is refused. Made by the test of this folder.\n\n| state |",
+    );
     for (name, _) in COMMANDS {
         out.push_str(&format!(" {name} |"));
     }
@@ -85,7 +89,10 @@ fn every_state_answers_every_command_as_the_table_says() {
         std::fs::write(path, &now).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(kept, now, "the table changed: look at it, then run with YIQIAO_GOLDEN=write");
+    assert_eq!(
+        kept, now,
+        "the table changed: look at it, then run with YIQIAO_GOLDEN=write"
+    );
 }
 
 fn any_command() -> impl Strategy<Value = usize> {

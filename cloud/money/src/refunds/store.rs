@@ -64,15 +64,7 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, r: &Refund) -> Result<(), StoreError
     tx.exec(
         "INSERT INTO refund (tenant_id, id, payment_id, amount_fen, reason, state, created_at, updated_at, look_at) \
          VALUES ($1,$2,$3,$4,$5,$6,$7,$7,$7)",
-        &[
-            &tenant,
-            &r.id,
-            &r.payment_id,
-            &r.amount_fen,
-            &r.reason,
-            &r.state,
-            &now,
-        ],
+        &[&tenant, &r.id, &r.payment_id, &r.amount_fen, &r.reason, &r.state, &now],
     )
     .await?;
     note(tx, &r.id, r.state, r.state, &r.reason).await

@@ -27,7 +27,10 @@ fn act(refund: Refund, what: u8) -> (Refund, bool) {
             Some(moved) => (moved, true),
             None => (refund, false),
         },
-        2 => (refund.clone().written_back(Some("HR1".to_owned())).unwrap_or(refund), false),
+        2 => (
+            refund.clone().written_back(Some("HR1".to_owned())).unwrap_or(refund),
+            false,
+        ),
         3 => (refund.hold("渠道退款异常"), false),
         _ => (refund.clone().retry().unwrap_or(refund), false),
     }

@@ -14,7 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::effects::SUBJECT;
-use super::super::store::{Filter, Order, Step};
+use super::super::lists::{self, Filter};
+use super::super::orders::{self, Order};
+use super::super::store::Step;
 use super::super::view::{Eyes, VisitView, view};
 use super::super::{ConsultationSettings, VisitState, store as sql};
 use super::{MaybeExtras, extras, views, visit_id};
@@ -86,7 +88,7 @@ async fn list(
         .read(&staff.scope(), move |tx| {
             let (deps, extras, filter) = (deps.clone(), extras.clone(), filter.clone());
             Box::pin(async move {
-                let (rows, total) = sql::of_hospital(tx, &filter, page.limit(), page.offset()).await?;
+                let (rows, total) = lists::of_hospital(tx, &filter, page.limit(), page.offset()).await?;
                 Ok::<_, CareError>((views(tx, &deps, &extras, &rows, Eyes::Admin).await?, total))
             })
         })
@@ -140,7 +142,9 @@ impl TrailLine {
             by: step.actor,
             by_text: by_text.to_owned(),
             event: step.word,
-            to_text: VisitState::parse(&step.to_state).map_or("", VisitState::text).to_owned(),
+            to_text: VisitState::parse(&step.to_state)
+                .map_or("", VisitState::text)
+                .to_owned(),
             from: step.from_state,
             to: step.to_state,
             note: step.note,
@@ -191,7 +195,7 @@ async fn show(
                 }
                 Ok::<_, CareError>(VisitDetail {
                     trail: sql::trail(tx, &id).await?.into_iter().map(TrailLine::of).collect(),
-                    commands: sql::orders(tx, &id).await?,
+                    commands: orders::of_visit(tx, &id).await?,
                     his_order_number: visit.his_order_number.clone(),
                     his: visit.his.as_str().to_owned(),
                     visit: view(tx, &deps, &extras, &rules, &visit, Eyes::Admin).await?,
@@ -215,7 +219,21 @@ fn cell(text: &str) -> String {
 fn table(visits: &[VisitView]) -> String {
     let mut out = String::from("\u{feff}");
     let head = [
-        "问诊编号", "状态", "患者", "科室", "医生", "职称", "就诊日期", "时段", "费用（元）", "支付状态", "下单时间", "报到时间", "接诊时间", "结束时间", "说明",
+        "问诊编号",
+        "状态",
+        "患者",
+        "科室",
+        "医生",
+        "职称",
+        "就诊日期",
+        "时段",
+        "费用（元）",
+        "支付状态",
+        "下单时间",
+        "报到时间",
+        "接诊时间",
+        "结束时间",
+        "说明",
     ];
     out.push_str(&head.join(","));
     out.push_str("\r\n");
@@ -261,8 +279,14 @@ async fn export(
         .write(&staff.scope(), move |tx| {
             let (deps, extras, filter) = (deps.clone(), extras.clone(), filter.clone());
             Box::pin(async move {
-                let (rows, total) = sql::of_hospital(tx, &filter, EXPORTED, 0).await?;
-                audit::record(tx, "visit.export", "visits.csv", json!({ "rows": rows.len(), "total": total })).await?;
+                let (rows, total) = lists::of_hospital(tx, &filter, EXPORTED, 0).await?;
+                audit::record(
+                    tx,
+                    "visit.export",
+                    "visits.csv",
+                    json!({ "rows": rows.len(), "total": total }),
+                )
+                .await?;
                 views(tx, &deps, &extras, &rows, Eyes::Admin).await
             })
         })

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::effects::{hand, perform};
-use super::super::store::Group;
+use super::super::lists::{self, Group};
 use super::super::view::{Eyes, VisitView};
 use super::super::{Hand, Moved, Progress, VisitState, board, store as sql};
 use super::{MaybeExtras, extras, read, views, visit_id};
@@ -54,10 +54,10 @@ async fn list(
             let (deps, extras, doctor, q) = (deps.clone(), extras.clone(), doctor.clone(), q.clone());
             Box::pin(async move {
                 if q.is_empty() {
-                    let (rows, total) = sql::of_doctor(tx, &doctor, group, page.limit(), page.offset()).await?;
+                    let (rows, total) = lists::of_doctor(tx, &doctor, group, page.limit(), page.offset()).await?;
                     return Ok((views(tx, &deps, &extras, &rows, Eyes::Doctor).await?, total));
                 }
-                let (rows, _) = sql::of_doctor(tx, &doctor, group, SEARCHED, 0).await?;
+                let (rows, _) = lists::of_doctor(tx, &doctor, group, SEARCHED, 0).await?;
                 let mut found = Vec::new();
                 let tenant = tx.tenant().clone();
                 for row in rows {
@@ -101,10 +101,10 @@ async fn counts(State(ctx): State<Ctx>, staff: Staff<Treats>) -> Result<Json<Cou
             let doctor = doctor.clone();
             Box::pin(async move {
                 Ok::<_, CareError>(Counts {
-                    waiting: sql::of_doctor(tx, &doctor, Group::Waiting, 0, 0).await?.1,
-                    checked_in: sql::of_doctor(tx, &doctor, Group::CheckedIn, 0, 0).await?.1,
-                    in_progress: sql::of_doctor(tx, &doctor, Group::InProgress, 0, 0).await?.1,
-                    finished: sql::of_doctor(tx, &doctor, Group::Finished, 0, 0).await?.1,
+                    waiting: lists::of_doctor(tx, &doctor, Group::Waiting, 0, 0).await?.1,
+                    checked_in: lists::of_doctor(tx, &doctor, Group::CheckedIn, 0, 0).await?.1,
+                    in_progress: lists::of_doctor(tx, &doctor, Group::InProgress, 0, 0).await?.1,
+                    finished: lists::of_doctor(tx, &doctor, Group::Finished, 0, 0).await?.1,
                 })
             })
         })
@@ -114,7 +114,10 @@ async fn counts(State(ctx): State<Ctx>, staff: Staff<Treats>) -> Result<Json<Cou
 
 async fn own(ctx: &Ctx, staff: &Staff<Treats>, given: MaybeExtras, id: &VisitId) -> Result<VisitView, ApiError> {
     let doctor = staff.his_code.clone();
-    read(ctx, &staff.scope(), &extras(given), id, Eyes::Doctor, move |v| v.doctor_code == doctor).await
+    read(ctx, &staff.scope(), &extras(given), id, Eyes::Doctor, move |v| {
+        v.doctor_code == doctor
+    })
+    .await
 }
 
 /// A visit of the doctor's, in clear.

@@ -1,10 +1,12 @@
 //! Outcomes that no machine could find out (人工处理): visits the HIS does not speak about, refunds that hang.
 
+use axum::Extension;
 use axum::extract::State;
 use base::permission::Settles;
 use base::{ApiError, Ctx, Json, Path, Staff, audit};
-use records::id::{PaymentId, RefundId, VisitId};
-use records::{LocalDate, Timestamp};
+use money::{Cashier, Payment};
+use records::id::{RefundId, VisitId};
+use records::{LocalDate, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::Tx;
@@ -12,19 +14,21 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::super::effects::{hand, perform, write_back};
+use super::super::effects::{SUBJECT, hand, perform};
 use super::super::{HisSide, VisitState, board, store as sql};
 use crate::CareError;
 
 /// Something a person has to settle.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct ManualItem {
-    /// Id of the visit or refund.
+    /// Id of the visit, refund or payment.
     id: String,
-    /// `visit` or `refund`.
+    /// `visit`, `refund` or `payment`.
     kind: String,
-    /// The visit concerned.
-    visit_id: String,
+    /// What it is about: `visit` or `prescription`.
+    subject_kind: String,
+    /// Which one.
+    subject_id: String,
     /// What is unclear, in words.
     text: String,
     /// Amount.
@@ -49,7 +53,8 @@ async fn items(tx: &mut Tx<'_>) -> Result<Vec<ManualItem>, CareError> {
         items.push(ManualItem {
             id: visit.id.as_str().to_owned(),
             kind: "visit".to_owned(),
-            visit_id: visit.id.as_str().to_owned(),
+            subject_kind: SUBJECT.to_owned(),
+            subject_id: visit.id.as_str().to_owned(),
             text: visit.message.unwrap_or_default(),
             amount_fen: visit.fee_fen.0,
             slot_date: Some(visit.slot_date),
@@ -66,12 +71,26 @@ async fn items(tx: &mut Tx<'_>) -> Result<Vec<ManualItem>, CareError> {
         items.push(ManualItem {
             id: refund.id.as_str().to_owned(),
             kind: "refund".to_owned(),
-            visit_id: payment.subject_id,
+            subject_kind: payment.subject_kind,
+            subject_id: payment.subject_id,
             text: refund.note.unwrap_or_default(),
             amount_fen: refund.amount_fen.0,
             slot_date: None,
             since: refund.created_at,
             allowed,
+        });
+    }
+    for payment in money::held_payments(tx, 200).await? {
+        items.push(ManualItem {
+            id: payment.id.as_str().to_owned(),
+            kind: "payment".to_owned(),
+            subject_kind: payment.subject_kind,
+            subject_id: payment.subject_id,
+            text: "渠道收款金额与订单金额不符，请与支付渠道核对".to_owned(),
+            amount_fen: payment.amount_fen.0,
+            slot_date: None,
+            since: payment.created_at,
+            allowed: Vec::new(),
         });
     }
     Ok(items)
@@ -97,28 +116,29 @@ struct Settlement {
     outcome: Option<String>,
 }
 
-async fn visit_of_refund(tx: &mut Tx<'_>, id: &RefundId) -> Result<Option<VisitId>, CareError> {
-    let refund = money::refund(tx, id).await?;
-    let payment: PaymentId = refund.payment_id;
-    Ok(VisitId::parse(&money::payment(tx, &payment).await?.subject_id))
+/// What a settlement moved, to be announced after its commit.
+enum Moved {
+    Visit(VisitId),
+    Payment(Payment),
 }
 
-async fn retry_in(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<Option<VisitId>, CareError> {
+async fn announce(ctx: &Ctx, cashier: &Cashier, tenant: &TenantId, moved: Moved) {
+    match moved {
+        Moved::Visit(visit) => board::announce(ctx, tenant, &visit).await,
+        Moved::Payment(payment) => cashier.tell(tenant, &payment).await,
+    }
+}
+
+async fn retry_in(tx: &mut Tx<'_>, ctx: &Ctx, cashier: &Cashier, id: &str) -> Result<Moved, CareError> {
     if let Some(visit) = VisitId::parse(id) {
         let mut visit = sql::get(tx, &visit).await?;
         let moved = visit.progress().retry(&hand(tx))?;
         perform(tx, ctx, &mut visit, moved).await?;
-        return Ok(Some(visit.id));
+        return Ok(Moved::Visit(visit.id));
     }
     let refund = RefundId::parse(id).ok_or(CareError::Absent)?;
-    let after = money::retry_refund(tx, &refund).await?;
     audit::record(tx, "refund.retry", id, json!({})).await?;
-    let visit = visit_of_refund(tx, &refund).await?;
-    if let Some(visit) = visit.as_ref().filter(|_| after.returned_at.is_some()) {
-        let visit = sql::get(tx, visit).await?;
-        write_back(tx, &visit).await?;
-    }
-    Ok(visit)
+    Ok(Moved::Payment(cashier.retry_refund(tx, &refund).await?))
 }
 
 /// Tries again: the HIS is told again, or the refund is sent again. Neither can happen twice.
@@ -126,29 +146,40 @@ async fn retry_in(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<Option<VisitId
     responses((status = 200, body = Vec<ManualItem>), (status = 409, body = base::error::ErrorBody)))]
 async fn retry(
     State(ctx): State<Ctx>,
+    Extension(cashier): Extension<Cashier>,
     staff: Staff<Settles>,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<ManualItem>>, ApiError> {
-    let deps = ctx.clone();
-    let (visit, items) = ctx
+    let (deps, desk) = (ctx.clone(), cashier.clone());
+    let (moved, items) = ctx
         .store
         .write(&staff.scope(), move |tx| {
-            let (deps, id) = (deps.clone(), id.clone());
+            let (deps, desk, id) = (deps.clone(), desk.clone(), id.clone());
             Box::pin(async move {
-                let visit = retry_in(tx, &deps, &id).await?;
-                Ok::<_, CareError>((visit, items(tx).await?))
+                let moved = retry_in(tx, &deps, &desk, &id).await?;
+                Ok::<_, CareError>((moved, items(tx).await?))
             })
         })
         .await?;
-    if let Some(visit) = visit {
-        board::announce(&ctx, &staff.tenant, &visit).await;
-    }
+    announce(&ctx, &cashier, &staff.tenant, moved).await;
     Ok(Json(items))
 }
 
-async fn settle_in(tx: &mut Tx<'_>, ctx: &Ctx, id: &str, found: &Settlement) -> Result<Option<VisitId>, CareError> {
+async fn settle_in(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    cashier: &Cashier,
+    id: &str,
+    found: &Settlement,
+) -> Result<Moved, CareError> {
     let note = found.note.trim();
-    audit::record(tx, "manual.settle", id, json!({ "outcome": found.outcome, "note": note })).await?;
+    audit::record(
+        tx,
+        "manual.settle",
+        id,
+        json!({ "outcome": found.outcome, "note": note }),
+    )
+    .await?;
     if let Some(visit) = VisitId::parse(id) {
         let mut visit = sql::get(tx, &visit).await?;
         let hand = hand(tx);
@@ -163,17 +194,10 @@ async fn settle_in(tx: &mut Tx<'_>, ctx: &Ctx, id: &str, found: &Settlement) -> 
             _ => visit.progress().give_up_place(note, &hand),
         }?;
         perform(tx, ctx, &mut visit, moved).await?;
-        return Ok(Some(visit.id));
+        return Ok(Moved::Visit(visit.id));
     }
     let refund = RefundId::parse(id).ok_or(CareError::Absent)?;
-    let visit = visit_of_refund(tx, &refund).await?;
-    money::written_back(tx, &refund, None).await?;
-    if let Some(id) = &visit {
-        let mut visit = sql::get(tx, id).await?;
-        let (progress, event) = visit.progress().end_refund(&hand(tx));
-        sql::save(tx, &mut visit, progress, &event).await?;
-    }
-    Ok(visit)
+    Ok(Moved::Payment(cashier.settle_refund(tx, &refund).await?))
 }
 
 /// Settles by hand what a person has found out with the hospital.
@@ -181,6 +205,7 @@ async fn settle_in(tx: &mut Tx<'_>, ctx: &Ctx, id: &str, found: &Settlement) -> 
     responses((status = 200, body = Vec<ManualItem>), (status = 409, body = base::error::ErrorBody)))]
 async fn settle(
     State(ctx): State<Ctx>,
+    Extension(cashier): Extension<Cashier>,
     staff: Staff<Settles>,
     Path(id): Path<String>,
     Json(found): Json<Settlement>,
@@ -188,20 +213,18 @@ async fn settle(
     if found.note.trim().is_empty() {
         return Err(ApiError::field("note", "请填写核实情况"));
     }
-    let deps = ctx.clone();
-    let (visit, items) = ctx
+    let (deps, desk) = (ctx.clone(), cashier.clone());
+    let (moved, items) = ctx
         .store
         .write(&staff.scope(), move |tx| {
-            let (deps, id, found) = (deps.clone(), id.clone(), found.clone());
+            let (deps, desk, id, found) = (deps.clone(), desk.clone(), id.clone(), found.clone());
             Box::pin(async move {
-                let visit = settle_in(tx, &deps, &id, &found).await?;
-                Ok::<_, CareError>((visit, items(tx).await?))
+                let moved = settle_in(tx, &deps, &desk, &id, &found).await?;
+                Ok::<_, CareError>((moved, items(tx).await?))
             })
         })
         .await?;
-    if let Some(visit) = visit {
-        board::announce(&ctx, &staff.tenant, &visit).await;
-    }
+    announce(&ctx, &cashier, &staff.tenant, moved).await;
     Ok(Json(items))
 }
 

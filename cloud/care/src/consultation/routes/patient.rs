@@ -18,7 +18,7 @@ use super::super::effects::{SUBJECT, hand, let_go, perform};
 use super::super::policy::Moment;
 use super::super::store::Rating;
 use super::super::view::{Eyes, VisitView};
-use super::super::{ConsultationSettings, Hand, Moved, Progress, Visit, VisitState, board, store as sql};
+use super::super::{ConsultationSettings, Hand, Moved, Progress, Visit, VisitState, board, lists, store as sql};
 use super::{MaybeExtras, extras, read, views, visit_id};
 use crate::messages::post_system;
 use crate::{CareError, patients};
@@ -85,7 +85,10 @@ async fn eligibility(
     let answer = booking::follow_up(&ctx, &patient.tenant, his, &question.department_code, &rules).await;
     let answer = ApiError::of(answer)?;
     let reason = match (answer.eligible, answer.reason.is_empty()) {
-        (false, true) => format!("近{}天内未在该科室就诊，不能线上复诊，请到医院就诊", rules.follow_up_days),
+        (false, true) => format!(
+            "近{}天内未在该科室就诊，不能线上复诊，请到医院就诊",
+            rules.follow_up_days
+        ),
         _ => answer.reason,
     };
     Ok(Json(Eligibility {
@@ -103,7 +106,10 @@ async fn eligibility(
 
 async fn own(ctx: &Ctx, patient: &Patient, given: MaybeExtras, id: &VisitId) -> Result<VisitView, ApiError> {
     let account = patient.account.clone();
-    read(ctx, &patient.scope(), &extras(given), id, Eyes::Patient, move |v| v.account_id == account).await
+    read(ctx, &patient.scope(), &extras(given), id, Eyes::Patient, move |v| {
+        v.account_id == account
+    })
+    .await
 }
 
 /// Books a visit: the place is locked in the hospital, to be paid within the time.
@@ -152,7 +158,7 @@ async fn list(
         .read(&patient.scope(), move |tx| {
             let (deps, extras, account, state) = (deps.clone(), extras.clone(), account.clone(), state.clone());
             Box::pin(async move {
-                let (rows, total) = sql::of_account(tx, &account, &state, page).await?;
+                let (rows, total) = lists::of_account(tx, &account, &state, page).await?;
                 Ok::<_, CareError>((views(tx, &deps, &extras, &rows, Eyes::Patient).await?, total))
             })
         })
