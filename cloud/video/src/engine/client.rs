@@ -296,14 +296,6 @@ impl Client {
                 if !data.contiguous {
                     self.ask_key_frame(data.mid, KeyframeRequestKind::Fir, data.network_time);
                 }
-                if let Some(recorder) = &mut self.recorder {
-                    let track = if data.params.spec().codec.is_video() {
-                        Track::Video
-                    } else {
-                        Track::Audio
-                    };
-                    recorder.frame(track, data.network_time, Arc::clone(&data.data));
-                }
                 Some(Wish::Forward(Box::new(data)))
             }
             Event::KeyframeRequest(request) => {
@@ -315,6 +307,15 @@ impl Client {
                 })
             }
             _ => None,
+        }
+    }
+
+    /// Keeps a frame of this client.
+    pub(crate) fn film(&mut self, data: &MediaData) {
+        if let Some(recorder) = &mut self.recorder {
+            let video = data.params.spec().codec.is_video();
+            let track = if video { Track::Video } else { Track::Audio };
+            recorder.frame(track, data.network_time, Arc::clone(&data.data));
         }
     }
 

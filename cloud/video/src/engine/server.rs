@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use str0m::Input;
-use str0m::media::KeyframeRequestKind;
+use str0m::media::{KeyframeRequestKind, MediaData};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -222,7 +222,7 @@ impl Rooms {
                 }
             }
             Wish::Forward(data) => {
-                self.record(id);
+                self.record(id, &data);
                 for other in self.others(id) {
                     other.forward(id, &data);
                 }
@@ -235,15 +235,21 @@ impl Rooms {
         }
     }
 
-    /// Begins the recording of a client with the first frame.
-    fn record(&mut self, id: u64) {
-        let Some(client) = self.clients.iter_mut().find(|c| c.id == id && c.recorder.is_none()) else {
+    /// Records a frame; the first begins the file.
+    fn record(&mut self, id: u64, data: &MediaData) {
+        let Some(client) = self.clients.iter_mut().find(|c| c.id == id) else {
             return;
         };
+        if client.recorder.is_some() {
+            return client.film(data);
+        }
         let name = client.guest.recording.clone();
         let path = self.recordings.join(format!("{name}.webm"));
-        match Recorder::begin(path, name, self.writing.clone(), Instant::now()) {
-            Ok(recorder) => client.recorder = Some(recorder),
+        match Recorder::begin(path, name, self.writing.clone(), data.network_time) {
+            Ok(recorder) => {
+                client.recorder = Some(recorder);
+                client.film(data);
+            }
             Err(error) => {
                 // A visit that must be recorded is not held unrecorded.
                 tracing::error!(video.room = client.guest.room, %error, "recording not begun");
