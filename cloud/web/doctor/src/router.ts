@@ -1,6 +1,7 @@
-import { staffRouter } from '@yiqiao/kit/staff-router'
+import { session } from '@yiqiao/kit/session'
+import { hasRole, staffRouter } from '@yiqiao/kit/staff-router'
 
-export const router = staffRouter('/doctor/', '医生工作站', [
+const router = staffRouter('/doctor/', '医生工作站', [
   { path: '/login', name: 'login', meta: { title: '登录', open: true }, component: () => import('./pages/LoginPage.vue') },
   { path: '/', name: 'work', meta: { title: '工作台', main: true }, component: () => import('./pages/WorkPage.vue') },
   { path: '/visits/:id', name: 'visit', meta: { title: '接诊' }, props: true, component: () => import('./pages/VisitPage.vue') },
@@ -10,3 +11,8 @@ export const router = staffRouter('/doctor/', '医生工作站', [
   { path: '/sessions', name: 'sessions', meta: { title: '登录设备', main: true }, component: () => import('./pages/SessionsPage.vue') },
   { path: '/:rest(.*)*', name: 'lost', meta: { title: '页面不存在' }, component: () => import('./pages/LostPage.vue') },
 ], 'login')
+
+// A pharmacist has no workbench of visits.
+router.beforeEach((to) => (to.name === 'work' && session.state === 'in' && !hasRole('doctor') ? { name: 'reviews' } : true))
+
+export { router }

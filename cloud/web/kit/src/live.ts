@@ -19,6 +19,7 @@ let timer: ReturnType<typeof setTimeout> | undefined
 let retryMs = 1_000
 let retry: ReturnType<typeof setTimeout> | undefined
 let watched: string | undefined
+let known = false
 
 function tell(event: LiveEvent | undefined): void {
   for (const handler of handlers) handler(event)
@@ -28,13 +29,13 @@ function schedule(): void {
   clearTimeout(timer)
   if (handlers.size === 0) return
   timer = setTimeout(() => {
-    if (document.visibilityState === 'visible' && line.online) tell(undefined)
+    if (known && document.visibilityState === 'visible' && line.online) tell(undefined)
     schedule()
   }, line.stream ? POLL_MS : POLL_WITHOUT_STREAM_MS)
 }
 
 function open(): void {
-  if (source || handlers.size === 0 || typeof EventSource === 'undefined') return
+  if (!known || source || handlers.size === 0 || typeof EventSource === 'undefined') return
   const mine = new EventSource(watched ? `/api/v1/events?visit=${encodeURIComponent(watched)}` : '/api/v1/events')
   source = mine
   mine.onopen = () => {
@@ -88,6 +89,14 @@ if (typeof window !== 'undefined') {
       schedule()
     }
   })
+}
+
+/** The stream is for people who are signed in. */
+export function streamFor(signedIn: boolean): void {
+  known = signedIn
+  if (known) open()
+  else close()
+  if (handlers.size > 0) schedule()
 }
 
 /** Hear also what concerns only those who have this visit open. Ends with the scope. */

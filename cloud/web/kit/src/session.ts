@@ -1,14 +1,16 @@
 // Who is signed in on this device.
-import { reactive } from 'vue'
+import { reactive, watch } from 'vue'
 import { account } from './api/account'
 import type { Me } from './api/types'
 import { asApiError, onSignedOut, type ApiError } from './http'
+import { streamFor } from './live'
 
 /** Current session. `unknown` until the first answer of the server. */
 export const session = reactive<{ state: 'unknown' | 'in' | 'out'; me: Me | undefined; error: ApiError | undefined }>({
   state: 'unknown', me: undefined, error: undefined,
 })
 
+watch(() => session.state, (state) => streamFor(state === 'in'))
 onSignedOut(() => {
   session.state = 'out'
   session.me = undefined

@@ -67,11 +67,13 @@ export function toHerbItem(line: HerbLine): WesternItem {
 }
 
 /** Lines of a saved draft, with the catalogue's data fetched again. */
-export async function fromItems(items: RxItem[]): Promise<WesternLine[]> {
+export async function fromItems(items: RxItem[], frequencies: Frequency[]): Promise<WesternLine[]> {
   const found = await Promise.all(items.map(async (i) => ({ i, drug: (await doctorApi.drugs(i.name)).find((d) => d.code === i.drug_code) })))
-  return found.flatMap(({ i, drug }) => (drug ? [{
-    key: ++last, drug, dose: i.dose, route_code: i.route_code, frequency_code: i.frequency_code, days: i.days, quantity: i.quantity, byHand: true, note: i.note,
-  }] : []))
+  return found.flatMap(({ i, drug }) => {
+    if (!drug) return []
+    const line = { key: ++last, drug, dose: i.dose, route_code: i.route_code, frequency_code: i.frequency_code, days: i.days, quantity: i.quantity, byHand: false, note: i.note }
+    return [{ ...line, byHand: sumOf(line, frequencies)?.packs !== i.quantity }]
+  })
 }
 export async function fromHerbItems(items: RxItem[]): Promise<HerbLine[]> {
   const found = await Promise.all(items.map(async (i) => ({ i, herb: (await doctorApi.herbs(i.name)).find((h) => h.code === i.drug_code) })))
