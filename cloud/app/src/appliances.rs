@@ -66,6 +66,9 @@ struct ApplianceView {
     /// HIS endpoints.
     #[schema(value_type = Vec<Object>)]
     his: Vec<records::line::EndpointHealth>,
+    /// The recorder dock, when there is one.
+    #[schema(value_type = Option<Object>)]
+    dock: Option<records::line::DockHealth>,
     /// HIS commands that are not settled.
     commands_open: u64,
     /// Version of its software.
@@ -127,6 +130,7 @@ async fn list(
             signd: health.signd,
             printers: health.printers,
             his: health.his,
+            dock: health.dock,
             commands_open: health.commands_open,
             version: health.version,
             disk_free_bytes: health.disk_free_bytes,

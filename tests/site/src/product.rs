@@ -134,7 +134,11 @@ id = "dispensing_window"
 name = "门诊药房发药窗口"
 address = "{printer}"
 width = 864
+
+[dock]
+port = {dock:?}
 "#,
+        dock = layout.dock_tty(),
         tpm = ports.of(Service::Tpm),
         signd = layout.data.join("signd/signd.sock"),
         mqtt = ports.of(Service::LineMqtt),
