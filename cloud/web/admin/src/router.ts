@@ -8,6 +8,7 @@ export const router = staffRouter('/admin/', '管理后台', [
   { path: '/manual', name: 'manual', meta: { title: '人工处理' }, component: () => import('./pages/ManualPage.vue') },
   { path: '/payments', name: 'payments', meta: { title: '支付记录' }, component: () => import('./pages/PaymentsPage.vue') },
   { path: '/audit', name: 'audit', meta: { title: '审计日志' }, component: () => import('./pages/AuditPage.vue') },
+  { path: '/staff', name: 'staff', meta: { title: '人员账号' }, component: () => import('./pages/StaffPage.vue') },
   { path: '/settings', name: 'settings', meta: { title: '医院设置' }, component: () => import('./pages/SettingsPage.vue') },
   { path: '/sessions', name: 'sessions', meta: { title: '登录设备' }, component: () => import('./pages/SessionsPage.vue') },
   { path: '/:rest(.*)*', name: 'lost', meta: { title: '页面不存在' }, component: () => import('./pages/LostPage.vue') },
