@@ -1,3 +1,5 @@
+import type { Role } from '@yiqiao/kit/api/types'
+
 /** Operations of the hospital system, in words. */
 const OPS: Record<string, string> = {
   'slot.lock': '锁定号源', 'slot.unlock': '释放号源', 'registration.confirm_payment': '确认挂号支付', 'registration.refund': '挂号退费登记',
@@ -28,3 +30,6 @@ export function commandState(order: { outcome?: string | null; settled_at?: stri
 }
 export const subjectName = (kind?: string) => (kind === 'visit' ? '挂号' : kind === 'prescription' ? '药费' : (kind ?? '—'))
 export const sexName = (sex?: string) => (sex === 'M' ? '男' : sex === 'F' ? '女' : '')
+
+/** Roles of staff, in words. */
+export const ROLES: Record<Role, string> = { doctor: '医生', pharmacist: '药师', admin: '管理员', auditor: '审计员' }
