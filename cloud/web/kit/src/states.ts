@@ -40,6 +40,6 @@ export function statesOf(of: StateOf): { value: string; label: string }[] {
 }
 
 /** The doctor is calling and the patient has not answered. */
-export const videoRinging = (state?: string | null): boolean => state === 'ringing' || state === 'inviting' || state === 'calling'
+export const videoRinging = (state?: string | null): boolean => state === 'ringing'
 /** The room is open and the patient has accepted. */
-export const videoActive = (state?: string | null): boolean => state === 'active' || state === 'accepted' || state === 'talking' || state === 'in_call'
+export const videoActive = (state?: string | null): boolean => state === 'connected'

@@ -57,7 +57,7 @@ export type Enrolled = Shape['Enrolled']
 export type Verification = Shape['Verified']
 export type Role = Shape['Role']
 
-export interface VideoState { state: string; recordings?: { id?: string; blob_id?: string; role?: string; duration_s?: number }[] }
+export interface VideoState { state: string; state_text: string; note: string; recordings: { id: string; blob_id: string; role: string; started_at: string; duration_s: number; keep_until: string }[] }
 export interface IceServer { urls: string | string[]; username?: string; credential?: string }
 
 // The HIS's shapes, passed through by the server as the canonical operations define them.
