@@ -155,6 +155,7 @@ impl Counted {
     pub(crate) fn join(&mut self, other: Self) {
         self.times.join(other.times);
         self.errors += other.errors;
+        self.took = self.took.max(other.took);
         if let (None, Some(words)) = (&self.failure, other.failure) {
             self.failure = Some(words);
         }
@@ -176,7 +177,8 @@ impl Counted {
     }
 }
 
-/// Every connection asks its request again and again for `warm`, then for `time`, of which all is counted.
+/// Every connection asks its request again and again for `warm`, then for `time`. All requests that begin in that time
+/// count, and the time runs until the last of them is answered.
 pub(crate) async fn repeat(
     at: SocketAddr,
     connections: usize,
@@ -201,11 +203,12 @@ pub(crate) async fn repeat(
                     return Ok::<_, anyhow::Error>(counted);
                 }
                 let asked = connection.ask(&request).await;
-                let (done, counts) = (Instant::now(), begun >= counting);
+                let (took, counts) = (begun.elapsed(), begun >= counting);
                 match asked {
                     Ok(reply) if reply.is_success() => {
-                        if counts && done <= end {
-                            counted.times.push(done - begun);
+                        if counts {
+                            counted.times.push(took);
+                            counted.took = counting.elapsed();
                         }
                     }
                     Ok(reply) => counted.fail(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))),
@@ -222,6 +225,5 @@ pub(crate) async fn repeat(
     while let Some(counted) = tasks.join_next().await {
         all.join(counted??);
     }
-    all.took = time;
     Ok(all)
 }
