@@ -2,11 +2,16 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { openBrowser } from './people/browser.mjs'
-import { aFollowUpVisit } from './stories/follow-up-visit.mjs'
+import { aBrokenLine } from './stories/broken-line.mjs'
+import { aFollowUpVisit, theFarewell } from './stories/follow-up-visit.mjs'
+import { herbsByCourier } from './stories/herbs-by-courier.mjs'
+import { moneyBack } from './stories/money-back.mjs'
+import { theOffice } from './stories/office.mjs'
+import { thePaper } from './stories/paper.mjs'
 import { Bench } from './world/bench.mjs'
 import { startSite } from './world/site.mjs'
 
-const world = { people: [], visits: {} }
+const world = { people: [] }
 
 before(async () => {
   world.site = process.env.YIQIAO_SITE ? { addresses: JSON.parse(process.env.YIQIAO_SITE), stop: async () => undefined } : await startSite()
@@ -20,6 +25,12 @@ after(async () => {
 })
 
 aFollowUpVisit(world)
+herbsByCourier(world)
+thePaper(world)
+aBrokenLine(world)
+theFarewell(world)
+moneyBack(world)
+theOffice(world)
 
 it('no script has failed in anybody’s browser', () => {
   for (const person of world.people) person.ok()

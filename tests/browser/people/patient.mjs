@@ -1,5 +1,6 @@
 // The patient with a phone.
 import assert from 'node:assert/strict'
+import { until } from '../world/bench.mjs'
 import { PHONE, Person } from './browser.mjs'
 
 export class Patient extends Person {
@@ -113,6 +114,36 @@ export class Patient extends Person {
     await this.page.mouse.up()
     await this.page.locator('[data-testid="chat-message"][data-kind="voice"]').waitFor()
     await this.click('chat-voice-toggle')
+  }
+
+  /** What the app asks of the server, without its pages: for the days before the story. */
+  asks(method, path, body) {
+    return this.page.evaluate(async ([m, p, b]) => {
+      const response = await fetch(`/api/v1/${p}`, { method: m, headers: { 'content-type': 'application/json', 'X-Yiqiao': '1' }, body: b && JSON.stringify(b) })
+      const answer = await response.json().catch(() => undefined)
+      if (!response.ok) throw new Error(`${m} ${p}: ${response.status} ${JSON.stringify(answer)}`)
+      return answer
+    }, [method, path, body])
+  }
+
+  /** Books a slot as the app does, and pays for it when asked. */
+  async hasBooked({ patient, department, doctor, slot, complaint, paid = true }) {
+    const consent = await this.asks('GET', 'consents/current')
+    let visit = await this.asks('POST', 'visits', {
+      key: crypto.randomUUID(), patient_id: patient, purpose: 'follow_up', department_code: department, doctor_code: doctor,
+      slot: { work_id: slot.work_id, date: slot.date, begin: slot.begin, end: slot.end }, consent: { id: consent.id, version: consent.version },
+      statement: { complaint, duration: '半年以上', history: '', allergies: '无', medications: '' }, photo_ids: [],
+    })
+    assert.equal(visit.state, 'awaiting_payment', JSON.stringify(visit))
+    if (paid) {
+      const { payment_id } = await this.asks('POST', `visits/${visit.id}/pay`, { method: 'wechat_h5' })
+      await this.bench.paysElsewhere(payment_id)
+      visit = await until(`the registration of ${visit.id}`, async () => {
+        const now = await this.asks('GET', `visits/${visit.id}`)
+        return now.state === 'waiting' ? now : undefined
+      })
+    }
+    return visit
   }
 
   async opens(visit) {

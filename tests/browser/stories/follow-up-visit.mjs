@@ -8,11 +8,11 @@ import { story } from '../world/story.mjs'
 const COMPLAINT = '高血压三年，规律服药，血压平稳，想续方'
 
 export function aFollowUpVisit(world) {
-  let patient, doctor, pharmacist, demo, visit, prescription
+  let patient, doctor, pharmacist, demo, visit
   story('A follow-up visit with a prescription', world, (step) => {
     step('the patient signs in with a code from the phone', async () => {
       demo = world.site.addresses.demo
-      patient = await Patient.arrive(world, 'patient')
+      patient = world.patient = await Patient.arrive(world, 'patient')
       await patient.signsIn(demo.patient_phone)
       await patient.shots('patient-home')
     })
@@ -45,7 +45,7 @@ export function aFollowUpVisit(world) {
 
     step('picks doctor and time, reads the consent, describes the illness with a photo', async () => {
       await patient.picksDoctor(demo.doctor_code)
-      visit = { slot: await patient.picksFirstSlot() }
+      visit = world.visit = { slot: await patient.picksFirstSlot() }
       await patient.readsConsent()
       const photo = await photograph(world.browser, '<h1>血压记录</h1><p>11月19日 早 128/82</p><p>11月20日 早 131/84</p><p>11月21日 早 126/80</p>')
       await patient.describesIllness({ complaint: COMPLAINT, medications: '苯磺酸氨氯地平片 5mg 每日一次', photo })
@@ -68,7 +68,7 @@ export function aFollowUpVisit(world) {
     })
 
     step('the doctor signs in with password and one-time code and sets up the signature', async () => {
-      doctor = await Doctor.arrive(world, 'doctor')
+      doctor = world.doctor = await Doctor.arrive(world, 'doctor')
       await doctor.signsIn(demo.doctor_login, true)
       await doctor.setsUpSignature()
       await doctor.shots('doctor-signature-set')
@@ -124,6 +124,12 @@ export function aFollowUpVisit(world) {
       await doctor.shots('doctor-record')
     })
 
+    step('and signs it', async () => {
+      await doctor.click('record-sign')
+      await doctor.entersPin()
+      await doctor.sees('record-signed')
+    })
+
     step('a western prescription: the arithmetic is shown wrong, then right; a wrong PIN leaves tries', async () => {
       await doctor.click('tab-rx')
       await doctor.click('rx-new-western')
@@ -141,18 +147,18 @@ export function aFollowUpVisit(world) {
       await doctor.shots('doctor-wrong-pin')
       await doctor.entersPin()
       await doctor.waits('rx-card', 'state', 'in_review')
-      prescription = await doctor.find('rx-card').first().getAttribute('data-id')
+      visit.western = await doctor.find('rx-card').first().getAttribute('data-id')
       await doctor.shots('doctor-prescription-in-review')
     })
 
     step('the pharmacist sends it back with a reason', async () => {
-      pharmacist = await Pharmacist.arrive(world, 'pharmacist')
+      pharmacist = world.pharmacist = await Pharmacist.arrive(world, 'pharmacist')
       await pharmacist.signsIn(demo.pharmacist_login)
       await pharmacist.setsUpSignature()
       await pharmacist.go('/doctor/reviews')
       await pharmacist.sees('review-row')
       await pharmacist.shots('pharmacist-reviews')
-      await pharmacist.opensReview(prescription)
+      await pharmacist.opensReview(visit.western)
       await pharmacist.shots('pharmacist-review')
       await pharmacist.click('review-reject')
       await pharmacist.find('reason-dose').check()
@@ -172,11 +178,11 @@ export function aFollowUpVisit(world) {
       await doctor.click('rx-sign')
       await doctor.entersPin()
       await doctor.waits('rx-card', 'state', 'in_review')
-      prescription = await doctor.one('rx-card', 'state', 'in_review').getAttribute('data-id')
+      visit.western = await doctor.one('rx-card', 'state', 'in_review').getAttribute('data-id')
     })
 
     step('the pharmacist approves', async () => {
-      await pharmacist.opensReview(prescription)
+      await pharmacist.opensReview(visit.western)
       await pharmacist.click('review-approve')
       await pharmacist.entersPin()
       await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
@@ -191,8 +197,51 @@ export function aFollowUpVisit(world) {
       await patient.click('prescription-pay')
       await patient.paysAtCashier()
       await patient.waits('prescription-detail', 'state', 'ready')
-      assert.match(await patient.reads('pickup-code'), /^\S+$/)
+      visit.pickupCode = await patient.reads('pickup-code')
+      assert.match(visit.pickupCode, /^\S{6,}$/)
+      assert.equal(await patient.find('qr').first().getAttribute('data-text'), visit.pickupCode)
       await patient.shots('patient-pickup')
+    })
+  })
+}
+
+/** Both go their ways. */
+export function theFarewell(world) {
+  story('The end of the visit', world, (step) => {
+    step('the doctor finishes; nobody can write any more', async () => {
+      await world.doctor.opens('in_progress', world.visit.id)
+      await world.doctor.click('visit-finish')
+      await world.doctor.agrees()
+      await world.doctor.waits('visit-detail', 'state', 'finished')
+      await world.doctor.sees('chat-closed')
+      await world.doctor.go('/doctor/')
+      await world.doctor.click('group-finished')
+      await world.doctor.one('visit-row', 'id', world.visit.id).waitFor()
+    })
+
+    step('the patient rates the visit', async () => {
+      await world.patient.opens(world.visit.id)
+      await world.patient.waits('visit-detail', 'state', 'finished')
+      await world.patient.click('rate-send')
+      await world.patient.says('请为三项都打分')
+      for (const [what, stars] of [['attitude', 5], ['professional', 5], ['speed', 4]]) await world.patient.click(`rate-${what}-${stars}`)
+      await world.patient.fill('rate-comment', '医生很耐心')
+      await world.patient.shots('patient-rating')
+      await world.patient.click('rate-send')
+      await world.patient.page.locator('[data-testid="rating"]', { hasText: '我的评价' }).waitFor()
+      assert.match(await world.patient.reads('rating'), /医生很耐心/)
+    })
+
+    step('the patient finds visit and prescriptions in the lists', async () => {
+      await world.patient.go('/patient/visits')
+      await world.patient.click('visits-done')
+      await world.patient.one('visit-row', 'id', world.visit.id).waitFor()
+      await world.patient.shots('patient-visits')
+      await world.patient.go('/patient/prescriptions')
+      await world.patient.one('prescription-row', 'id', world.visit.western).waitFor()
+      await world.patient.shots('patient-prescriptions')
+      await world.patient.go('/patient/me')
+      await world.patient.shots('patient-me')
     })
   })
 }

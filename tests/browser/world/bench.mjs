@@ -25,7 +25,6 @@ export async function until(what, look, patience = 20_000) {
 export class Bench {
   constructor(addresses) {
     this.at = addresses
-    this.used = new Map()
   }
 
   /** The newest login code on a phone, sent after `since` messages. */
@@ -39,7 +38,7 @@ export class Bench {
   async messages(phone) {
     const answer = await ask('GET', `${this.at.sms}/control/messages?phone=${phone}`)
     const list = Array.isArray(answer) ? answer : (answer.messages ?? [])
-    return { length: list.length, last: list.at(-1)?.text ?? '', texts: list.map((m) => m.text) }
+    return { length: list.length, last: list.at(-1)?.text ?? '', templates: list.map((m) => m.template) }
   }
 
   /** The code now shown by a member of staff's authenticator. */
@@ -57,6 +56,11 @@ export class Bench {
 
   channelLedger() {
     return ask('GET', `${this.at.pay}/control/ledger`)
+  }
+
+  /** Somebody pays an order on another device. */
+  paysElsewhere(payment) {
+    return ask('POST', `${this.at.pay}/control/pay/${payment}`)
   }
 
   stopClinic(workId, reason) {

@@ -18,9 +18,16 @@ async function withFile(name, bytes, use) {
   }
 }
 
-/** The codes a scanner reads off a picture. */
+/** The codes a scanner reads off a picture; none is an answer. */
 export function scan(png) {
-  return withFile('slip.png', png, async (path) => (await run('zbarimg', ['--quiet', '--raw', path])).stdout.trim().split('\n'))
+  return withFile('slip.png', png, async (path) => {
+    try {
+      return (await run('zbarimg', ['--quiet', '--raw', path])).stdout.trim().split('\n')
+    } catch (error) {
+      if (error.code === 4) return []
+      throw error
+    }
+  })
 }
 
 /** What `pdfsig` says about the seals of a PDF. */

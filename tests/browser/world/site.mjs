@@ -47,7 +47,8 @@ export async function startSite() {
     const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
     await ended
     clearTimeout(killer)
-    if (!process.env.YIQIAO_KEEP) await rm(data, { recursive: true, force: true })
+    if (process.env.YIQIAO_KEEP) console.error(`data kept in ${data}`)
+    else await rm(data, { recursive: true, force: true })
   }
   const addresses = await Promise.race([
     new Promise((resolve) => createInterface(child.stdout).once('line', (line) => resolve(JSON.parse(line)))),

@@ -1,0 +1,96 @@
+// A herbal prescription beside the western one: sent back, appealed, approved, and brought home by a courier.
+import assert from 'node:assert/strict'
+import { story } from '../world/story.mjs'
+
+const ADDRESS = { name: '魏若兰', phone: '13807460002', region: '湖南省永州市冷水滩区', detail: '梅湾路 12 号 3 栋 402' }
+
+export function herbsByCourier(world) {
+  story('Herbs by courier', world, (step) => {
+    step('the doctor writes a herbal prescription: grams of each herb, doses, decoction by the hospital', async () => {
+      const { doctor, visit } = world
+      await doctor.opens('in_progress', visit.id)
+      await doctor.click('tab-rx')
+      await doctor.click('rx-new-herbal')
+      for (const [name, grams] of [['天麻', '10'], ['钩藤', '12'], ['菊花', '9']]) {
+        await doctor.fill('herb-search', name)
+        await doctor.page.locator('[data-testid="herb-search-option"][aria-disabled="false"]', { hasText: name }).first().click()
+        await doctor.page.locator('[data-testid="herb-line"]', { hasText: name }).getByTestId('herb-grams').fill(grams)
+      }
+      await doctor.fill('herbal-doses', '7')
+      await doctor.find('herbal-decoction').selectOption('1')
+      await doctor.fill('herbal-usage', '每日一剂，代煎，早晚各一袋')
+      assert.match(await doctor.reads('rx-sum'), /3 味，每剂 31g × 7 剂 = 217g/)
+      await doctor.shots('doctor-herbal')
+      await doctor.click('rx-sign')
+      await doctor.entersPin()
+      await doctor.find('rx-editor').waitFor({ state: 'hidden' })
+      await doctor.waits('rx-card', 'state', 'in_review')
+      visit.herbal = await doctor.one('rx-card', 'state', 'in_review').first().getAttribute('data-id')
+    })
+
+    step('the pharmacist sends it back, the doctor appeals with a reason, the pharmacist approves', async () => {
+      const { doctor, pharmacist, visit } = world
+      await pharmacist.opensReview(visit.herbal)
+      await pharmacist.click('review-reject')
+      await pharmacist.find('reason-contraindication').check()
+      await pharmacist.fill('review-comment', '与西药降压作用叠加，请说明')
+      await pharmacist.click('review-reject-next')
+      await pharmacist.entersPin()
+      await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
+      const card = doctor.one('rx-card', 'id', visit.herbal)
+      await card.getByTestId('rx-appeal').click()
+      await doctor.agrees('小剂量平肝，已告知患者监测血压')
+      await doctor.page.locator(`[data-testid="rx-card"][data-id="${visit.herbal}"][data-state="appealed"]`).waitFor()
+      await pharmacist.go('/doctor/reviews')
+      await pharmacist.click('reviews-appealed')
+      await pharmacist.one('review-row', 'id', visit.herbal).click()
+      await pharmacist.says('小剂量平肝，已告知患者监测血压')
+      await pharmacist.shots('pharmacist-appeal')
+      await pharmacist.click('review-approve')
+      await pharmacist.entersPin()
+      await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
+    })
+
+    step('the patient has it brought home and pays', async () => {
+      const { patient, visit } = world
+      await patient.go(`/patient/prescriptions/${visit.herbal}`)
+      await patient.waits('prescription-detail', 'state', 'awaiting_payment')
+      await patient.click('fulfil-delivery')
+      await patient.says('运费到付')
+      await patient.click('fulfil-save')
+      await patient.says('请填写收货人')
+      for (const [field, text] of Object.entries(ADDRESS)) await patient.fill(`address-${field}`, text)
+      await patient.shots('patient-delivery')
+      await patient.click('fulfil-save')
+      await patient.find('fulfilment').waitFor({ state: 'hidden' })
+      await patient.click('prescription-pay')
+      await patient.paysAtCashier()
+      await patient.waits('prescription-detail', 'state', 'paid', 'dispensing', 'ready')
+    })
+
+    step('the dispensary hands the parcel to the courier', async () => {
+      const { pharmacist, patient, visit } = world
+      await patient.waits('prescription-detail', 'state', 'dispensing', 'ready')
+      await pharmacist.go(`/doctor/reviews/${visit.herbal}`)
+      await pharmacist.sees('dispensing')
+      await pharmacist.says(ADDRESS.detail)
+      await pharmacist.shots('pharmacist-dispensing')
+      await pharmacist.fill('courier', '顺丰速运')
+      await pharmacist.fill('waybill', 'SF1402611210001')
+      await pharmacist.click('dispense-ship')
+      await pharmacist.waits('review-detail', 'state', 'shipped')
+    })
+
+    step('the patient follows the parcel and confirms', async () => {
+      const { patient } = world
+      await patient.waits('prescription-detail', 'state', 'shipped')
+      await patient.says('SF1402611210001')
+      await patient.shots('patient-shipped')
+      await patient.click('prescription-collected')
+      await patient.agrees()
+      await patient.waits('prescription-detail', 'state', 'collected')
+      const steps = await patient.find('trail-step').evaluateAll((all) => all.map((e) => e.getAttribute('data-state')))
+      for (const state of ['signed', 'rejected', 'appealed', 'approved', 'paid', 'shipped', 'collected']) assert.ok(steps.includes(state), `${state} is in ${steps}`)
+    })
+  })
+}

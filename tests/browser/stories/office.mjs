@@ -1,0 +1,94 @@
+// The hospital's office: every visit with its trail, the appliance's health, the money, the audit.
+import assert from 'node:assert/strict'
+import { Admin } from '../people/staff.mjs'
+import { until } from '../world/bench.mjs'
+import { story } from '../world/story.mjs'
+
+export function theOffice(world) {
+  let admin
+  story('The office', world, (step) => {
+    step('the administrator signs in with password and one-time code', async () => {
+      admin = await Admin.arrive(world, 'admin')
+      await admin.signsIn(world.site.addresses.demo.admin_login)
+      await admin.sees('visit-row')
+      await admin.shots('admin-visits')
+    })
+
+    step('finds visits by number, state, department and day', async () => {
+      await admin.fill('search-q', world.visit.id)
+      await admin.click('search')
+      await admin.one('visit-row', 'id', world.visit.id).waitFor()
+      await until('the one visit', async () => (await admin.find('visit-row').count()) === 1)
+      await admin.click('search-reset')
+      await admin.find('search-state').selectOption('refunded')
+      await admin.click('search')
+      await until('the refunded visits', async () => (await admin.find('visit-row').count()) === 4)
+      await admin.find('search-department').selectOption('K08')
+      await admin.click('search')
+      await until('no visit of another department', async () => (await admin.find('visit-row').count()) === 0)
+      await admin.click('search-reset')
+    })
+
+    step('takes the list home as a table', async () => {
+      const link = await admin.sees('export-csv')
+      const { bytes } = await admin.downloads(await link.getAttribute('href'))
+      assert.ok(bytes.toString('utf8').includes(world.visit.id))
+    })
+
+    step('sees the whole way of the visit: who did what and when, money, prescriptions, orders to the hospital', async () => {
+      await admin.one('visit-row', 'id', world.visit.id).click()
+      await admin.waits('visit-detail', 'state', 'finished')
+      const steps = await admin.find('trail-step').evaluateAll((all) => all.map((e) => e.getAttribute('data-to')))
+      for (const state of ['awaiting_payment', 'confirming', 'waiting', 'checked_in', 'in_progress', 'finished']) assert.ok(steps.includes(state), `${state} is in ${steps}`)
+      await admin.one('payment-row', 'state', 'done').first().waitFor()
+      assert.ok(await admin.find('prescription-row').count() >= 2)
+      const orders = await admin.find('command-row').evaluateAll((all) => all.map((e) => e.getAttribute('data-method')))
+      assert.ok(orders.includes('registration.confirm_payment'), `${orders}`)
+      await admin.shots('admin-visit', undefined)
+    })
+
+    step('sees the appliance well, and the printer without paper', async () => {
+      await admin.click('nav-appliances')
+      await admin.waits('appliance', 'link', 'online')
+      assert.match(await admin.reads('appliance-tpm'), /正常/)
+      assert.match(await admin.reads('appliance-signd'), /正常/)
+      await admin.shots('admin-appliance')
+      await world.bench.printer({ paper: 'out' })
+      try {
+        await until('the printer out of paper on the page', async () => {
+          await admin.click('refresh')
+          return /缺纸/.test(await admin.reads('printer'))
+        }, 40_000)
+        await admin.sees('appliance-advice')
+        await admin.shots('admin-out-of-paper')
+      } finally {
+        await world.bench.printer({ paper: 'ok' })
+      }
+    })
+
+    step('looks through payments and refunds', async () => {
+      await admin.click('nav-payments')
+      await admin.sees('payment-row')
+      await admin.one('payment-row', 'state', 'reversed').first().waitFor()
+      await admin.shots('admin-payments')
+    })
+
+    step('reads the audit: who looked at and changed this visit', async () => {
+      await admin.click('nav-audit')
+      await admin.sees('audit-row')
+      await admin.fill('search-subject', world.visit.id)
+      await admin.click('search')
+      await admin.page.getByText('visit.accept').first().waitFor()
+      await admin.shots('admin-audit')
+    })
+
+    step('changes a rule of the hospital, and it holds', async () => {
+      await admin.click('nav-settings')
+      await admin.page.locator('[data-testid^="settings-"]').first().waitFor()
+      await admin.shots('admin-settings')
+      await admin.click('nav-manual')
+      await admin.sees('page-title')
+      await admin.shots('admin-manual')
+    })
+  })
+}

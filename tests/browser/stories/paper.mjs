@@ -1,0 +1,71 @@
+// What is on paper: the slip of the window, the e-prescription as a PDF, and the page on which anybody checks it.
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { PHONE, Person } from '../people/browser.mjs'
+import { page, scan, seals, words } from '../world/files.mjs'
+import { until } from '../world/bench.mjs'
+import { story } from '../world/story.mjs'
+
+const SHOTS = new URL('../shots/', import.meta.url)
+
+export function thePaper(world) {
+  let pdf, code, visitor
+  story('Paper that can be trusted', world, (step) => {
+    step('the window has printed a slip with the pick-up code as a QR code', async () => {
+      const { bench, visit } = world
+      const slips = await until('a slip', async () => {
+        const all = await bench.slips()
+        return all.length > 0 && all
+      })
+      const codes = []
+      for (const [n, slip] of slips.entries()) {
+        const picture = await bench.slipPicture(slip.id)
+        await writeFile(new URL(`slip-${n}.png`, SHOTS), picture)
+        codes.push(...await scan(picture))
+      }
+      assert.ok(codes.some((text) => text.includes(visit.pickupCode)), `${visit.pickupCode} is in ${codes}`)
+    })
+
+    step('the patient opens the e-prescription: sealed, with Chinese text', async () => {
+      const { patient, visit } = world
+      await patient.go(`/patient/prescriptions/${visit.western}`)
+      const link = await patient.sees('prescription-pdf')
+      const { bytes, type } = await patient.downloads(await link.getAttribute('href'))
+      pdf = bytes
+      assert.equal(type, 'application/pdf')
+      assert.match(await seals(pdf), /digest matches|Signature is Valid/i)
+      const text = (await words(pdf)).replaceAll(/\s/g, '')
+      for (const word of ['永州示范医院', '氨氯地平', '高血压', '张海涛']) assert.ok(text.includes(word), `${word} is on paper: ${text}`)
+      await writeFile(new URL('prescription.png', SHOTS), await page(pdf))
+      code = (await (await patient.sees('prescription-verify')).getAttribute('href')).split('/').at(-1)
+    })
+
+    step('anybody checks it: two signatures hold, and this is the file that was issued', async () => {
+      visitor = await Person.arrive(world, 'visitor', PHONE)
+      await visitor.go('/verify/')
+      await visitor.fill('verify-code', code)
+      await visitor.click('verify-go')
+      await visitor.waits('verdict', 'valid', 'true')
+      const roles = await visitor.one('signature', 'valid', 'true').evaluateAll((all) => all.map((e) => e.getAttribute('data-role')))
+      assert.deepEqual(roles.toSorted(), ['doctor', 'pharmacist'])
+      await visitor.shots('verify')
+      await visitor.page.locator('[data-testid="compare-file"]').setInputFiles({ name: '处方.pdf', mimeType: 'application/pdf', buffer: pdf })
+      await visitor.waits('compare-result', 'valid', 'true')
+    })
+
+    step('one flipped byte is found out', async () => {
+      const changed = Buffer.from(pdf)
+      changed[Math.floor(changed.length / 3)] ^= 1
+      await visitor.page.locator('[data-testid="compare-file"]').setInputFiles({ name: '处方.pdf', mimeType: 'application/pdf', buffer: changed })
+      await visitor.waits('compare-result', 'valid', 'false')
+      assert.match(await visitor.reads('compare-result'), /不一致/)
+      await visitor.shot('verify-changed')
+    })
+
+    step('a code nobody issued is called so', async () => {
+      await visitor.go('/verify/AAAAAAAAAAAA')
+      await visitor.waits('verdict', 'valid', 'false')
+      assert.match(await visitor.reads('verdict'), /查无此处方/)
+    })
+  })
+}
