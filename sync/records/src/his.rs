@@ -1,5 +1,7 @@
 //! Canonical HIS operations: one model for every hospital. The names follow the interface families listed by the
 //! tenders (92 interfaces); a hospital's own names live in its profile at the bridge.
+//!
+//! One long file on purpose: the table of operations and the shapes it names are read together.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
