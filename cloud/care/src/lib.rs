@@ -19,6 +19,8 @@ pub mod scheduling;
 #[cfg(test)]
 mod testing;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base::vault::VaultError;
 use base::{ApiError, Ctx};
 use money::MoneyError;
@@ -54,17 +56,36 @@ pub fn routes() -> OpenApiRouter<Ctx> {
         .merge(dictionary::routes::routes())
 }
 
-/// One round of this crate's timers and reconcilers, for every hospital. Idempotent.
+/// One round of this crate's timers and reconcilers, for every hospital. Idempotent. What may wait long for a silent
+/// HIS runs beside it, one round at a time, so that no visit's timer waits for a catalogue.
 pub async fn tick(ctx: &Ctx, cashier: &money::Cashier) {
+    static BESIDE: AtomicBool = AtomicBool::new(false);
     let tenants = match base::tenants::all(&ctx.store).await {
         Ok(tenants) => tenants,
         Err(error) => return tracing::error!(%error, "hospitals not read"),
     };
-    for tenant in tenants {
-        told("patients", patients::routes::tick(ctx, &tenant.id).await);
+    for tenant in &tenants {
         told("visits", consultation::tick(ctx, cashier, &tenant.id).await);
-        told("directory", directory::routes::tick(ctx, &tenant.id).await);
-        told("dictionary", dictionary::routes::tick(ctx, &tenant.id).await);
+    }
+    if !BESIDE.swap(true, Ordering::AcqRel) {
+        let ctx = ctx.clone();
+        tokio::spawn(async move {
+            let _free = Free(&BESIDE);
+            for tenant in tenants {
+                told("patients", patients::routes::tick(&ctx, &tenant.id).await);
+                told("directory", directory::routes::tick(&ctx, &tenant.id).await);
+                told("dictionary", dictionary::routes::tick(&ctx, &tenant.id).await);
+            }
+        });
+    }
+}
+
+/// Lets the next round begin, also when this one panicked.
+struct Free(&'static AtomicBool);
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

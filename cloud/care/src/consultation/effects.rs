@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::{Ctx, audit, hospital, identity, settings, sms};
+use futures_util::stream::{self, StreamExt};
 use money::{Cashier, Keep, Payment, PaymentSubject, Refund, WriteBack};
 use records::his::{
     HisOrderState, Operation, OrderEnd, OrderQuestion, RefundReceipt, RefundRecord, Registration, RegistrationConfirm,
@@ -419,10 +420,13 @@ pub(crate) async fn let_go(
 /// # Errors
 /// When the database fails; the round is made again.
 pub async fn tick(ctx: &Ctx, cashier: &Cashier, tenant: &TenantId) -> Result<(), CareError> {
-    settle_locks(ctx, tenant).await?;
     expire(ctx, cashier, tenant).await?;
-    tidy(ctx, tenant).await
+    tidy(ctx, tenant).await?;
+    settle_locks(ctx, tenant).await
 }
+
+/// Locks asked for at once; a silent HIS then costs one deadline, not one for each.
+const AT_ONCE: usize = 16;
 
 async fn settle_locks(ctx: &Ctx, tenant: &TenantId) -> Result<(), CareError> {
     let open = ctx
@@ -437,10 +441,9 @@ async fn settle_locks(ctx: &Ctx, tenant: &TenantId) -> Result<(), CareError> {
             })
         })
         .await?;
-    for visit in open {
-        settle_lock(ctx, tenant, &visit).await?;
-    }
-    Ok(())
+    let rounds = open.iter().map(|visit| settle_lock(ctx, tenant, visit));
+    let ends: Vec<Result<(), CareError>> = stream::iter(rounds).buffer_unordered(AT_ONCE).collect().await;
+    ends.into_iter().collect()
 }
 
 /// Asks the HIS whether a place is ours, and takes what it says.
