@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { openBrowser } from './people/browser.mjs'
+import { accounts } from './stories/accounts.mjs'
+import { aBooking } from './stories/booking.mjs'
 import { aBrokenLine } from './stories/broken-line.mjs'
-import { aFollowUpVisit, theFarewell } from './stories/follow-up-visit.mjs'
+import { onTheDoctorsPhone } from './stories/doctors-phone.mjs'
 import { herbsByCourier } from './stories/herbs-by-courier.mjs'
 import { moneyBack } from './stories/money-back.mjs'
 import { theOffice } from './stories/office.mjs'
 import { thePaper } from './stories/paper.mjs'
+import { aVisit, theFarewell } from './stories/visit.mjs'
 import { Bench } from './world/bench.mjs'
 import { startSite } from './world/site.mjs'
 
@@ -24,13 +27,16 @@ after(async () => {
   await world.site?.stop()
 })
 
-aFollowUpVisit(world)
+aBooking(world)
+aVisit(world)
 herbsByCourier(world)
 thePaper(world)
 aBrokenLine(world)
 theFarewell(world)
+onTheDoctorsPhone(world)
 moneyBack(world)
 theOffice(world)
+accounts(world)
 
 it('no script has failed in anybody’s browser', () => {
   for (const person of world.people) person.ok()

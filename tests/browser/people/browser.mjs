@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { until } from '../world/bench.mjs'
@@ -59,7 +57,17 @@ export class Person {
     return person
   }
 
-  /** Stops following the browser's own scripts: nothing may have fallen over. */
+  /** The same person with another screen, signed in there as well. */
+  async on(size, name) {
+    const context = await this.world.browser.newContext({ ...size, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', permissions: ['camera', 'microphone'], storageState: await this.page.context().storageState() })
+    const page = await context.newPage()
+    page.setDefaultTimeout(20_000)
+    const again = new this.constructor(name, page, this.world)
+    this.world.people.push(again)
+    return again
+  }
+
+  /** Nothing fell over in this browser's own scripts. */
   ok() {
     assert.deepEqual(this.troubles, [], `scripts failed in the browser of ${this.name}`)
   }
@@ -190,16 +198,6 @@ export async function photograph(browser, words) {
   const bytes = await page.screenshot({ type: 'jpeg', quality: 85 })
   await page.close()
   return { name: 'photo.jpg', mimeType: 'image/jpeg', buffer: bytes }
-}
-
-/** A folder that is gone afterwards. */
-export async function inFolder(use) {
-  const folder = await mkdtemp(join(tmpdir(), 'yiqiao-paper-'))
-  try {
-    return await use(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
 }
 
 export { PHONE, DESK }

@@ -15,6 +15,8 @@ export class Patient extends Person {
     await this.click('send-code')
     await this.shots('patient-login')
     await this.fill('code', await this.bench.loginCode(phone, before))
+    await this.click('login')
+    assert.match(await this.reads('error-text'), /用户协议/)
     await this.find('agree').check()
     await this.click('login')
     await this.sees('start-follow-up')

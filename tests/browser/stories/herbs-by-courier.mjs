@@ -6,6 +6,7 @@ const ADDRESS = { name: '魏若兰', phone: '13807460002', region: '湖南省永
 
 export function herbsByCourier(world) {
   story('Herbs by courier', world, (step) => {
+    // Rows: FT-103, FT-154, HZ-151, YZ-D-066, YZ-D-068, YZ-D-069, YZ-D-070, YZ-D-072
     step('the doctor writes a herbal prescription: grams of each herb, doses, decoction by the hospital', async () => {
       const { doctor, visit } = world
       await doctor.opens('in_progress', visit.id)
@@ -28,6 +29,7 @@ export function herbsByCourier(world) {
       visit.herbal = await doctor.one('rx-card', 'state', 'in_review').first().getAttribute('data-id')
     })
 
+    // Rows: FT-114, FT-121, FT-171
     step('the pharmacist sends it back, the doctor appeals with a reason, the pharmacist approves', async () => {
       const { doctor, pharmacist, visit } = world
       await pharmacist.opensReview(visit.herbal)
@@ -51,6 +53,7 @@ export function herbsByCourier(world) {
       await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
     })
 
+    // Rows: AP-103, BJ-076, FT-039, HZ-143, YZ-P-232, YZ-P-234
     step('the patient has it brought home and pays', async () => {
       const { patient, visit } = world
       await patient.go(`/patient/prescriptions/${visit.herbal}`)
@@ -68,6 +71,7 @@ export function herbsByCourier(world) {
       await patient.waits('prescription-detail', 'state', 'paid', 'dispensing', 'ready')
     })
 
+    // Rows: FT-165
     step('the dispensary hands the parcel to the courier', async () => {
       const { pharmacist, patient, visit } = world
       await patient.waits('prescription-detail', 'state', 'dispensing', 'ready')
@@ -81,6 +85,7 @@ export function herbsByCourier(world) {
       await pharmacist.waits('review-detail', 'state', 'shipped')
     })
 
+    // Rows: AP-104, BJ-088, FT-041, FT-122, HZ-229, YZ-P-033
     step('the patient follows the parcel and confirms', async () => {
       const { patient } = world
       await patient.waits('prescription-detail', 'state', 'shipped')

@@ -19,6 +19,7 @@ export function moneyBack(world) {
   const returned = (visit) => until(`the money of ${visit.id}`, async () => JSON.stringify(await world.bench.channelLedger()).includes('SUCCESS'))
 
   story('Money back', world, (step) => {
+    // Rows: FT-048, YZ-P-159, YZ-P-198
     step('the patient adds a parent and books for them', async () => {
       const { patient, bench } = world
       const { patients } = await bench.people()
@@ -49,6 +50,7 @@ export function moneyBack(world) {
       slots = all.filter((s) => s.left > 0 && !s.stopped && !seen.has(s.work_id) && seen.add(s.work_id))
     })
 
+    // Rows: BJ-052, BJ-053
     step('the hospital stops the clinic: the patient is told on the page and by text message, and refunded', async () => {
       const { patient, bench, stopped } = world
       const phone = world.site.addresses.demo.patient_phone
@@ -62,6 +64,7 @@ export function moneyBack(world) {
       assert.equal(refund.state, 'reversed', JSON.stringify(refund))
     })
 
+    // Rows: BJ-050, BJ-051, FT-050, YZ-P-188
     step('the patient steps back before the visit and gets the money back', async () => {
       const { patient } = world
       const visit = await booked('约错时间了')
@@ -76,6 +79,7 @@ export function moneyBack(world) {
       await returned(visit)
     })
 
+    // Rows: FT-076, FT-080, FT-142
     step('the doctor declines a visit of the wrong department with a reason', async () => {
       const { patient, doctor } = world
       const visit = await booked('膝关节疼痛')
@@ -93,6 +97,7 @@ export function moneyBack(world) {
       await patient.shot('patient-declined')
     })
 
+    // Rows: FT-127, YZ-D-038
     step('the doctor withdraws after accepting, because the illness needs the clinic', async () => {
       const { patient, doctor } = world
       const visit = await booked('胸口疼，出冷汗')

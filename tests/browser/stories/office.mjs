@@ -4,16 +4,20 @@ import { Admin } from '../people/staff.mjs'
 import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
 
+/** The audit's word for a sign-in. */
+const SIGN_IN = 'session.open'
+
 export function theOffice(world) {
   let admin
   story('The office', world, (step) => {
     step('the administrator signs in with password and one-time code', async () => {
-      admin = await Admin.arrive(world, 'admin')
+      admin = world.admin = await Admin.arrive(world, 'admin')
       await admin.signsIn(world.site.addresses.demo.admin_login)
       await admin.sees('visit-row')
       await admin.shots('admin-visits')
     })
 
+    // Rows: AP-026, FT-200, HZ-087, YZ-A-089, YZ-A-091
     step('finds visits by number, state, department and day', async () => {
       await admin.fill('search-q', world.visit.id)
       await admin.click('search')
@@ -29,12 +33,14 @@ export function theOffice(world) {
       await admin.click('search-reset')
     })
 
+    // Rows: YZ-A-090
     step('takes the list home as a table', async () => {
       const link = await admin.sees('export-csv')
       const { bytes } = await admin.downloads(await link.getAttribute('href'))
       assert.ok(bytes.toString('utf8').includes(world.visit.id))
     })
 
+    // Rows: AP-027, BJ-163
     step('sees the whole way of the visit: who did what and when, money, prescriptions, orders to the hospital', async () => {
       await admin.one('visit-row', 'id', world.visit.id).click()
       await admin.waits('visit-detail', 'state', 'finished')
@@ -66,28 +72,64 @@ export function theOffice(world) {
       }
     })
 
+    // Rows: AP-034, FT-202
     step('looks through payments and refunds', async () => {
       await admin.click('nav-payments')
       await admin.sees('payment-row')
-      await admin.one('payment-row', 'state', 'reversed').first().waitFor()
       await admin.shots('admin-payments')
+      await admin.find('search-state').selectOption('reversed')
+      await admin.click('search')
+      await until('the four refunds', async () => (await admin.find('payment-row').count()) === 4 && (await admin.one('payment-row', 'state', 'reversed').count()) === 4)
+      await admin.find('search-state').selectOption('')
+      const one = (await world.patient.asks('GET', `visits/${world.visit.id}`)).payment
+      await admin.fill('search-q', one.id)
+      await admin.click('search')
+      await until('the one payment', async () => (await admin.find('payment-row').count()) === 1)
     })
 
+    // Rows: HZ-037, HZ-093, YZ-A-172
     step('reads the audit: who looked at and changed this visit', async () => {
       await admin.click('nav-audit')
       await admin.sees('audit-row')
       await admin.fill('search-subject', world.visit.id)
       await admin.click('search')
       await admin.page.getByText('visit.accept').first().waitFor()
+      await admin.page.getByText('history.read').first().waitFor()
       await admin.shots('admin-audit')
+      await admin.fill('search-subject', '')
+      await admin.fill('search-action', SIGN_IN)
+      await admin.click('search')
+      await until('sign-ins', async () => (await admin.page.getByText(SIGN_IN).count()) >= 3)
     })
 
-    step('changes a rule of the hospital, and it holds', async () => {
+    // Rows: BJ-153
+    step('shortens the time within which a follow-up is possible: the patient is told so at once', async () => {
+      const { patient, site: { addresses: { demo } } } = world
       await admin.click('nav-settings')
-      await admin.page.locator('[data-testid^="settings-"]').first().waitFor()
+      const days = await admin.sees('setting-follow_up_days')
+      const before = await days.inputValue()
+      const save = () => admin.page.locator('form', { has: admin.page.getByTestId('setting-follow_up_days') }).locator('button[type="submit"]').click()
       await admin.shots('admin-settings')
+      await days.fill('20')
+      await save()
+      await admin.says('设置已保存')
+      try {
+        await patient.startsBooking('start-follow-up', demo.patient_name)
+        const now = await patient.asksDepartment(demo.department_code)
+        assert.equal(now.eligible, false, now.words)
+        assert.match(await patient.reads('eligibility-reason'), /20/)
+      } finally {
+        await days.fill(before)
+        await save()
+      }
+      await patient.click('eligibility-back')
+      await until('the old rule', async () => (await patient.asksDepartment(demo.department_code)).eligible)
+    })
+
+    step('has nothing left to settle by hand', async () => {
       await admin.click('nav-manual')
       await admin.sees('page-title')
+      assert.equal(await admin.find('manual-row').count(), 0)
       await admin.shots('admin-manual')
     })
   })

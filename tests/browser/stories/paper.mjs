@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { PHONE, Person } from '../people/browser.mjs'
-import { page, scan, seals, words } from '../world/files.mjs'
+import { page, pictures, scan, seals, words } from '../world/files.mjs'
 import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
 
@@ -26,6 +26,7 @@ export function thePaper(world) {
       assert.ok(codes.some((text) => text.includes(visit.pickupCode)), `${visit.pickupCode} is in ${codes}`)
     })
 
+    // Rows: HZ-111, HZ-152, HZ-153
     step('the patient opens the e-prescription: sealed, with Chinese text', async () => {
       const { patient, visit } = world
       await patient.go(`/patient/prescriptions/${visit.western}`)
@@ -36,10 +37,12 @@ export function thePaper(world) {
       assert.match(await seals(pdf), /digest matches|Signature is Valid/i)
       const text = (await words(pdf)).replaceAll(/\s/g, '')
       for (const word of ['永州示范医院', '氨氯地平', '高血压', '张海涛']) assert.ok(text.includes(word), `${word} is on paper: ${text}`)
+      assert.ok(await pictures(pdf) >= 2, 'the handwritten signatures of doctor and pharmacist')
       await writeFile(new URL('prescription.png', SHOTS), await page(pdf))
       code = (await (await patient.sees('prescription-verify')).getAttribute('href')).split('/').at(-1)
     })
 
+    // Rows: BJ-060
     step('anybody checks it: two signatures hold, and this is the file that was issued', async () => {
       visitor = await Person.arrive(world, 'visitor', PHONE)
       await visitor.go('/verify/')

@@ -1,4 +1,5 @@
 // What happens outside our pages: the demo phone, the hospital's own system, the printer, the line.
+import { createHmac } from 'node:crypto'
 
 async function ask(method, url, body) {
   const response = await fetch(url, {
@@ -84,4 +85,16 @@ export class Bench {
   async line(state) {
     for (const name of ['mqtt', 'https']) await ask('POST', `${this.at.line}/control/lines/${name}`, state)
   }
+}
+
+/** What an authenticator shows for a secret now (RFC 6238). */
+export function authenticator(secret, now = Date.now()) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+  const bits = [...secret.replaceAll('=', '')].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('')
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))
+  const counter = Buffer.alloc(8)
+  counter.writeBigUInt64BE(BigInt(Math.floor(now / 30_000)))
+  const mac = createHmac('sha1', key).update(counter).digest()
+  const from = mac.at(-1) & 15
+  return String((mac.readUInt32BE(from) & 0x7fff_ffff) % 1_000_000).padStart(6, '0')
 }

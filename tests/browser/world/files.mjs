@@ -40,6 +40,11 @@ export function words(pdf) {
   return withFile('paper.pdf', pdf, async (path) => (await run('pdftotext', ['-layout', path, '-'])).stdout)
 }
 
+/** How many pictures it carries. */
+export function pictures(pdf) {
+  return withFile('paper.pdf', pdf, async (path) => (await run('pdfimages', ['-list', path])).stdout.trim().split('\n').length - 2)
+}
+
 /** Its first page as a picture. */
 export function page(pdf) {
   return withFile('paper.pdf', pdf, async (path, folder) => {

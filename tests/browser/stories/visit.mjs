@@ -1,92 +1,46 @@
-// 复诊续方: from the phone code to the rating, each in front of their own browser.
+// The visit itself: both report in, talk, the doctor writes and signs, the pharmacist reviews, the patient collects.
 import assert from 'node:assert/strict'
 import { photograph } from '../people/browser.mjs'
-import { Patient } from '../people/patient.mjs'
 import { Doctor, Pharmacist } from '../people/staff.mjs'
 import { story } from '../world/story.mjs'
+import { COMPLAINT } from './booking.mjs'
 
-const COMPLAINT = '高血压三年，规律服药，血压平稳，想续方'
-
-export function aFollowUpVisit(world) {
+export function aVisit(world) {
   let patient, doctor, pharmacist, demo, visit
   story('A follow-up visit with a prescription', world, (step) => {
-    step('the patient signs in with a code from the phone', async () => {
+    // Rows: AP-045, AP-079, FT-069
+    step('the doctor is not let in with a wrong password; with password and one-time code, and sets up the signature', async () => {
+      ({ patient, visit } = world)
       demo = world.site.addresses.demo
-      patient = world.patient = await Patient.arrive(world, 'patient')
-      await patient.signsIn(demo.patient_phone)
-      await patient.shots('patient-home')
-    })
-
-    step('a wrong identity number is refused in words, the right one is matched in the hospital', async () => {
-      await patient.go('/patient/patients')
-      await patient.click('patient-add')
-      const last = demo.patient_id_number.at(-1) === '1' ? '2' : '1'
-      const person = { name: demo.patient_name, id: demo.patient_id_number.slice(0, 17) + last, phone: demo.patient_phone }
-      await patient.entersPerson(person)
-      assert.match(await patient.reads('patient-id-fault'), /身份证/)
-      await patient.shots('patient-add-refused')
-      await patient.entersPerson({ ...person, id: demo.patient_id_number })
-      await patient.sees('patient-card')
-      assert.doesNotMatch(await patient.reads('patient-card'), new RegExp(demo.patient_id_number))
-      await patient.shots('patient-persons')
-    })
-
-    step('a department that never saw the patient says why not; their own says yes', async () => {
-      await patient.startsBooking('start-follow-up', demo.patient_name)
-      const strange = await patient.asksDepartment('K08')
-      assert.equal(strange.eligible, false)
-      assert.ok((await patient.reads('eligibility-reason')).length > 5)
-      await patient.shots('patient-not-eligible')
-      await patient.click('eligibility-back')
-      const own = await patient.asksDepartment(demo.department_code)
-      assert.equal(own.eligible, true, own.words)
-      await patient.shots('patient-eligible')
-    })
-
-    step('picks doctor and time, reads the consent, describes the illness with a photo', async () => {
-      await patient.picksDoctor(demo.doctor_code)
-      visit = world.visit = { slot: await patient.picksFirstSlot() }
-      await patient.readsConsent()
-      const photo = await photograph(world.browser, '<h1>血压记录</h1><p>11月19日 早 128/82</p><p>11月20日 早 131/84</p><p>11月21日 早 126/80</p>')
-      await patient.describesIllness({ complaint: COMPLAINT, medications: '苯磺酸氨氯地平片 5mg 每日一次', photo })
-      await patient.shots('patient-confirm')
-    })
-
-    step('pays at the channel’s cashier and comes back registered', async () => {
-      await patient.click('submit-order')
-      await patient.paysAtCashier()
-      await patient.waits('visit-detail', 'state', 'waiting', 'checked_in')
-      visit.id = patient.page.url().split('/').at(-1)
-      await patient.shots('patient-visit-waiting')
-      const registration = (await world.bench.books()).registrations
-      assert.ok(JSON.stringify(registration).includes(visit.id), 'the hospital knows the order')
-    })
-
-    step('reports in', async () => {
-      await patient.click('visit-check-in')
-      await patient.waits('visit-detail', 'state', 'checked_in')
-    })
-
-    step('the doctor signs in with password and one-time code and sets up the signature', async () => {
       doctor = world.doctor = await Doctor.arrive(world, 'doctor')
       await doctor.signsIn(demo.doctor_login, true)
       await doctor.setsUpSignature()
       await doctor.shots('doctor-signature-set')
     })
 
-    step('finds the visit under 待接诊, reads the statement and accepts', async () => {
+    // Rows: BJ-062, BJ-104, BJ-105, BJ-106, FT-029, FT-071
+    step('the visit waits under 待报到; when the patient reports in, it moves to 待接诊 by itself', async () => {
       await doctor.go('/doctor/')
+      await doctor.click('group-waiting')
+      await doctor.one('visit-row', 'id', visit.id).waitFor()
+      await patient.click('visit-check-in')
+      await patient.waits('visit-detail', 'state', 'checked_in')
+      assert.match(await patient.reads('visit-head'), /下一位就是您|前面还有/)
+      await doctor.one('visit-row', 'id', visit.id).waitFor({ state: 'hidden' })
       await doctor.click('group-checked_in')
-      await doctor.sees('visit-row')
+      await doctor.one('visit-row', 'id', visit.id).waitFor()
       await doctor.shots('doctor-work')
+    })
+
+    // Rows: BJ-113, BJ-114, FT-074
+    step('the doctor reads statement and photo before accepting', async () => {
       await doctor.opens('checked_in', visit.id)
       assert.match(await doctor.reads('statement'), new RegExp(COMPLAINT))
       await doctor.sees('statement-photo')
-      await doctor.click('visit-accept')
-      await doctor.waits('visit-detail', 'state', 'in_progress')
-      await doctor.shots('doctor-visit')
+      assert.equal(await doctor.page.locator('[data-testid="statement-photo"] img').first().evaluate((img) => img.decode().then(() => img.naturalWidth > 100)), true)
     })
 
+    // Rows: HZ-209, HZ-211
     step('reads visits, prescriptions, laboratory and examination reports from the hospital', async () => {
       await doctor.click('tab-history')
       for (const kind of ['visit', 'prescription', 'lab', 'exam']) {
@@ -96,6 +50,16 @@ export function aFollowUpVisit(world) {
       }
     })
 
+    // Rows: AP-046, BJ-107, BJ-111, BJ-115, YZ-D-032
+    step('accepts', async () => {
+      await doctor.click('visit-accept')
+      await doctor.waits('visit-detail', 'state', 'in_progress')
+      await doctor.click('queue-in_progress')
+      await doctor.one('queue-row', 'id', visit.id).waitFor()
+      await doctor.shots('doctor-visit')
+    })
+
+    // Rows: AP-048, AP-049, BJ-046, BJ-056, FT-024, FT-025, FT-056, HZ-100, HZ-103
     step('they chat in words, pictures and voice', async () => {
       await patient.click('enter-room')
       await doctor.writes('您好，最近血压多少？')
@@ -111,6 +75,39 @@ export function aFollowUpVisit(world) {
       await patient.shots('patient-room')
     })
 
+    // Rows: AP-047, AP-053, AP-196, BJ-045, BJ-047, BJ-057, BJ-116, FT-026, FT-057, FT-075, HZ-105, HZ-110, HZ-232
+    step('the doctor calls, the patient accepts, both see each other; the doctor calls again', async () => {
+      assert.equal(await patient.find('video-start').count(), 0, 'only the doctor may call')
+      for (const round of [1, 2]) {
+        await doctor.click('video-start')
+        await patient.sees('video-invite')
+        if (round === 1) await patient.shot('patient-video-invite')
+        await patient.click('video-accept')
+        await patient.waits('video-call', 'stage', 'talking')
+        await doctor.waits('video-call', 'stage', 'talking')
+        await doctor.watches('video-other')
+        await patient.watches('video-other')
+        if (round === 1) {
+          await doctor.shots('doctor-video')
+          await patient.shots('patient-video')
+        }
+        await doctor.click('video-hangup')
+        await doctor.agrees()
+        await doctor.find('video-call').waitFor({ state: 'hidden' })
+        await patient.find('video-call').waitFor({ state: 'hidden' })
+      }
+    })
+
+    step('the call can be replayed by those who were in it', async () => {
+      await doctor.click('tab-statement')
+      const film = doctor.find('recording').first()
+      await film.waitFor({ timeout: 40_000 })
+      await film.locator('summary').click()
+      await doctor.shot('doctor-replay')
+      const { bytes } = await doctor.downloads(await film.locator('video').getAttribute('src'))
+      assert.ok(bytes.length > 10_000, `${bytes.length} bytes of film`)
+    })
+
     step('the doctor writes the record with a diagnosis found by its code', async () => {
       await doctor.click('tab-record')
       await doctor.fill('record-chief_complaint', '高血压复诊续方')
@@ -124,18 +121,27 @@ export function aFollowUpVisit(world) {
       await doctor.shots('doctor-record')
     })
 
+    // Rows: AP-080, BJ-134, FT-084
     step('and signs it', async () => {
       await doctor.click('record-sign')
       await doctor.entersPin()
       await doctor.sees('record-signed')
     })
 
+    // Rows: AP-062, AP-081, BJ-119, BJ-135, FT-072, FT-085, FT-102, FT-168, HZ-137, HZ-147, HZ-148, HZ-150, HZ-227, HZ-231, YZ-D-074, YZ-D-076, YZ-D-078, YZ-D-098
     step('a western prescription: the arithmetic is shown wrong, then right; a wrong PIN leaves tries', async () => {
       await doctor.click('tab-rx')
       await doctor.click('rx-new-western')
+      await doctor.fill('drug-search', '吗啡')
+      const barred = doctor.page.locator('[data-testid="drug-search-option"]', { hasText: '吗啡' }).first()
+      await barred.waitFor()
+      assert.equal(await barred.getAttribute('aria-disabled'), 'true')
+      assert.match(await barred.innerText(), /禁止|不得|不能/)
+      await doctor.shot('doctor-barred-drug')
       await doctor.fill('drug-search', '氨氯地平')
       await doctor.page.locator('[data-testid="drug-search-option"][aria-disabled="false"]').first().click()
       await doctor.fill('rx-days', '14')
+      await doctor.fill('rx-note', '早餐后服')
       await doctor.fill('rx-quantity', '9')
       assert.match(await doctor.reads('rx-warning'), /数量偏多/)
       await doctor.shots('doctor-prescription-arithmetic')
@@ -143,7 +149,7 @@ export function aFollowUpVisit(world) {
       await doctor.find('rx-warning').waitFor({ state: 'hidden' })
       await doctor.click('rx-sign')
       await doctor.entersPin('111222')
-      assert.match(await doctor.reads('error-text', doctor.find('pin-dialog')), /\d/)
+      assert.match(await doctor.reads('error-text', doctor.find('pin-dialog')), /还可尝试 \d 次/)
       await doctor.shots('doctor-wrong-pin')
       await doctor.entersPin()
       await doctor.waits('rx-card', 'state', 'in_review')
@@ -151,6 +157,7 @@ export function aFollowUpVisit(world) {
       await doctor.shots('doctor-prescription-in-review')
     })
 
+    // Rows: BJ-122, FT-086, FT-113, FT-162, FT-164, FT-169, FT-173
     step('the pharmacist sends it back with a reason', async () => {
       pharmacist = world.pharmacist = await Pharmacist.arrive(world, 'pharmacist')
       await pharmacist.signsIn(demo.pharmacist_login)
@@ -168,6 +175,7 @@ export function aFollowUpVisit(world) {
       await pharmacist.sees('page-title')
     })
 
+    // Rows: FT-120, FT-172
     step('the doctor revises and signs again', async () => {
       await doctor.waits('rx-card', 'state', 'rejected')
       assert.match(await doctor.reads('rx-rejection'), /请核对疗程/)
@@ -181,6 +189,7 @@ export function aFollowUpVisit(world) {
       visit.western = await doctor.one('rx-card', 'state', 'in_review').getAttribute('data-id')
     })
 
+    // Rows: FT-163, FT-170, YZ-D-096, YZ-N-028
     step('the pharmacist approves', async () => {
       await pharmacist.opensReview(visit.western)
       await pharmacist.click('review-approve')
@@ -188,9 +197,12 @@ export function aFollowUpVisit(world) {
       await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
     })
 
+    // Rows: BJ-059, FT-033, FT-038, FT-040, FT-058, FT-151, FT-195, HZ-144, HZ-165, YZ-P-233
     step('the patient chooses pick-up, pays and gets the code', async () => {
       await patient.click('room-prescription')
       await patient.waits('prescription-detail', 'state', 'awaiting_payment')
+      assert.match(await patient.reads('prescription-detail'), /审核通过/)
+      await patient.says('早餐后服')
       await patient.shots('patient-prescription')
       await patient.click('fulfil-pickup')
       await patient.click('fulfil-save')
@@ -208,6 +220,7 @@ export function aFollowUpVisit(world) {
 /** Both go their ways. */
 export function theFarewell(world) {
   story('The end of the visit', world, (step) => {
+    // Rows: BJ-108, YZ-D-039
     step('the doctor finishes; nobody can write any more', async () => {
       await world.doctor.opens('in_progress', world.visit.id)
       await world.doctor.click('visit-finish')
@@ -219,6 +232,7 @@ export function theFarewell(world) {
       await world.doctor.one('visit-row', 'id', world.visit.id).waitFor()
     })
 
+    // Rows: FT-034, FT-035, HZ-190
     step('the patient rates the visit', async () => {
       await world.patient.opens(world.visit.id)
       await world.patient.waits('visit-detail', 'state', 'finished')
@@ -232,6 +246,7 @@ export function theFarewell(world) {
       assert.match(await world.patient.reads('rating'), /医生很耐心/)
     })
 
+    // Rows: AP-106, BJ-084, BJ-086, BJ-087, FT-055, HZ-157
     step('the patient finds visit and prescriptions in the lists', async () => {
       await world.patient.go('/patient/visits')
       await world.patient.click('visits-done')
