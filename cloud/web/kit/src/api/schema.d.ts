@@ -106,6 +106,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/parked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries nobody could apply, oldest first. */
+        get: operations["get_admin_parked"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/parked/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Applies one again. */
+        post: operations["post_admin_parked_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/parked/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Settles one with a note. */
+        post: operations["post_admin_parked_settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/payments": {
         parameters: {
             query?: never;
@@ -1545,6 +1596,108 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/visits/{id}/video": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the video stands, with recordings for replay. */
+        get: operations["get_visits_id_video"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/video/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The patient accepts. */
+        post: operations["post_visits_id_video_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/video/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The patient declines. */
+        post: operations["post_visits_id_video_decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/video/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Either side ends. */
+        post: operations["post_visits_id_video_end"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/video/ice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Relays for a browser behind a strict network. */
+        get: operations["get_visits_id_video_ice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/video/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The doctor calls. */
+        post: operations["post_visits_id_video_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1599,6 +1752,8 @@ export interface components {
              * @description Free bytes.
              */
             disk_free_bytes: number;
+            /** @description The recorder dock, when there is one. */
+            dock?: Record<string, never> | null;
             /**
              * Format: int64
              * @description Entries that wait here for it.
@@ -1989,6 +2144,20 @@ export interface components {
             /** @description Name. */
             name: string;
         };
+        /** @description `RTCIceServer`. */
+        IceServer: {
+            /** @description Password. */
+            credential?: string | null;
+            /** @description Addresses. */
+            urls: string[];
+            /** @description User. */
+            username?: string | null;
+        };
+        /** @description Relays. */
+        IceView: {
+            /** @description For `RTCPeerConnection`. */
+            ice_servers: components["schemas"]["IceServer"][];
+        };
         /**
          * @description Western or herbal.
          * @enum {string}
@@ -2059,18 +2228,20 @@ export interface components {
              * @description Amount.
              */
             amount_fen: number;
-            /** @description Id of the visit or refund. */
+            /** @description Id of the visit, refund or payment. */
             id: string;
-            /** @description `visit` or `refund`. */
+            /** @description `visit`, `refund` or `payment`. */
             kind: string;
             /** @description Since when. */
             since: string;
             /** @description Day of the slot. */
             slot_date?: string | null;
+            /** @description Which one. */
+            subject_id: string;
+            /** @description What it is about: `visit` or `prescription`. */
+            subject_kind: string;
             /** @description What is unclear, in words. */
             text: string;
-            /** @description The visit concerned. */
-            visit_id: string;
         };
         /** @description Who is signed in. */
         Me: {
@@ -2129,6 +2300,26 @@ export interface components {
          * @enum {string}
          */
         MessageKind: "text" | "image" | "voice";
+        /** @description Names an entry. */
+        Name: {
+            /**
+             * Format: int64
+             * @description The sender's epoch.
+             */
+            epoch: number;
+            /**
+             * Format: int32
+             * @description Lane.
+             */
+            lane: number;
+            /** @description From whom. */
+            peer: string;
+            /**
+             * Format: int64
+             * @description Number in the stream.
+             */
+            seq: number;
+        };
         /** @description A new version. */
         NewConsent: {
             /** @description Text. */
@@ -2459,6 +2650,27 @@ export interface components {
              */
             total: number;
         };
+        /** @description An entry kept aside. */
+        ParkedView: components["schemas"]["Name"] & {
+            /**
+             * Format: date-time
+             * @description When it was made there.
+             */
+            at: string;
+            /** @description Its content. */
+            body: Record<string, never>;
+            /** @description What it is about. */
+            entity: string;
+            /** @description What it is. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            parked_at: string;
+            /** @description Why it was kept aside. */
+            reason: string;
+        };
         /** @description First step. */
         PasswordGiven: {
             /** @description Hospital code. */
@@ -2762,6 +2974,24 @@ export interface components {
              */
             version: number;
         };
+        /** @description A recording for replay. */
+        RecordingView: {
+            /** @description The file. */
+            blob_id: string;
+            /**
+             * Format: int64
+             * @description About how long.
+             */
+            duration_s: number;
+            /** @description Id. */
+            id: string;
+            /** @description Until when it is kept, at least. */
+            keep_until: string;
+            /** @description Whose picture and sound. */
+            role: string;
+            /** @description When it begins. */
+            started_at: string;
+        };
         /** @description A refund as the API shows it. */
         RefundView: {
             /**
@@ -2858,6 +3088,11 @@ export interface components {
              * @description Last used.
              */
             seen_at: string;
+        };
+        /** @description How an entry was settled. */
+        Settled: components["schemas"]["Name"] & {
+            /** @description What was done about it. */
+            note: string;
         };
         /** @description What a person found out. */
         Settlement: {
@@ -3163,6 +3398,17 @@ export interface components {
         VideoBrief: {
             /** @description State. */
             state: string;
+        };
+        /** @description The video of a visit. */
+        VideoView: {
+            /** @description Why it ended. */
+            note: string;
+            /** @description Recordings. */
+            recordings: components["schemas"]["RecordingView"][];
+            /** @description `idle`, `ringing`, `connected` or `ended`. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
         };
         /** @description The consent the patient accepted. */
         VisitConsent: {
@@ -3475,6 +3721,99 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_parked: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParkedView"][];
+                };
+            };
+        };
+    };
+    post_admin_parked_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Name"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_parked_settle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Settled"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6167,6 +6506,164 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordView"];
+                };
+            };
+        };
+    };
+    get_visits_id_video: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VideoView"];
+                };
+            };
+        };
+    };
+    post_visits_id_video_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VideoView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_visits_id_video_decline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VideoView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_visits_id_video_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VideoView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_visits_id_video_ice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IceView"];
+                };
+            };
+        };
+    };
+    post_visits_id_video_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VideoView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
