@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) sms: Option<Sms>,
     #[serde(default)]
     pub(crate) documents: Documents,
+    #[serde(default)]
+    pub(crate) video: Video,
 }
 
 /// People's side.
@@ -98,6 +100,46 @@ pub(crate) struct Documents {
     pub(crate) face: Option<u32>,
 }
 
+/// The room server of video calls.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Video {
+    /// Where it listens, UDP. On this machine only unless said otherwise.
+    #[serde(default = "this_machine")]
+    pub(crate) listen: SocketAddr,
+    /// Where browsers reach that, when it is another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) announce: Option<SocketAddr>,
+    /// STUN and TURN servers for browsers behind strict networks.
+    #[serde(default)]
+    pub(crate) relays: Vec<Relay>,
+}
+
+const fn this_machine() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0)
+}
+
+impl Default for Video {
+    fn default() -> Self {
+        Self {
+            listen: this_machine(),
+            announce: None,
+            relays: Vec::new(),
+        }
+    }
+}
+
+/// A relay, as coturn's `use-auth-secret` has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Relay {
+    /// E.g. `turn:hospital.example:3478?transport=udp`.
+    pub(crate) urls: Vec<String>,
+    /// File with the shared secret; none for plain STUN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
 /// Text messages through Tencent Cloud.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,6 +181,12 @@ impl Config {
         if config.store.sqlite.is_some() == config.store.postgres.is_some() {
             bail!("in {}: [store] needs either `sqlite` or `postgres`", path.display());
         }
+        if config.video.listen.ip().is_unspecified() && config.video.announce.is_none() {
+            bail!(
+                "in {}: [video] listens everywhere, so it needs `announce`",
+                path.display()
+            );
+        }
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
         let mut paths = vec![
             &mut config.web.apps,
@@ -148,6 +196,8 @@ impl Config {
         ];
         paths.extend(config.store.sqlite.as_mut());
         paths.extend(config.sms.as_mut().map(|sms| &mut sms.secret_key_file));
+        let relays = &mut config.video.relays;
+        paths.extend(relays.iter_mut().filter_map(|relay| relay.secret_file.as_mut()));
         paths.extend(config.documents.regular.as_mut());
         paths.extend(config.documents.bold.as_mut());
         for path in paths {

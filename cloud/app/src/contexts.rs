@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use store::{Entry, Migration, StoreError, Tx};
 use treatment::{PrescriptionPayments, PrescriptionsOfVisit};
 use utoipa_axum::router::OpenApiRouter;
+use video::{Video, VideoOfVisit};
 
 use crate::{appliances, parked};
 
@@ -31,6 +32,7 @@ pub(crate) fn migrations() -> Vec<&'static [Migration]> {
         money::MIGRATIONS,
         care::MIGRATIONS,
         treatment::MIGRATIONS,
+        video::MIGRATIONS,
     ]
 }
 
@@ -42,6 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .merge(money::routes())
         .merge(care::routes())
         .merge(treatment::routes())
+        .merge(video::routes())
 }
 
 /// The settings of every context.
@@ -53,19 +56,22 @@ pub(crate) fn settings() -> Vec<Kind> {
 #[derive(Clone)]
 pub(crate) struct Desks {
     pub(crate) cashier: Cashier,
+    /// Carries video calls.
+    video: Video,
     /// Prints prescriptions; none where the letters are missing.
     press: Option<Arc<Press>>,
     runtime: tokio::runtime::Handle,
 }
 
 /// Sets the contexts up.
-pub(crate) fn desks(ctx: &Ctx, tills: Vec<Till>, press: Option<Press>) -> Desks {
+pub(crate) fn desks(ctx: &Ctx, tills: Vec<Till>, video: Video, press: Option<Press>) -> Desks {
     let visits: Arc<dyn PaymentSubject> = Arc::new(VisitPayments::new(ctx.clone()));
     let prescriptions: Arc<dyn PaymentSubject> = Arc::new(PrescriptionPayments::new(ctx.clone()));
     let subjects = Subjects::new([visits, prescriptions]);
     let cashier = Cashier::new(ctx.store.clone(), ctx.clock.clone(), ctx.ids.clone(), tills, subjects);
     Desks {
         cashier,
+        video,
         press: press.map(Arc::new),
         runtime: tokio::runtime::Handle::current(),
     }
@@ -77,7 +83,11 @@ pub(crate) fn extend(router: axum::Router, desks: &Desks) -> axum::Router {
         .layer(axum::Extension(desks.cashier.clone()))
         .layer(axum::Extension(desks.clone()))
         .layer(axum::Extension(Kinds(settings())))
-        .layer(axum::Extension(Extras(vec![Arc::new(PrescriptionsOfVisit)])))
+        .layer(axum::Extension(desks.video.clone()))
+        .layer(axum::Extension(Extras(vec![
+            Arc::new(PrescriptionsOfVisit),
+            Arc::new(VideoOfVisit),
+        ])))
 }
 
 type Round = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -115,7 +125,8 @@ pub(crate) fn timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
 
 fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
     let often = Duration::from_secs(2);
-    let (sms, prune, care, treatment) = (ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone());
+    let (sms, prune, care, treatment, calls) = (ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone());
+    let video = desks.video.clone();
     let (cashier, till) = (desks.cashier.clone(), desks.cashier.clone());
     vec![
         timer("sms", often, move || send_messages(sms.clone())),
@@ -134,6 +145,10 @@ fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
         timer("treatment", Duration::from_secs(60), move || {
             let ctx = treatment.clone();
             async move { treatment::tick(&ctx).await }
+        }),
+        timer("video", often, move || {
+            let (ctx, video) = (calls.clone(), video.clone());
+            async move { video::tick(&ctx, &video).await }
         }),
         timer("prune", Duration::from_secs(3600), move || {
             forget_delivered(prune.clone())

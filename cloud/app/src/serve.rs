@@ -24,6 +24,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use video::engine::{self, RoomServer};
+use video::{Relay, Video};
 
 use crate::config::Config;
 use crate::contexts::{self, Desks, Timer};
@@ -41,7 +43,12 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let ids = start::ids();
     let sms = messages::sender(&config, store.clock().clone())?;
     let ctx = start::ctx(&config, store.clone(), Arc::new(line.clone()), sms).await?;
-    let desks = contexts::desks(&ctx, merchants::tills(&ctx).await?, press(&config).await?);
+    let desks = contexts::desks(
+        &ctx,
+        merchants::tills(&ctx).await?,
+        calls(&config, &ctx).await?,
+        press(&config).await?,
+    );
     let ca = Arc::new(Ca::open_or_create(&config.edge.ca, ctx.now()).context("opening the certificate authority")?);
     let fleet = Fleet::new(store.clone(), ca.clone(), ids);
     let stop = CancellationToken::new();
@@ -94,6 +101,32 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     tasks.shutdown().await;
     store.close();
     Ok(())
+}
+
+/// The room server, and the relays to it.
+async fn calls(config: &Config, ctx: &Ctx) -> Result<Video> {
+    let server = RoomServer::start(engine::ServerConfig {
+        bind: config.video.listen,
+        announce: config.video.announce,
+        recordings: config.files.folder.join("recordings"),
+    });
+    let server = server
+        .await
+        .with_context(|| format!("opening the video port {}", config.video.listen))?;
+    let mut relays = Vec::new();
+    for relay in &config.video.relays {
+        let secret = match &relay.secret_file {
+            Some(path) => {
+                let secret = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+                Some(secret.trim().to_owned())
+            }
+            None => None,
+        };
+        let urls = relay.urls.clone();
+        relays.push(Relay { urls, secret });
+    }
+    tracing::info!(video.address = %server.address(), "video calls");
+    Ok(Video::new(ctx, Arc::new(server), relays))
 }
 
 /// The press of prescriptions. Without letters everything else goes on.
