@@ -72,7 +72,7 @@ fn acts_of_many_people_at_once_make_one_chain() {
     });
 }
 
-const JPEG: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 4, 5, 6];
+const JPEG: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 4, 0xff, 0xd9];
 
 #[test]
 fn a_photo_is_seen_by_its_owner_and_by_whom_it_was_granted_only() {
