@@ -44,6 +44,7 @@ export function useCall(visit: string) {
   let peer: RTCPeerConnection | undefined
   let socket: WebSocket | undefined
   let limit: ReturnType<typeof setTimeout> | undefined
+  let listening: ReturnType<typeof setInterval> | undefined
   let attempts = 0
   let gone = false
 
@@ -60,6 +61,7 @@ export function useCall(visit: string) {
   function stop(to: CallStage): void {
     stage.value = to
     clearTimeout(limit)
+    clearInterval(listening)
     socket?.close()
     peer?.close()
     socket = undefined
@@ -97,8 +99,6 @@ export function useCall(visit: string) {
       for (const old of stream.getTracks()) if (old.kind === event.track.kind) stream.removeTrack(old)
       stream.addTrack(event.track)
       theirs.value = new MediaStream(stream.getTracks())
-      event.track.onunmute = () => { if (peer === mine) stage.value = 'talking' }
-      if (!event.track.muted) stage.value = 'talking'
     }
     mine.onicecandidate = (event) => { if (event.candidate) say({ type: 'candidate', candidate: event.candidate.toJSON() }) }
     mine.onconnectionstatechange = () => {
@@ -106,9 +106,20 @@ export function useCall(visit: string) {
       if (mine.connectionState === 'connected') {
         attempts = 0
         clearTimeout(limit)
-        if (stage.value !== 'talking') stage.value = theirs.value ? 'talking' : 'alone'
+        if (stage.value !== 'talking') stage.value = 'alone'
       } else if (mine.connectionState === 'failed') again()
     }
+    // A track says nothing about the other party being there; only bytes that arrive do.
+    clearInterval(listening)
+    let heard = 0
+    listening = setInterval(() => {
+      void mine.getStats().then((stats) => {
+        let bytes = 0
+        stats.forEach((report: { type: string; bytesReceived?: number }) => { if (report.type === 'inbound-rtp') bytes += report.bytesReceived ?? 0 })
+        if (peer === mine && bytes > heard && stage.value === 'alone') stage.value = 'talking'
+        heard = bytes
+      }).catch(() => undefined)
+    }, 700)
     const wire = new WebSocket(room.videoSocket(visit))
     socket = wire
     let queue: Promise<void> = Promise.resolve()
