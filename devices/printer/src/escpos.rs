@@ -308,7 +308,8 @@ mod tests {
 
     #[test]
     fn whatever_ends_a_job_midway_leaves_it_unknown() {
-        let table: [(&str, fn(&mut Session), bool); 5] = [
+        type Ending = (&'static str, fn(&mut Session), bool);
+        let table: [Ending; 5] = [
             ("lost before the status", |s| s.closed(), false),
             (
                 "lost after the first band",

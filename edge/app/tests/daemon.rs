@@ -1,6 +1,8 @@
 //! The daemon as a process, with a TPM, a hospital's system and a printer, while the cloud is away: the hospital is
 //! served all the same.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,11 @@ impl Appliance {
         let state = dir.path().join("state");
         std::fs::create_dir_all(&state).unwrap();
         std::fs::write(dir.path().join("root.pem"), ROOT).unwrap();
-        std::fs::write(state.join("identity.json"), r#"{"edge":"edg_0001","hospital":"hos_binhe"}"#).unwrap();
+        std::fs::write(
+            state.join("identity.json"),
+            r#"{"edge":"edg_0001","hospital":"hos_binhe"}"#,
+        )
+        .unwrap();
         let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../his/profiles/bench.toml");
         let text = format!(
             r#"
@@ -56,8 +62,18 @@ address = "127.0.0.1:{printer}"
         );
         let config = dir.path().join("edge.toml");
         std::fs::write(&config, text).unwrap();
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { dir, config, console, soap, http }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            dir,
+            config,
+            console,
+            soap,
+            http,
+        }
     }
 
     fn run(&self) -> Process {
@@ -87,9 +103,20 @@ address = "127.0.0.1:{printer}"
             "<request><params><noticeId>{notice}</noticeId><deptCode>K01</deptCode><doctorCode>D0001</doctorCode><scheduleDate>2026-11-23</scheduleDate></params></request>"
         );
         let inner = inner.replace('<', "&lt;");
-        let body = format!("<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><stopReg xmlns='http://tempuri.org/'><requestXml>{inner}</requestXml></stopReg></s:Body></s:Envelope>");
+        let body = format!(
+            "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><stopReg xmlns='http://tempuri.org/'><requestXml>{inner}</requestXml></stopReg></s:Body></s:Envelope>"
+        );
         let url = format!("http://127.0.0.1:{}/services/platform", self.soap);
-        self.http.post(url).header("content-type", "text/xml").body(body).send().await.unwrap().text().await.unwrap()
+        self.http
+            .post(url)
+            .header("content-type", "text/xml")
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
     }
 }
 
@@ -99,21 +126,47 @@ async fn the_hospital_is_served_while_the_cloud_is_away_and_after_a_kill() {
     let tpm = SoftTpm::start(memory.path());
     let [soap, mllp, control] = kit::ports::free_ports::<3>().map(|p| p.to_string());
     let db = memory.path().join("his.sqlite");
-    let _his = Process::start(binary("hil"), &["his", "--db", db.to_str().unwrap(), "--soap", &soap, "--mllp", &mllp, "--control", &control])
-        .ready(Duration::from_secs(60));
-    let appliance = Appliance::new(&tpm.tcti(), &format!("http://127.0.0.1:{soap}/services/InternetHospital"));
+    let _his = Process::start(
+        binary("hil"),
+        &[
+            "his",
+            "--db",
+            db.to_str().unwrap(),
+            "--soap",
+            &soap,
+            "--mllp",
+            &mllp,
+            "--control",
+            &control,
+        ],
+    )
+    .ready(Duration::from_secs(60));
+    let appliance = Appliance::new(
+        &tpm.tcti(),
+        &format!("http://127.0.0.1:{soap}/services/InternetHospital"),
+    );
     let mut edge = appliance.run();
     let page = appliance.page_with("/", "入网服务暂时无法连接").await;
-    assert!(page.contains("已断开") && page.contains("签名服务未运行") && page.contains("未联机"), "{page}");
+    assert!(
+        page.contains("已断开") && page.contains("签名服务未运行") && page.contains("未联机"),
+        "{page}"
+    );
     assert!(appliance.stop_clinic("T1").await.contains("resultCode&gt;0"));
     assert!(appliance.stop_clinic("").await.contains("resultCode&gt;-1"));
     assert!(appliance.page("/rejected").await.contains("notice_id"));
     edge.kill();
     let mut edge = appliance.run();
-    assert!(appliance.stop_clinic("T1").await.contains("resultCode&gt;1"), "what was acknowledged survived the kill");
+    assert!(
+        appliance.stop_clinic("T1").await.contains("resultCode&gt;1"),
+        "what was acknowledged survived the kill"
+    );
     // Two entries at least wait for the cloud: the notice and the appliance's health.
     let page = appliance.page_with("/", "待上送条数").await;
-    let depth = page.split("待上送条数</th><td>").nth(1).and_then(|t| t.split('<').next()).and_then(|t| t.parse::<u64>().ok());
+    let depth = page
+        .split("待上送条数</th><td>")
+        .nth(1)
+        .and_then(|t| t.split('<').next())
+        .and_then(|t| t.parse::<u64>().ok());
     assert!(depth.is_some(), "{page}");
     let status = edge.stop(Duration::from_secs(20)).expect("it stops when told to");
     assert!(status.success());
@@ -122,7 +175,10 @@ async fn the_hospital_is_served_while_the_cloud_is_away_and_after_a_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_tpm_it_says_so_and_still_serves() {
-    let appliance = Appliance::new("swtpm:host=127.0.0.1,port=1", "http://127.0.0.1:1/services/InternetHospital");
+    let appliance = Appliance::new(
+        "swtpm:host=127.0.0.1,port=1",
+        "http://127.0.0.1:1/services/InternetHospital",
+    );
     let mut edge = appliance.run();
     let page = appliance.page_with("/", "安全芯片").await;
     assert!(!page.contains("安全芯片（TPM）</th><td><b class=ok>"), "{page}");
@@ -132,16 +188,32 @@ async fn without_a_tpm_it_says_so_and_still_serves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_console_answers_only_under_its_own_name_and_to_its_own_forms() {
-    let appliance = Appliance::new("swtpm:host=127.0.0.1,port=1", "http://127.0.0.1:1/services/InternetHospital");
+    let appliance = Appliance::new(
+        "swtpm:host=127.0.0.1,port=1",
+        "http://127.0.0.1:1/services/InternetHospital",
+    );
     let _edge = appliance.run();
     let url = format!("http://127.0.0.1:{}/", appliance.console);
-    let foreign = appliance.http.get(&url).header("host", "evil.example").send().await.unwrap();
+    let foreign = appliance
+        .http
+        .get(&url)
+        .header("host", "evil.example")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(foreign.status(), 403);
     appliance.page_with("/commands", "院内指令").await;
     let act = format!("http://127.0.0.1:{}/printing/act", appliance.console);
     let form = |token: &str| format!("token={token}&key=a&act=reprint");
     let post = async |token: &str| {
-        let answer = appliance.http.post(&act).header("content-type", "application/x-www-form-urlencoded").body(form(token)).send().await.unwrap();
+        let answer = appliance
+            .http
+            .post(&act)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form(token))
+            .send()
+            .await
+            .unwrap();
         answer.text().await.unwrap()
     };
     assert!(post("0").await.contains("页面已过期"));
@@ -155,7 +227,13 @@ fn the_factory_takes_record_and_label_from_a_new_machine_twice_the_same() {
     let out = appliance.dir.path().join("factory.json");
     let run = || {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_edge"))
-            .args(["factory-record", "--config", appliance.config.to_str().unwrap(), "--out", out.to_str().unwrap()])
+            .args([
+                "factory-record",
+                "--config",
+                appliance.config.to_str().unwrap(),
+                "--out",
+                out.to_str().unwrap(),
+            ])
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -29,7 +29,7 @@ struct Pending {
 }
 
 struct Connection {
-    writer: OwnedWriteHalf,
+    writer: tokio::sync::Mutex<OwnedWriteHalf>,
     pending: Waiters,
     reader: AbortHandle,
 }
@@ -44,7 +44,7 @@ impl Drop for Connection {
 pub struct MllpClient {
     wire: MllpWire,
     connect_within: Duration,
-    connection: tokio::sync::Mutex<Option<Connection>>,
+    connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
 
 impl MllpClient {
@@ -81,47 +81,55 @@ impl MllpClient {
         )
     }
 
-    /// Sends a message and waits for the application's answer to it.
+    /// Sends a message and waits for the application's answer to it. A connection that lets one wait too long gets no
+    /// new messages; those under way on it may still be answered.
     ///
     /// # Errors
     /// [`WireFault`] when none came.
     pub async fn exchange(&self, id: &str, text: &str, within: Duration) -> Result<(Ack, Message), WireFault> {
-        match tokio::time::timeout(within, self.exchange_inner(id, text)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                if let Some(connection) = self.connection.lock().await.as_ref() {
-                    lock(&connection.pending).waiting.remove(id);
-                }
-                Err(WireFault::sent("no answer in time"))
+        let connection = self.usable().await?;
+        let (tell, answer) = oneshot::channel();
+        {
+            let mut pending = lock(&connection.pending);
+            if pending.closed {
+                return Err(WireFault::unsent("connection closed"));
+            }
+            pending.waiting.insert(id.to_owned(), tell);
+        }
+        let asked = async {
+            let bytes = frame(&self.wire.charset.encode(text));
+            let mut writer = connection.writer.lock().await;
+            let whole = Whole(&connection.pending);
+            let written = writer.write_all(&bytes).await;
+            std::mem::forget(whole);
+            drop(writer);
+            written.map_err(|_| WireFault::sent("connection broke while sending"))?;
+            answer
+                .await
+                .map_err(|_| WireFault::sent("connection closed before the answer"))
+        };
+        let answer = tokio::time::timeout(within, asked).await;
+        let answer = answer.unwrap_or_else(|_| Err(WireFault::sent("no answer in time")));
+        if answer.is_err() {
+            lock(&connection.pending).waiting.remove(id);
+            let mut slot = self.connection.lock().await;
+            if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, &connection)) {
+                *slot = None;
             }
         }
+        answer
     }
 
-    async fn exchange_inner(&self, id: &str, text: &str) -> Result<(Ack, Message), WireFault> {
-        let answer = {
-            let mut slot = self.connection.lock().await;
-            let usable = slot.as_ref().is_some_and(|c| !lock(&c.pending).closed);
-            if !usable {
-                *slot = Some(self.connect().await?);
-            }
-            let Some(connection) = slot.as_mut() else {
-                return Err(WireFault::unsent("no connection"));
-            };
-            let (tell, answer) = oneshot::channel();
-            lock(&connection.pending).waiting.insert(id.to_owned(), tell);
-            let written = connection
-                .writer
-                .write_all(&frame(&self.wire.charset.encode(text)))
-                .await;
-            if written.is_err() {
-                *slot = None;
-                return Err(WireFault::sent("connection broke while sending"));
-            }
-            answer
-        };
-        answer
-            .await
-            .map_err(|_| WireFault::sent("connection closed before the answer"))
+    async fn usable(&self) -> Result<Arc<Connection>, WireFault> {
+        let mut slot = self.connection.lock().await;
+        if let Some(connection) = slot.as_ref()
+            && !lock(&connection.pending).closed
+        {
+            return Ok(Arc::clone(connection));
+        }
+        let connection = Arc::new(self.connect().await?);
+        *slot = Some(Arc::clone(&connection));
+        Ok(connection)
     }
 
     async fn connect(&self) -> Result<Connection, WireFault> {
@@ -135,10 +143,19 @@ impl MllpClient {
         let pending = Waiters::default();
         let task = tokio::spawn(read(reader, Arc::clone(&pending)));
         Ok(Connection {
-            writer,
+            writer: tokio::sync::Mutex::new(writer),
             pending,
             reader: task.abort_handle(),
         })
+    }
+}
+
+/// Dropped before a frame was written whole: nothing more may be written behind the torn one.
+struct Whole<'p>(&'p Waiters);
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        lock(self.0).closed = true;
     }
 }
 

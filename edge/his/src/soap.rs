@@ -209,3 +209,118 @@ pub fn read(
             .unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Profile, Wire};
+
+    fn wire() -> SoapWire {
+        let profile = Profile::parse(include_str!("../profiles/bench.toml")).unwrap();
+        match &profile.endpoints["his"].wire {
+            Wire::Soap(wire) => wire.clone(),
+            Wire::Mllp(_) => panic!("SOAP expected"),
+        }
+    }
+
+    fn answer(inner: &str) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"u\"><s:Body><getDeptsResponse xmlns=\"http://tempuri.org/\"><getDeptsResult>{inner}</getDeptsResult></getDeptsResponse></s:Body></s:Envelope>"
+        )
+    }
+
+    const INNER: &str = "<response><resultCode>0</resultCode><resultMessage>成功</resultMessage><result><item><deptCode>K01</deptCode><deptName>心血管内科</deptName></item></result></response>";
+
+    #[test]
+    fn an_answer_is_read_however_it_is_wrapped() {
+        let escaped = answer(&xml::escape(INNER));
+        let gbk = Charset::Gbk.encode(&escaped.replace("utf-8", "GBK")).into_owned();
+        let table = [
+            ("escaped", escaped.clone().into_bytes()),
+            ("CDATA", answer(&format!("<![CDATA[{INNER}]]>")).into_bytes()),
+            ("as elements", answer(INNER).into_bytes()),
+            (
+                "with a declaration inside",
+                answer(&xml::escape(&format!(
+                    "<?xml version=\"1.0\" encoding=\"GBK\"?>{INNER}"
+                )))
+                .into_bytes(),
+            ),
+            ("GBK", gbk),
+            (
+                "declared UTF-8, written GBK",
+                Charset::Gbk.encode(&escaped).into_owned(),
+            ),
+            (
+                "declared GBK, written UTF-8",
+                escaped.replace("utf-8", "GBK").into_bytes(),
+            ),
+            (
+                "byte order mark",
+                [b"\xEF\xBB\xBF".as_slice(), escaped.as_bytes()].concat(),
+            ),
+        ];
+        for (name, bytes) in table {
+            let reply = read(&wire(), "getDepts", 200, None, &bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(
+                (reply.code.as_str(), reply.words.as_str(), reply.items.len()),
+                ("0", "成功", 1),
+                "{name}"
+            );
+            assert_eq!(reply.items[0].at("deptName").unwrap().text, "心血管内科", "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_answer_is_never_taken_for_a_definite_one() {
+        let escaped = answer(&xml::escape(INNER));
+        let fault = "<s:Envelope xmlns:s=\"u\"><s:Body><s:Fault><faultcode>s:Server</faultcode><faultstring>boom</faultstring></s:Fault></s:Body></s:Envelope>";
+        let table: [(&str, u16, Vec<u8>); 9] = [
+            ("empty", 200, Vec::new()),
+            ("an HTML page", 200, b"<html><body>maintenance</body></html>".to_vec()),
+            ("an error status", 503, escaped.clone().into_bytes()),
+            ("a fault", 500, fault.as_bytes().to_vec()),
+            ("cut off", 200, escaped.as_bytes()[..escaped.len() - 60].to_vec()),
+            ("cut off inside", 200, answer(&xml::escape(&INNER[..80])).into_bytes()),
+            (
+                "no result code",
+                200,
+                answer(&xml::escape("<response><result/></response>")).into_bytes(),
+            ),
+            (
+                "another method's",
+                200,
+                escaped.replace("getDepts", "getDoctors").into_bytes(),
+            ),
+            (
+                "an entity",
+                200,
+                format!("<!DOCTYPE a [<!ENTITY x \"y\">]>{escaped}").into_bytes(),
+            ),
+        ];
+        for (name, status, bytes) in table {
+            let fault = read(&wire(), "getDepts", status, None, &bytes)
+                .err()
+                .unwrap_or_else(|| panic!("{name}"));
+            assert!(fault.sent, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_with_hostile_words_stays_one_request() {
+        let mut fields = Map::new();
+        fields.insert(
+            "cancelReason".into(),
+            Value::from("]]></requestXml><x/>&lt; \u{0}\u{1f}\"'"),
+        );
+        let text = request(&wire(), "unlockNetReg", &fields);
+        let outer = xml::parse(&text).unwrap();
+        let argument = outer.find("requestXml").unwrap();
+        assert!(argument.children.is_empty() && outer.find("x").is_none());
+        let inner = xml::parse(&argument.text).unwrap();
+        assert_eq!(
+            inner.find("cancelReason").unwrap().text,
+            "]]></requestXml><x/>&lt;   \"'"
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! A hospital's day over the bridge, against a hospital information system in a process of its own.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -213,7 +215,9 @@ async fn a_day_over_hl7() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_house_and_the_patients_history_are_read() {
     let hospital = Hospital::open(&[]);
-    let edge = hospital.bridge(hospital.profile(&[], |t| quick(t).replace("per_second = 150", "per_second = 5000"))).await;
+    let edge = hospital
+        .bridge(hospital.profile(&[], |t| quick(t).replace("per_second = 150", "per_second = 5000")))
+        .await;
     for method in [
         "dict.department.list",
         "dict.diagnosis.list",

@@ -1,5 +1,7 @@
 //! The hospital's system is late, silent, cut off, garbled, or says what is not so: every wish still has one effect.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
+
 mod support;
 
 use std::time::Duration;
@@ -29,7 +31,10 @@ async fn sessions(edge: &Edge, wanted: usize) -> Vec<Value> {
 }
 
 async fn patient_id(hospital: &Hospital) -> String {
-    hospital.get("demo").await["patients"][0]["pat_id"].as_str().unwrap().to_owned()
+    hospital.get("demo").await["patients"][0]["pat_id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn lock_request(order: &str, patient_id: &str, slot: &Value) -> Value {
@@ -58,9 +63,16 @@ async fn lock(edge: &Edge, order: &str, request: Value) -> Value {
 /// Movements of money the hospital's own book shows for an order.
 async fn movements(hospital: &Hospital, kind: &str, order: &str) -> usize {
     let ledger = hospital.get("ledger").await;
-    let entries = ledger.get("entries").or(ledger.get("movements")).or(ledger.get("ledger")).unwrap_or(&ledger);
+    let entries = ledger
+        .get("entries")
+        .or(ledger.get("movements"))
+        .or(ledger.get("ledger"))
+        .unwrap_or(&ledger);
     let entries = entries.as_array().unwrap_or_else(|| panic!("{ledger}"));
-    entries.iter().filter(|e| e["kind"] == kind && e["ps_ord_num"] == order).count()
+    entries
+        .iter()
+        .filter(|e| e["kind"] == kind && e["ps_ord_num"] == order)
+        .count()
 }
 
 fn misdeeds() -> Vec<(&'static str, Value)> {
@@ -104,9 +116,19 @@ async fn a_payment_told_to_a_misbehaving_hospital_is_booked_once() {
         let order = format!("con_pay{n:02}");
         let locked = lock(&edge, &order, lock_request(&order, &patient, slot)).await;
         hospital.fault("payNetReg", kind, more.clone()).await;
-        edge.command(&format!("{order}:confirm"), "registration.confirm_payment", &order, payment(&order, &locked)).await;
+        edge.command(
+            &format!("{order}:confirm"),
+            "registration.confirm_payment",
+            &order,
+            payment(&order, &locked),
+        )
+        .await;
         let results = edge.wait_results(n + 1).await;
-        assert!(results[n]["outcome"]["done"]["receipt_number"].is_string(), "{kind} {more}: {}", results[n]);
+        assert!(
+            results[n]["outcome"]["done"]["receipt_number"].is_string(),
+            "{kind} {more}: {}",
+            results[n]
+        );
         assert_eq!(movements(&hospital, "pay", &order).await, 1, "{kind} {more}");
     }
     assert_eq!(hospital.fired().await, misdeeds.len() as u64, "every misdeed was done");
@@ -130,11 +152,24 @@ async fn a_lock_asked_of_a_misbehaving_hospital_is_held_once_and_let_go() {
         let locked = lock(&edge, &order, lock_request(&order, &patient, slot)).await;
         let books = hospital.get("books").await.to_string();
         assert_eq!(books.matches(&format!("\"{order}\"")).count(), 1, "{kind} {more}");
-        edge.command(&format!("{order}:unlock"), "slot.unlock", &order, json!({"order_number": order,
-            "his_order_number": locked["his_order_number"], "reason": "超时未支付"})).await;
+        edge.command(
+            &format!("{order}:unlock"),
+            "slot.unlock",
+            &order,
+            json!({"order_number": order,
+            "his_order_number": locked["his_order_number"], "reason": "超时未支付"}),
+        )
+        .await;
         let results = edge.wait_results(n + 1).await;
-        assert!(results[n]["outcome"]["done"].is_object(), "{kind} {more}: {}", results[n]);
-        assert_eq!(edge.done("registration.status", json!({"order_number": order})).await["state"], "cancelled");
+        assert!(
+            results[n]["outcome"]["done"].is_object(),
+            "{kind} {more}: {}",
+            results[n]
+        );
+        assert_eq!(
+            edge.done("registration.status", json!({"order_number": order})).await["state"],
+            "cancelled"
+        );
     }
     assert_eq!(hospital.fired().await, misdeeds.len() as u64);
     stop.cancel();
@@ -151,12 +186,35 @@ async fn a_prescription_is_one_recipe_though_the_hospital_ignores_its_number() {
     let slot = sessions(&edge, 1).await.remove(0);
     let order = "con_rx";
     let locked = lock(&edge, order, lock_request(order, &patient, &slot)).await;
-    edge.command("con_rx:confirm", "registration.confirm_payment", order, payment(order, &locked)).await;
+    edge.command(
+        "con_rx:confirm",
+        "registration.confirm_payment",
+        order,
+        payment(order, &locked),
+    )
+    .await;
     edge.wait_results(1).await;
     let drugs = edge.done("dict.drug.list", json!({})).await;
-    let drug = drugs.as_array().unwrap().iter().find(|d| d["control"] == "none" && d["default_route_code"].is_string() && d["default_frequency_code"].is_string()).unwrap().clone();
+    let drug = drugs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|d| {
+            d["control"] == "none" && d["default_route_code"].is_string() && d["default_frequency_code"].is_string()
+        })
+        .unwrap()
+        .clone();
     let diagnosis = edge.done("dict.diagnosis.list", json!({})).await[0].clone();
-    for (n, kind) in ["timeout_after_commit", "timeout_before_commit", "reset_after_commit", "truncate", "wrong_charset"].into_iter().enumerate() {
+    for (n, kind) in [
+        "timeout_after_commit",
+        "timeout_before_commit",
+        "reset_after_commit",
+        "truncate",
+        "wrong_charset",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let rx = format!("rx_fault{n}");
         let request = json!({"prescription_number": rx, "visit_order_number": order, "his_patient_id": patient,
             "doctor_code": slot["doctor_code"], "department_code": slot["department_code"],
@@ -166,10 +224,20 @@ async fn a_prescription_is_one_recipe_though_the_hospital_ignores_its_number() {
                 "quantity_unit": drug["pack_unit"], "amount_fen": drug["price_fen"]}],
             "total_fen": drug["price_fen"], "document_sm3": "00", "signed_at": "2026-11-21T03:10:00Z"});
         hospital.fault("addRecipe", kind, json!({"ms": 20000})).await;
-        edge.command(&format!("{rx}:submit"), "prescription.submit", &rx, request).await;
+        edge.command(&format!("{rx}:submit"), "prescription.submit", &rx, request)
+            .await;
         let results = edge.wait_results(n + 2).await;
-        assert!(results[n + 1]["outcome"]["done"]["his_prescription_number"].is_string(), "{kind}: {}", results[n + 1]);
-        let recipes = hospital.get("books").await["recipes"].as_array().unwrap().iter().filter(|r| r.to_string().contains(&rx)).count();
+        assert!(
+            results[n + 1]["outcome"]["done"]["his_prescription_number"].is_string(),
+            "{kind}: {}",
+            results[n + 1]
+        );
+        let recipes = hospital.get("books").await["recipes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|r| r.to_string().contains(&rx))
+            .count();
         assert_eq!(recipes, 1, "{kind}");
     }
     assert_eq!(hospital.fired().await, 5);
@@ -180,7 +248,12 @@ async fn a_prescription_is_one_recipe_though_the_hospital_ignores_its_number() {
 /// The appliance loses power while the hospital has booked and not yet answered.
 #[test]
 fn power_cut_while_the_hospital_books() {
-    let start = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let start = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
     let outer = start();
     let hospital = outer.block_on(async { Hospital::open(&[]) });
     let (order, key) = ("con_cut", "con_cut:confirm");
@@ -189,8 +262,11 @@ fn power_cut_while_the_hospital_books() {
         let edge = hospital.bridge(hospital.profile(&[], quick)).await;
         let slot = sessions(&edge, 1).await.remove(0);
         let locked = lock(&edge, order, lock_request(order, &patient_id(&hospital).await, &slot)).await;
-        hospital.fault("payNetReg", "timeout_after_commit", json!({"ms": 30000})).await;
-        edge.command(key, "registration.confirm_payment", order, payment(order, &locked)).await;
+        hospital
+            .fault("payNetReg", "timeout_after_commit", json!({"ms": 30000}))
+            .await;
+        edge.command(key, "registration.confirm_payment", order, payment(order, &locked))
+            .await;
         let (_, _running) = run(&edge);
         while hospital.fired().await == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -203,7 +279,10 @@ fn power_cut_while_the_hospital_books() {
         assert!(edge.results().await.is_empty());
         let (stop, running) = run(&edge);
         let results = edge.wait_results(1).await;
-        assert!(results[0]["outcome"]["done"]["receipt_number"].is_string(), "{results:?}");
+        assert!(
+            results[0]["outcome"]["done"]["receipt_number"].is_string(),
+            "{results:?}"
+        );
         assert_eq!(movements(&hospital, "pay", order).await, 1);
         stop.cancel();
         running.await.unwrap();
@@ -214,24 +293,52 @@ fn power_cut_while_the_hospital_books() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_hospital_is_left_alone_dictionaries_are_kept_and_commands_wait() {
     let mut hospital = Hospital::open(&[]);
-    let edge = hospital.bridge(hospital.profile(&[], |t| quick(t).replace("cache_s = 600", "cache_s = 0"))).await;
+    let edge = hospital
+        .bridge(hospital.profile(&[], |t| quick(t).replace("cache_s = 600", "cache_s = 0")))
+        .await;
     let (stop, running) = run(&edge);
     let slot = sessions(&edge, 1).await.remove(0);
     let departments = edge.done("dict.department.list", json!({})).await;
     let order = "con_dead";
     let locked = lock(&edge, order, lock_request(order, &patient_id(&hospital).await, &slot)).await;
     hospital.process.kill();
-    assert_eq!(edge.done("dict.department.list", json!({})).await, departments, "the kept dictionary serves");
-    assert!(edge.bridge.dictionaries().await.unwrap().iter().any(|d| d.method == "dict.department.list" && d.stale));
+    assert_eq!(
+        edge.done("dict.department.list", json!({})).await,
+        departments,
+        "the kept dictionary serves"
+    );
+    assert!(
+        edge.bridge
+            .dictionaries()
+            .await
+            .unwrap()
+            .iter()
+            .any(|d| d.method == "dict.department.list" && d.stale)
+    );
     let question = json!({"order_number": order});
     for _ in 0..8 {
-        assert!(matches!(edge.ask("registration.status", question.clone()).await, Outcome::Later { .. }));
+        assert!(matches!(
+            edge.ask("registration.status", question.clone()).await,
+            Outcome::Later { .. }
+        ));
     }
     assert_eq!(edge.bridge.health()[1].state, "open", "{:?}", edge.bridge.health());
     let began = std::time::Instant::now();
-    assert!(matches!(edge.ask("registration.status", question.clone()).await, Outcome::Later { .. }));
-    assert!(began.elapsed() < Duration::from_millis(200), "an open breaker answers at once");
-    edge.command("con_dead:confirm", "registration.confirm_payment", order, payment(order, &locked)).await;
+    assert!(matches!(
+        edge.ask("registration.status", question.clone()).await,
+        Outcome::Later { .. }
+    ));
+    assert!(
+        began.elapsed() < Duration::from_millis(200),
+        "an open breaker answers at once"
+    );
+    edge.command(
+        "con_dead:confirm",
+        "registration.confirm_payment",
+        order,
+        payment(order, &locked),
+    )
+    .await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(edge.results().await.is_empty());
     hospital.reopen();
@@ -240,4 +347,70 @@ async fn a_dead_hospital_is_left_alone_dictionaries_are_kept_and_commands_wait()
     assert_eq!(movements(&hospital, "pay", order).await, 1);
     stop.cancel();
     running.await.unwrap();
+}
+
+/// The integration engine answers late, twice, out of order, with another's number, or not at all.
+///
+/// Rows: YZ-H-026, YZ-H-027
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_asked_over_a_misbehaving_engine_is_held_once() {
+    let hospital = Hospital::open(&[]);
+    let edge = hospital
+        .bridge(hospital.profile(&["slot.lock", "slot.unlock"], quick))
+        .await;
+    let patient = patient_id(&hospital).await;
+    let misdeeds = [
+        ("delay", json!({"ms": 300})),
+        ("timeout_before_commit", json!({"ms": 20000})),
+        ("timeout_after_commit", json!({"ms": 20000})),
+        ("reset", json!({})),
+        ("reset_after_commit", json!({})),
+        ("answer_twice", json!({})),
+        ("truncate", json!({})),
+        ("wrong_charset", json!({})),
+        ("ack_repeat", json!({})),
+        ("ack_wrong_id", json!({})),
+        ("ack", json!({"code": "AE"})),
+        ("ack", json!({"code": "CE"})),
+        ("ack", json!({"code": "CR"})),
+    ];
+    let slots = sessions(&edge, misdeeds.len()).await;
+    for (n, ((kind, more), slot)) in misdeeds.iter().zip(&slots).enumerate() {
+        let order = format!("con_hl{n:02}");
+        hospital.fault("SRM^S01", kind, more.clone()).await;
+        let locked = lock(&edge, &order, lock_request(&order, &patient, slot)).await;
+        let state = edge.done("registration.status", json!({"order_number": order})).await;
+        assert_eq!(
+            (&state["state"], &state["his_order_number"]),
+            (&json!("unpaid"), &locked["his_order_number"]),
+            "{kind} {more}"
+        );
+        let books = hospital.get("books").await.to_string();
+        assert_eq!(books.matches(&format!("\"{order}\"")).count(), 1, "{kind} {more}");
+        let end = json!({"order_number": order, "his_order_number": locked["his_order_number"], "reason": "改约"});
+        let ended = edge.write("slot.unlock", &format!("{order}:unlock"), end).await;
+        assert_eq!(ended, Outcome::Done(json!({})), "{kind} {more}");
+    }
+    assert_eq!(hospital.fired().await, misdeeds.len() as u64);
+}
+
+/// Two requests on one line, answered in the wrong order.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_the_engine_in_the_wrong_order_reach_the_right_askers() {
+    let hospital = Hospital::open(&[]);
+    let edge = hospital.bridge(hospital.profile(&["patient.query"], quick)).await;
+    let people = hospital.get("demo").await["patients"].as_array().unwrap().clone();
+    hospital.fault("QBP^Q22", "ack_out_of_order", json!({})).await;
+    let ask = |n: usize| {
+        edge.done(
+            "patient.query",
+            json!({"name": people[n]["name"], "id_number": people[n]["id_number"]}),
+        )
+    };
+    let (a, b) = tokio::join!(ask(0), ask(1));
+    assert_eq!(
+        (&a["his_patient_id"], &b["his_patient_id"]),
+        (&people[0]["pat_id"], &people[1]["pat_id"])
+    );
+    assert_eq!(hospital.fired().await, 1);
 }

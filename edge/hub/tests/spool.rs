@@ -1,5 +1,7 @@
 //! Slips at the dispensing window, on a printer in a process of its own.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +25,12 @@ impl Printer {
     fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let [port, control] = kit::ports::free_ports::<2>();
-        Self { process: None, port, control, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self {
+            process: None,
+            port,
+            control,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
     }
 
     fn on(mut self) -> Self {
@@ -33,7 +40,17 @@ impl Printer {
 
     fn switch_on(&mut self) {
         let (port, control) = (self.port.to_string(), self.control.to_string());
-        let args = ["printer", "--port", &port, "--control", &control, "--dots", "576", "--rows-per-s", "4000"];
+        let args = [
+            "printer",
+            "--port",
+            &port,
+            "--control",
+            &control,
+            "--dots",
+            "576",
+            "--rows-per-s",
+            "4000",
+        ];
         self.process = Some(Process::start(binary("hil"), &args).ready(Duration::from_secs(30)));
     }
 
@@ -44,14 +61,25 @@ impl Printer {
 
     async fn post(&self, path: &str, body: Value) {
         let url = format!("http://127.0.0.1:{}/control/{path}", self.control);
-        let answer = self.http.post(url).header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        let answer = self
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     /// Slips that came out whole, with a cut.
     async fn slips(&self) -> usize {
         let jobs = self.get("jobs").await;
-        jobs.get("jobs").unwrap_or(&jobs).as_array().unwrap_or_else(|| panic!("{jobs}")).len()
+        jobs.get("jobs")
+            .unwrap_or(&jobs)
+            .as_array()
+            .unwrap_or_else(|| panic!("{jobs}"))
+            .len()
     }
 }
 
@@ -66,7 +94,9 @@ struct Window {
 impl Window {
     async fn open(dir: &Path, printer: &Printer) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Store::open_sqlite(&dir.join("edge.sqlite"), SqliteOptions::default(), clock).await.unwrap();
+        let store = Store::open_sqlite(&dir.join("edge.sqlite"), SqliteOptions::default(), clock)
+            .await
+            .unwrap();
         let tenant = TenantId::parse("hos_binhe").unwrap();
         let printers = vec![PrinterConfig {
             id: "dispensing_window".into(),
@@ -75,11 +105,19 @@ impl Window {
             width: 576,
             answer_s: 2,
         }];
-        let hub = Hub::open(store.clone(), tenant.clone(), printers, SlipFont::default()).await.unwrap();
+        let hub = Hub::open(store.clone(), tenant.clone(), printers, SlipFont::default())
+            .await
+            .unwrap();
         let stop = CancellationToken::new();
         let (own, token) = (hub.clone(), stop.clone());
         let running = tokio::spawn(async move { own.run(token).await });
-        Self { hub, store, scope: Scope::system(tenant), stop, running }
+        Self {
+            hub,
+            store,
+            scope: Scope::system(tenant),
+            stop,
+            running,
+        }
     }
 
     async fn print(&self, key: &str) {
@@ -91,7 +129,12 @@ impl Window {
                 header: "滨河市第一人民医院".into(),
                 title: "取药凭条".into(),
                 fields: vec![("姓名".into(), "欧阳娜".into())],
-                items: vec![SlipItem { name: "氨氯地平片".into(), quantity: "1盒".into(), amount_fen: Some(Fen(3080)), note: "口服".into() }],
+                items: vec![SlipItem {
+                    name: "氨氯地平片".into(),
+                    quantity: "1盒".into(),
+                    amount_fen: Some(Fen(3080)),
+                    note: "口服".into(),
+                }],
                 total_fen: Some(Fen(3080)),
                 qr: Some(format!("YQ-{key}")),
                 footer: vec!["凭码取药".into()],
@@ -106,7 +149,14 @@ impl Window {
     }
 
     async fn state(&self, key: &str) -> (State, u32, String) {
-        let job = self.hub.jobs(99).await.unwrap().into_iter().find(|j| j.key == key).unwrap();
+        let job = self
+            .hub
+            .jobs(99)
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|j| j.key == key)
+            .unwrap();
         (job.state, job.copy, job.note)
     }
 
@@ -121,10 +171,19 @@ impl Window {
     /// States told to the cloud about a job.
     async fn told(&self, key: &str) -> Vec<String> {
         let rows = self.store.read(&self.scope, |tx| {
-            Box::pin(async move { tx.all::<(Value,)>("SELECT body FROM store_outbox WHERE kind = 'print.state' ORDER BY seq", &[]).await })
+            Box::pin(async move {
+                tx.all::<(Value,)>(
+                    "SELECT body FROM store_outbox WHERE kind = 'print.state' ORDER BY seq",
+                    &[],
+                )
+                .await
+            })
         });
         let rows = rows.await.map_err(|e: StoreError| e).unwrap();
-        rows.into_iter().filter(|r| r.0["key"] == key).map(|r| r.0["state"].as_str().unwrap().to_owned()).collect()
+        rows.into_iter()
+            .filter(|r| r.0["key"] == key)
+            .map(|r| r.0["state"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     async fn close(self) {
@@ -198,7 +257,11 @@ async fn a_printer_that_dies_midway_leaves_a_question_for_a_person() {
         window.print("a").await;
         window.until("a", State::Unknown).await;
         tokio::time::sleep(Duration::from_millis(400)).await;
-        assert_eq!(window.state("a").await.0, State::Unknown, "{fault}: never printed again silently");
+        assert_eq!(
+            window.state("a").await.0,
+            State::Unknown,
+            "{fault}: never printed again silently"
+        );
         if n == 0 {
             assert!(window.hub.decide("a", Step::MarkPrinted).await.unwrap().is_ok());
             assert_eq!(window.told("a").await, ["unknown", "printed"]);
@@ -216,11 +279,18 @@ async fn a_printer_that_dies_midway_leaves_a_question_for_a_person() {
 /// The appliance loses power while a slip is on its way.
 #[test]
 fn a_power_cut_while_printing_leaves_it_unknown_after_the_restart() {
-    let start = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let start = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
     let (dir, outer, before) = (tempfile::tempdir().unwrap(), start(), start());
     let printer = outer.block_on(async {
         let printer = Printer::new().on();
-        printer.post("faults", json!({"op": "job", "kind": "slow", "rows": 300, "times": 9})).await;
+        printer
+            .post("faults", json!({"op": "job", "kind": "slow", "rows": 300, "times": 9}))
+            .await;
         printer
     });
     before.block_on(async {

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -100,8 +101,16 @@ impl Callbacks {
 async fn call(
     State((callbacks, callback)): State<(Callbacks, SoapCallback)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => {
+            callbacks.reject("soap", &error.body_text(), &[]).await;
+            let fault = Reply::Fault("Client", "报文过大或没有完整收到".to_owned());
+            return answer(&callback, fault, Charset::Utf8);
+        }
+    };
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|h| h.to_str().ok())
@@ -111,6 +120,10 @@ async fn call(
         .split(';')
         .find_map(|p| p.trim().strip_prefix("charset=").and_then(Charset::by_name));
     let (reply, charset) = callbacks.soap_call(&callback, declared, &body).await;
+    answer(&callback, reply, charset)
+}
+
+fn answer(callback: &SoapCallback, reply: Reply, charset: Charset) -> Response {
     let (status, inner) = match reply {
         Reply::Result(code, words) => {
             let method = &callback.method;

@@ -8,7 +8,13 @@ fn rules(can_ask: bool, verify: bool) -> Rules {
     Rules {
         can_ask,
         verify,
-        retry: Retry { first_ms: 1_000, cap_ms: 8_000, undelivered_s: 3_600, unknown_s: 600, resends: 2 },
+        retry: Retry {
+            first_ms: 1_000,
+            cap_ms: 8_000,
+            undelivered_s: 3_600,
+            unknown_s: 600,
+            resends: 2,
+        },
     }
 }
 
@@ -17,7 +23,9 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn unclear() -> Answer {
-    Answer::Unclear { why: "no answer in time".into() }
+    Answer::Unclear {
+        why: "no answer in time".into(),
+    }
 }
 
 fn done() -> Outcome<Value> {
@@ -25,7 +33,12 @@ fn done() -> Outcome<Value> {
 }
 
 fn in_state(state: State, sent: u32) -> Work {
-    Work { state, sent, attempts: 1, ..Work::new(at(0)) }
+    Work {
+        state,
+        sent,
+        attempts: 1,
+        ..Work::new(at(0))
+    }
 }
 
 /// Every state under everything that can happen, as a table a person can read: `.` is refused.
@@ -35,14 +48,43 @@ fn every_event_in_every_state() {
     let events: [Event; 12] = [
         ("send", |w, _| w.send(at(1))),
         ("done", |w, r| w.answered(Answer::Done(json!({"n": 1})), r, at(1))),
-        ("refused", |w, r| w.answered(Answer::Refused { code: "x".into(), text: "y".into() }, r, at(1))),
-        ("not done", |w, r| w.answered(Answer::NotDone { after_ms: 0, why: "z".into() }, r, at(1))),
+        ("refused", |w, r| {
+            w.answered(
+                Answer::Refused {
+                    code: "x".into(),
+                    text: "y".into(),
+                },
+                r,
+                at(1),
+            )
+        }),
+        ("not done", |w, r| {
+            w.answered(
+                Answer::NotDone {
+                    after_ms: 0,
+                    why: "z".into(),
+                },
+                r,
+                at(1),
+            )
+        }),
         ("unclear", |w, r| w.answered(unclear(), r, at(1))),
         ("cut off", |w, r| w.cut_off(r, at(1))),
         ("found done", |w, r| w.asked(Settled::Done(json!({"n": 1})), r, at(1))),
         ("found absent", |w, r| w.asked(Settled::Absent, r, at(1))),
-        ("found refused", |w, r| w.asked(Settled::Refused { code: "x".into(), text: "y".into() }, r, at(1))),
-        ("query unclear", |w, r| w.asked(Settled::Unclear { why: "z".into() }, r, at(1))),
+        ("found refused", |w, r| {
+            w.asked(
+                Settled::Refused {
+                    code: "x".into(),
+                    text: "y".into(),
+                },
+                r,
+                at(1),
+            )
+        }),
+        ("query unclear", |w, r| {
+            w.asked(Settled::Unclear { why: "z".into() }, r, at(1))
+        }),
         ("retry by hand", |w, r| w.retry(r, at(1))),
         ("settle by hand", |w, _| w.settle_by_hand(done())),
     ];
@@ -79,20 +121,37 @@ settle by hand: . . . . . . done
 
 #[test]
 fn success_that_must_be_confirmed_is_asked_about_first() {
-    let work = in_state(State::Sending, 1).answered(Answer::Done(json!({"receipt": "R1"})), &rules(true, true), at(1)).unwrap();
+    let work = in_state(State::Sending, 1)
+        .answered(Answer::Done(json!({"receipt": "R1"})), &rules(true, true), at(1))
+        .unwrap();
     assert_eq!((work.state, work.next_at), (State::Unknown, at(1)));
-    let settled = work.clone().asked(Settled::Done(json!({"receipt": ""})), &rules(true, true), at(2)).unwrap();
-    assert_eq!(settled.outcome, Some(Outcome::Done(json!({"receipt": "R1"}))), "the richer answer is kept");
+    let settled = work
+        .clone()
+        .asked(Settled::Done(json!({"receipt": ""})), &rules(true, true), at(2))
+        .unwrap();
+    assert_eq!(
+        settled.outcome,
+        Some(Outcome::Done(json!({"receipt": "R1"}))),
+        "the richer answer is kept"
+    );
     let lied = work.asked(Settled::Absent, &rules(true, true), at(2)).unwrap();
     assert_eq!((lied.state, lied.generation), (State::Waiting, 2));
 }
 
 #[test]
 fn a_refusal_of_a_second_try_is_believed_only_when_the_first_left_nothing() {
-    let repeat = || Answer::Refused { code: "his_2".into(), text: "订单已支付".into() };
-    let work = in_state(State::Sending, 2).answered(repeat(), &rules(true, false), at(1)).unwrap();
+    let repeat = || Answer::Refused {
+        code: "his_2".into(),
+        text: "订单已支付".into(),
+    };
+    let work = in_state(State::Sending, 2)
+        .answered(repeat(), &rules(true, false), at(1))
+        .unwrap();
     assert_eq!(work.state, State::Unknown);
-    let paid = work.clone().asked(Settled::Done(json!({})), &rules(true, false), at(2)).unwrap();
+    let paid = work
+        .clone()
+        .asked(Settled::Done(json!({})), &rules(true, false), at(2))
+        .unwrap();
     assert_eq!(paid.outcome, Some(Outcome::Done(json!({}))));
     let refused = work.asked(Settled::Absent, &rules(true, false), at(2)).unwrap();
     assert_eq!(refused.outcome, Some(Outcome::refused("his_2", "订单已支付")));
@@ -101,14 +160,33 @@ fn a_refusal_of_a_second_try_is_believed_only_when_the_first_left_nothing() {
 #[test]
 fn patience_ends_in_a_persons_hand() {
     let r = rules(true, false);
-    let late = |w: Work| Work { unknown_since: Some(at(0)), ..w };
-    let work = late(in_state(State::Unknown, 1)).asked(Settled::Unclear { why: "x".into() }, &r, at(600)).unwrap();
+    let late = |w: Work| Work {
+        unknown_since: Some(at(0)),
+        ..w
+    };
+    let work = late(in_state(State::Unknown, 1))
+        .asked(Settled::Unclear { why: "x".into() }, &r, at(600))
+        .unwrap();
     assert_eq!(work.state, State::NeedsHand);
-    let undelivered = in_state(State::Sending, 1).answered(Answer::NotDone { after_ms: 0, why: "x".into() }, &r, at(3_600));
+    let undelivered = in_state(State::Sending, 1).answered(
+        Answer::NotDone {
+            after_ms: 0,
+            why: "x".into(),
+        },
+        &r,
+        at(3_600),
+    );
     assert_eq!(undelivered.unwrap().state, State::NeedsHand);
-    let lying = Work { generation: 3, ..in_state(State::Unknown, 3) }.asked(Settled::Absent, &r, at(1)).unwrap();
+    let lying = Work {
+        generation: 3,
+        ..in_state(State::Unknown, 3)
+    }
+    .asked(Settled::Absent, &r, at(1))
+    .unwrap();
     assert_eq!(lying.state, State::NeedsHand);
-    let unasked = late(in_state(State::Sending, 9)).answered(unclear(), &rules(false, false), at(601)).unwrap();
+    let unasked = late(in_state(State::Sending, 9))
+        .answered(unclear(), &rules(false, false), at(601))
+        .unwrap();
     assert_eq!(unasked.state, State::NeedsHand);
 }
 
@@ -127,7 +205,9 @@ fn what_may_be_resent_keeps_its_identity_and_pauses_grow_to_a_limit() {
 
 async fn store(dir: &tempfile::TempDir, clock: &std::sync::Arc<ManualClock>) -> Store {
     let clock: std::sync::Arc<dyn Clock> = clock.clone();
-    let store = Store::open_sqlite(&dir.path().join("edge.sqlite"), SqliteOptions::default(), clock).await.unwrap();
+    let store = Store::open_sqlite(&dir.path().join("edge.sqlite"), SqliteOptions::default(), clock)
+        .await
+        .unwrap();
     store.migrate(MIGRATIONS).await.unwrap();
     store
 }
@@ -152,9 +232,16 @@ async fn take(store: &Store, scope: &Scope, command: HisCommand, origin: Origin)
         .unwrap()
 }
 
-async fn step(store: &Store, scope: &Scope, key: &'static str, f: fn(Work, Timestamp) -> Result<Work, Refusal>) -> Entry {
+async fn step(
+    store: &Store,
+    scope: &Scope,
+    key: &'static str,
+    f: fn(Work, Timestamp) -> Result<Work, Refusal>,
+) -> Entry {
     store
-        .write(scope, move |tx| Box::pin(async move { write_step(tx, key, "", f).await }))
+        .write(scope, move |tx| {
+            Box::pin(async move { write_step(tx, key, "", f).await })
+        })
         .await
         .map_err(|e: StoreError| e)
         .unwrap()
@@ -163,13 +250,25 @@ async fn step(store: &Store, scope: &Scope, key: &'static str, f: fn(Work, Times
 
 async fn results(store: &Store, scope: &Scope) -> Vec<Value> {
     let rows = store.read(scope, |tx| {
-        Box::pin(async move { tx.all::<(Value,)>("SELECT body FROM store_outbox ORDER BY seq", &[]).await })
+        Box::pin(async move {
+            tx.all::<(Value,)>("SELECT body FROM store_outbox ORDER BY seq", &[])
+                .await
+        })
     });
-    rows.await.map_err(|e: StoreError| e).unwrap().into_iter().map(|r| r.0).collect()
+    rows.await
+        .map_err(|e: StoreError| e)
+        .unwrap()
+        .into_iter()
+        .map(|r| r.0)
+        .collect()
 }
 
 async fn due_now(store: &Store, scope: &Scope) -> Vec<String> {
-    store.read(scope, |tx| Box::pin(async move { due(tx, 10).await })).await.map_err(|e: StoreError| e).unwrap()
+    store
+        .read(scope, |tx| Box::pin(async move { due(tx, 10).await }))
+        .await
+        .map_err(|e: StoreError| e)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -178,14 +277,29 @@ async fn a_key_is_one_wish_and_its_result_is_reported_once_per_asking() {
     let clock = std::sync::Arc::new(ManualClock::new(at(0)));
     let store = store(&dir, &clock).await;
     let scope = Scope::system(TenantId::parse("hos_1").unwrap());
-    assert_eq!(take(&store, &scope, command("k1", "rx_1", 100), Origin::Command).await, Accepted::New);
-    assert!(matches!(take(&store, &scope, command("k1", "rx_1", 100), Origin::Command).await, Accepted::Known(_)));
-    assert!(results(&store, &scope).await.is_empty(), "not settled, nothing to report");
-    assert_eq!(take(&store, &scope, command("k1", "rx_1", 999), Origin::Command).await, Accepted::Conflict);
+    assert_eq!(
+        take(&store, &scope, command("k1", "rx_1", 100), Origin::Command).await,
+        Accepted::New
+    );
+    assert!(matches!(
+        take(&store, &scope, command("k1", "rx_1", 100), Origin::Command).await,
+        Accepted::Known(_)
+    ));
+    assert!(
+        results(&store, &scope).await.is_empty(),
+        "not settled, nothing to report"
+    );
+    assert_eq!(
+        take(&store, &scope, command("k1", "rx_1", 999), Origin::Command).await,
+        Accepted::Conflict
+    );
     let reported = results(&store, &scope).await;
     assert_eq!(reported[0]["outcome"]["refused"]["code"], "key_conflict");
     step(&store, &scope, "k1", |w, n| w.send(n)).await;
-    step(&store, &scope, "k1", |w, n| w.answered(Answer::Done(json!({})), &rules(true, false), n)).await;
+    step(&store, &scope, "k1", |w, n| {
+        w.answered(Answer::Done(json!({})), &rules(true, false), n)
+    })
+    .await;
     assert_eq!(results(&store, &scope).await.len(), 2);
     take(&store, &scope, command("k1", "rx_1", 100), Origin::Command).await;
     let reported = results(&store, &scope).await;
@@ -204,9 +318,19 @@ async fn commands_of_one_subject_wait_for_each_other_and_others_do_not() {
     assert_eq!(due_now(&store, &scope).await, ["a1", "b1"]);
     step(&store, &scope, "a1", |w, n| w.send(n)).await;
     assert_eq!(due_now(&store, &scope).await, ["b1"]);
-    step(&store, &scope, "a1", |w, n| w.answered(unclear(), &rules(true, false), n)).await;
-    assert_eq!(due_now(&store, &scope).await, ["a1", "b1"], "unknown is due to be asked about");
-    step(&store, &scope, "a1", |w, n| w.asked(Settled::Done(json!({})), &rules(true, false), n)).await;
+    step(&store, &scope, "a1", |w, n| {
+        w.answered(unclear(), &rules(true, false), n)
+    })
+    .await;
+    assert_eq!(
+        due_now(&store, &scope).await,
+        ["a1", "b1"],
+        "unknown is due to be asked about"
+    );
+    step(&store, &scope, "a1", |w, n| {
+        w.asked(Settled::Done(json!({})), &rules(true, false), n)
+    })
+    .await;
     assert_eq!(due_now(&store, &scope).await, ["a2", "b1"]);
     // What somebody only called for is never sent later by itself.
     take(&store, &scope, command("c1", "c1", 1), Origin::Call).await;
@@ -236,14 +360,26 @@ async fn a_restart_after_each_step_goes_on_rightly() {
         clock.advance(Duration::from_secs(60));
         let again = store(&dir, &clock).await;
         again
-            .write(&scope, |tx| Box::pin(async move { recover(tx, &|_| rules(true, false)).await }))
+            .write(&scope, |tx| {
+                Box::pin(async move { recover(tx, &|_| rules(true, false)).await })
+            })
             .await
             .map_err(|e: StoreError| e)
             .unwrap();
-        let entry = again.read(&scope, |tx| Box::pin(async move { by_key(tx, "k1").await })).await;
+        let entry = again
+            .read(&scope, |tx| Box::pin(async move { by_key(tx, "k1").await }))
+            .await;
         let entry = entry.map_err(|e: StoreError| e).unwrap().unwrap();
-        let expected = if steps[upto].0 == "sending" { "unknown" } else { steps[upto].0 };
+        let expected = if steps[upto].0 == "sending" {
+            "unknown"
+        } else {
+            steps[upto].0
+        };
         assert_eq!(entry.work.state.as_str(), expected, "after step {upto}");
-        assert_eq!(due_now(&again, &scope).await, ["k1"], "after step {upto} somebody looks at it again");
+        assert_eq!(
+            due_now(&again, &scope).await,
+            ["k1"],
+            "after step {upto} somebody looks at it again"
+        );
     }
 }

@@ -33,7 +33,15 @@ impl Hospital {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
         let process = Self::start(&dir, [soap, mllp, control], &args);
-        Self { process, soap, mllp, control, dir, args, http }
+        Self {
+            process,
+            soap,
+            mllp,
+            control,
+            dir,
+            args,
+            http,
+        }
     }
 
     fn start(dir: &tempfile::TempDir, ports: [u16; 3], args: &[String]) -> Process {
@@ -193,10 +201,16 @@ impl Edge {
     pub async fn outbox(&self, kind: &'static str) -> Vec<Value> {
         let rows = self.store.read(&self.scope, move |tx| {
             Box::pin(async move {
-                tx.all::<(Value,)>("SELECT body FROM store_outbox WHERE kind = $1 ORDER BY seq", &[&kind]).await
+                tx.all::<(Value,)>("SELECT body FROM store_outbox WHERE kind = $1 ORDER BY seq", &[&kind])
+                    .await
             })
         });
-        rows.await.map_err(|e: StoreError| e).unwrap().into_iter().map(|r| r.0).collect()
+        rows.await
+            .map_err(|e: StoreError| e)
+            .unwrap()
+            .into_iter()
+            .map(|r| r.0)
+            .collect()
     }
 
     /// Waits until so many results are there.
