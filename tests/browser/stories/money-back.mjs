@@ -16,7 +16,11 @@ export function moneyBack(world) {
   /** A paid visit of the parent, without the pages. */
   const booked = (complaint) => world.patient.hasBooked({ patient: parent.id, department: 'K01', doctor: 'D0001', slot: free(), complaint })
   /** The refund has reached the channel. */
-  const returned = (visit) => until(`the money of ${visit.id}`, async () => JSON.stringify(await world.bench.channelLedger()).includes('SUCCESS'))
+  const returned = (visit) => until(`the money of ${visit.id}`, async () => {
+    const { payment } = await world.patient.asks('GET', `visits/${visit.id}`)
+    const { refunds } = await world.bench.channelLedger()
+    return refunds.some((r) => r.out_trade_no === payment.id && r.status === 'SUCCESS')
+  })
 
   story('Money back', world, (step) => {
     // Rows: FT-048, YZ-P-159, YZ-P-198
@@ -94,6 +98,7 @@ export function moneyBack(world) {
       await doctor.click('dialog-ok')
       await patient.says('不属于本科室')
       await patient.waits('visit-detail', 'state', 'refunded')
+      await returned(visit)
       await patient.shot('patient-declined')
     })
 
@@ -112,15 +117,19 @@ export function moneyBack(world) {
       await doctor.click('dialog-ok')
       await patient.says('病情需到院就诊')
       await patient.waits('visit-detail', 'state', 'refunded')
+      await returned(visit)
     })
 
-    step('money and hospital agree: what was refunded at the channel was given back in the hospital', async () => {
-      const { patient, stopped } = world
+    step('the patient finds all of them under 取消退款; channel and hospital hold the same money', async () => {
+      const { patient, stopped, bench } = world
       await patient.go('/patient/visits')
       await patient.click('visits-off')
       await patient.one('visit-row', 'id', stopped.id).waitFor()
       assert.equal(await patient.find('visit-row').count(), 4)
       await patient.shots('patient-visits-off')
+      const books = ({ paid_fen, refunded_fen, balance_fen }) => JSON.stringify({ paid_fen, refunded_fen, balance_fen })
+      await until('both ledgers to agree', async () => books(await bench.channelLedger()) === books(await bench.hospitalLedger()))
+      assert.ok((await bench.channelLedger()).refunded_fen > 0)
     })
   })
 }

@@ -33,6 +33,24 @@ export function theOffice(world) {
       await admin.click('search-reset')
     })
 
+    step('turns the pages of a long list', async () => {
+      const { patient, site: { addresses: { demo } } } = world
+      const [me] = await patient.asks('GET', 'patients')
+      const all = await patient.asks('GET', `slots?department_code=K01&doctor_code=D0001&from=${demo.first_day}&to=${demo.last_day}`)
+      const seen = new Set()
+      const sessions = all.filter((s) => s.left > 0 && !s.stopped && !seen.has(s.work_id) && seen.add(s.work_id)).slice(-20)
+      for (const slot of sessions) await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0001', slot, complaint: '复诊续方', paid: false })
+      const rows = () => admin.find('visit-row').evaluateAll((found) => found.map((e) => e.getAttribute('data-id')))
+      await until('twenty visits on the first page', async () => (await rows()).length === 20)
+      const first = await rows()
+      await admin.shots('admin-visits-many')
+      await admin.find('paging').locator('.btn-next').click()
+      await until('the others on the second page', async () => {
+        const second = await rows()
+        return second.length > 0 && second.length < 20 && second.every((id) => !first.includes(id))
+      })
+    })
+
     // Rows: YZ-A-090
     step('takes the list home as a table', async () => {
       const link = await admin.sees('export-csv')
@@ -42,6 +60,8 @@ export function theOffice(world) {
 
     // Rows: AP-027, BJ-163
     step('sees the whole way of the visit: who did what and when, money, prescriptions, orders to the hospital', async () => {
+      await admin.fill('search-q', world.visit.id)
+      await admin.click('search')
       await admin.one('visit-row', 'id', world.visit.id).click()
       await admin.waits('visit-detail', 'state', 'finished')
       const steps = await admin.find('trail-step').evaluateAll((all) => all.map((e) => e.getAttribute('data-to')))

@@ -64,6 +64,10 @@ export class Bench {
     return ask('POST', `${this.at.pay}/control/pay/${payment}`)
   }
 
+  hospitalLedger() {
+    return ask('GET', `${this.at.his}/control/ledger`)
+  }
+
   stopClinic(workId, reason) {
     return ask('POST', `${this.at.his}/control/stop-clinic`, { workId, reason })
   }

@@ -42,6 +42,9 @@ export async function startSite() {
   const said = []
   createInterface(child.stderr).on('line', (line) => said.push(line))
   const ended = new Promise((resolve) => child.once('exit', resolve))
+  const take = () => child.kill('SIGTERM')
+  process.once('exit', take)
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   const stop = async () => {
     child.kill('SIGTERM')
     const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
