@@ -1,4 +1,9 @@
 //! A doctor calls a patient: the real routes on a real database, with an engine that only writes down what it is asked.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -283,6 +288,7 @@ where
     }
 }
 
+/// Rows: BJ-116, BJ-162, FT-057, HZ-110
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_calls_the_patient_answers_and_both_may_replay_it() {
     both(|w| async move {

@@ -22,7 +22,7 @@ struct Person {
     pin: String,
 }
 
-pub struct Appliance {
+pub(crate) struct Appliance {
     clock: Arc<ManualClock>,
     root_key: Sm2Key,
     root: Certificate,
@@ -31,12 +31,12 @@ pub struct Appliance {
     people: Mutex<HashMap<String, Person>>,
     made: Mutex<HashMap<String, Value>>,
     /// Answers to signing calls that get lost on the way back.
-    pub lost: AtomicU32,
-    pub away: AtomicBool,
+    pub(crate) lost: AtomicU32,
+    pub(crate) away: AtomicBool,
     /// Signs other bytes than it was given.
-    pub crooked: AtomicBool,
+    pub(crate) crooked: AtomicBool,
     /// Documents signed, by key: the server must never sign twice.
-    pub signed: AtomicU32,
+    pub(crate) signed: AtomicU32,
 }
 
 fn identity(name: &str) -> Identity {
@@ -48,7 +48,7 @@ fn identity(name: &str) -> Identity {
 }
 
 impl Appliance {
-    pub fn new(clock: Arc<ManualClock>) -> Self {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
         let now = clock.now().offset();
         let draft = |serial: u8, purpose| (serial, purpose);
         let issue =
@@ -231,7 +231,7 @@ fn drug(code: &str, name: &str, control: &str) -> Value {
 }
 
 /// A small drawing as the apps send it.
-pub fn drawn() -> String {
+pub(crate) fn drawn() -> String {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, 60, 20);
     encoder.set_color(png::ColorType::Grayscale);

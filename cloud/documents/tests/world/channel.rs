@@ -11,15 +11,18 @@ use money::channel::{
 use records::id::{PaymentId, RefundId};
 use records::{Fen, Outcome, Timestamp};
 
+/// Amount, state, and when it was paid.
+type Order = (Fen, ChannelState, Option<Timestamp>);
+
 #[derive(Default)]
-pub struct FakeChannel {
-    orders: Mutex<HashMap<PaymentId, (Fen, ChannelState, Option<Timestamp>)>>,
-    pub returned: Mutex<Vec<Fen>>,
+pub(crate) struct FakeChannel {
+    orders: Mutex<HashMap<PaymentId, Order>>,
+    pub(crate) returned: Mutex<Vec<Fen>>,
 }
 
 impl FakeChannel {
     /// Whoever has an open order pays it.
-    pub fn pay_all(&self, at: Timestamp) {
+    pub(crate) fn pay_all(&self, at: Timestamp) {
         for order in self.orders.lock().unwrap().values_mut() {
             if order.1 == ChannelState::Unpaid {
                 (order.1, order.2) = (ChannelState::Paid, Some(at));

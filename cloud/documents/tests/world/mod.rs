@@ -12,7 +12,7 @@ use axum::http::{Method, Request, StatusCode};
 use base::events::Events;
 use base::{BlobStore, Ctx, Site, Sms, SmsSender, Vault};
 use money::{Cashier, Subjects, Till};
-use records::id::{EdgeId, VisitId};
+use records::id::EdgeId;
 use records::line::{PrintOutcome, PrintState, kind};
 use records::{
     Clock, HisCommand, HisCommandResult, Ids, Lane, ManualClock, Outcome, PeerId, PrintJob, SeededEntropy, TenantId,
@@ -22,10 +22,10 @@ use serde_json::{Value, json};
 use store::{Scope, SqliteOptions, Store, StreamKey};
 use tower::ServiceExt;
 
-pub use appliance::Appliance;
-pub use channel::FakeChannel;
+pub(crate) use appliance::Appliance;
+pub(crate) use channel::FakeChannel;
 
-pub const PIN: &str = "739204";
+pub(crate) const PIN: &str = "739204";
 
 struct NoSms;
 
@@ -36,21 +36,20 @@ impl SmsSender for NoSms {
     }
 }
 
-pub struct World {
-    pub ctx: Ctx,
-    pub clock: Arc<ManualClock>,
-    pub appliance: Arc<Appliance>,
-    pub channel: Arc<FakeChannel>,
-    pub cashier: Cashier,
-    pub tenant: TenantId,
-    pub visit: VisitId,
-    pub folder: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) ctx: Ctx,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) appliance: Arc<Appliance>,
+    pub(crate) channel: Arc<FakeChannel>,
+    pub(crate) cashier: Cashier,
+    pub(crate) tenant: TenantId,
+    pub(crate) folder: tempfile::TempDir,
     router: axum::Router,
     seen: u64,
 }
 
 /// The same story on both databases.
-pub async fn both<F, Fut>(story: F)
+pub(crate) async fn both<F, Fut>(story: F)
 where
     F: Fn(World) -> Fut,
     Fut: Future<Output = ()>,
@@ -61,7 +60,7 @@ where
 }
 
 impl World {
-    pub async fn new(postgres: bool) -> Self {
+    pub(crate) async fn new(postgres: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-11-21T01:00:00Z").unwrap()));
         let store = if postgres {
@@ -119,7 +118,6 @@ impl World {
             channel,
             cashier,
             tenant,
-            visit: VisitId::parse("con_1").unwrap(),
             folder,
             router,
             seen: 0,
@@ -209,18 +207,18 @@ impl World {
         care::tick(&self.ctx, &self.cashier).await;
     }
 
-    pub async fn finish_visit(&self) {
+    pub(crate) async fn finish_visit(&self) {
         let sql = "UPDATE care_visit SET state = 'finished' WHERE tenant_id = 'hos_1' AND id = 'con_1'";
         self.sql(vec![(sql.into(), vec![])]).await;
     }
 
     /// One request as somebody; the answer's status and JSON.
-    pub async fn call(&self, who: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn call(&self, who: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
         let (status, bytes) = self.raw(who, method, path, serde_json::to_vec(&body).unwrap()).await;
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
-    pub async fn raw(&self, who: &str, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
+    pub(crate) async fn raw(&self, who: &str, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -233,27 +231,27 @@ impl World {
         (status, to_bytes(response.into_body(), 8 << 20).await.unwrap().to_vec())
     }
 
-    pub async fn get(&self, who: &str, path: &str) -> Value {
+    pub(crate) async fn get(&self, who: &str, path: &str) -> Value {
         let (status, body) = self.call(who, Method::GET, path, Value::Null).await;
         assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
         body
     }
 
-    pub async fn post(&self, who: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, who: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.call(who, Method::POST, path, body).await;
         assert!(status.is_success(), "POST {path}: {status} {answer}");
         answer
     }
 
     /// A refusal: its status and code.
-    pub async fn refused(&self, who: &str, method: Method, path: &str, body: Value) -> (u16, String) {
+    pub(crate) async fn refused(&self, who: &str, method: Method, path: &str, body: Value) -> (u16, String) {
         let (status, answer) = self.call(who, method, path, body).await;
         assert!(!status.is_success(), "{path} was not refused: {answer}");
         (status.as_u16(), answer["code"].as_str().unwrap_or_default().to_owned())
     }
 
     /// What left for the appliance since the last look.
-    pub async fn orders(&mut self) -> Vec<(String, Value)> {
+    pub(crate) async fn orders(&mut self) -> Vec<(String, Value)> {
         let peer = PeerId::edge(&EdgeId::parse("edg_1").unwrap());
         let key = StreamKey::new(self.tenant.clone(), peer, Lane::Clinical);
         let entries = self
@@ -271,7 +269,7 @@ impl World {
     }
 
     /// The one command that left, which must be of this method.
-    pub async fn command(&mut self, method: &str) -> HisCommand {
+    pub(crate) async fn command(&mut self, method: &str) -> HisCommand {
         let orders = self.orders().await;
         assert_eq!(orders.len(), 1, "{orders:?}");
         let command: HisCommand = serde_json::from_value(orders[0].1.clone()).unwrap();
@@ -283,7 +281,7 @@ impl World {
     }
 
     /// The HIS's answer to a command comes up the line.
-    pub async fn answer(&self, command: &HisCommand, outcome: Outcome<Value>) {
+    pub(crate) async fn answer(&self, command: &HisCommand, outcome: Outcome<Value>) {
         let result = HisCommandResult {
             key: command.key.clone(),
             method: command.method.clone(),
@@ -304,7 +302,7 @@ impl World {
             .expect("a result about a prescription");
     }
 
-    pub async fn printed(&self, job: &PrintJob, state: PrintOutcome) {
+    pub(crate) async fn printed(&self, job: &PrintJob, state: PrintOutcome) {
         let state = PrintState {
             key: job.key.clone(),
             subject: job.subject.clone(),
@@ -325,7 +323,7 @@ impl World {
     }
 
     /// Both sign for the first time.
-    pub async fn enrol(&self) {
+    pub(crate) async fn enrol(&self) {
         let image = format!("data:image/png;base64,{}", appliance::drawn());
         for (who, path) in [("stf_wang", "/doctor/signature"), ("stf_li", "/pharmacist/signature")] {
             let view = self.post(who, path, json!({ "image": image, "pin": PIN })).await;
@@ -333,7 +331,7 @@ impl World {
         }
     }
 
-    pub async fn diagnose(&self) {
+    pub(crate) async fn diagnose(&self) {
         let record = json!({ "chief_complaint": "头晕3天", "diagnoses": [{ "code": "I10.x00", "name": "高血压病" }] });
         let (status, view) = self
             .call("stf_wang", Method::PUT, "/doctor/visits/con_1/record", record)
@@ -341,13 +339,13 @@ impl World {
         assert_eq!(status, StatusCode::OK, "{view}");
     }
 
-    pub fn draft() -> Value {
+    pub(crate) fn draft() -> Value {
         json!({ "kind": "western", "items": [{ "drug_code": "AML", "dose": "5", "dose_unit": "mg", "route_code": "PO",
             "frequency_code": "QD", "days": 28, "quantity": 1, "quantity_unit": "盒", "note": "" }] })
     }
 
     /// A prescription that the doctor has signed; its number.
-    pub async fn signed(&self) -> String {
+    pub(crate) async fn signed(&self) -> String {
         self.enrol().await;
         self.diagnose().await;
         let rx = self
@@ -366,7 +364,7 @@ impl World {
     }
 
     /// An approved one whose bill awaits payment.
-    pub async fn billed(&mut self) -> String {
+    pub(crate) async fn billed(&mut self) -> String {
         let id = self.signed().await;
         self.post(
             "stf_li",
@@ -384,7 +382,7 @@ impl World {
     }
 
     /// Chosen, paid at the channel, and the HIS being told.
-    pub async fn paid(&mut self, fulfilment: Value) -> (String, HisCommand) {
+    pub(crate) async fn paid(&mut self, fulfilment: Value) -> (String, HisCommand) {
         let id = self.billed().await;
         self.post("acc_1", &format!("/prescriptions/{id}/fulfilment"), fulfilment)
             .await;
@@ -398,7 +396,7 @@ impl World {
         (id, confirm)
     }
 
-    pub async fn state(&self, id: &str) -> String {
+    pub(crate) async fn state(&self, id: &str) -> String {
         let rx = self.get("stf_wang", &format!("/doctor/prescriptions/{id}")).await;
         rx["state"].as_str().unwrap().to_owned()
     }
@@ -432,7 +430,7 @@ fn session(who: &str, kind: &str, at: &Param) -> (String, Vec<Param>) {
 }
 
 #[derive(Clone)]
-pub enum Param {
+pub(crate) enum Param {
     Text(String),
     Int(i64),
     Bytes(Vec<u8>),

@@ -109,14 +109,18 @@ fn shown(r: Recording) -> Option<RecordingView> {
     responses((status = 200, body = VideoView)))]
 async fn show(From(ctx): From<Ctx>, session: Session, Path(id): Path<String>) -> Result<Json<VideoView>, ApiError> {
     let id = id_of(&id)?;
-    let who = session.clone();
+    let (who, vault) = (session.clone(), ctx.vault.clone());
     let view = ctx
         .store
         .read(&session.scope(), move |tx| {
-            let (id, who) = (id.clone(), who.clone());
+            let (id, who, vault) = (id.clone(), who.clone(), vault.clone());
             Box::pin(async move {
                 let overseer = matches!(&who.who, Who::Staff(m) if m.may(Permission::Oversee));
-                if !overseer {
+                if overseer {
+                    // Of this hospital's visits only.
+                    let known = care::consultation::parties(tx, &vault, &id).await?;
+                    known.ok_or_else(ApiError::not_found)?;
+                } else {
                     seated(tx, &who, &id).await?;
                 }
                 view(tx, &id).await
