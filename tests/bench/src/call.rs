@@ -19,33 +19,36 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let people = place.people(1).await?;
     let person = people.first().context("a patient")?;
     let question = json!({ "patient_id": person.id, "department_code": person.department });
-    let ours = [http::api(
+    let ours = http::each(vec![http::api(
         "POST",
         "visits/eligibility",
         Some(&person.token),
         Some(&question),
-    )];
-    let direct = [soap::call(
+    )]);
+    let direct = soap::call(
         "checkRevisit",
         &[
             ("patId", &person.his_id),
             ("deptCode", &person.department),
             ("days", "180"),
         ],
-    )];
+    );
     let mut connection = http::Connection::open(place.soap).await?;
-    for request in &direct {
-        soap::ask(&mut connection, request).await?;
-    }
+    soap::ask(&mut connection, &direct).await?;
+    let direct = http::each(vec![direct]);
     let mut rows = Vec::new();
     for outstanding in [1, 16] {
         say(&format!("{outstanding} outstanding"));
-        let theirs = http::repeat(place.soap, outstanding, &direct, warm, time)
-            .await?
-            .sound("direct")?;
-        let all = http::repeat(place.web, outstanding, &ours, warm, time)
-            .await?
-            .sound("through the cloud")?;
+        let load = |at, good| http::Load {
+            at,
+            connections: outstanding,
+            warm,
+            time,
+            good,
+        };
+        let theirs = load(place.soap, soap::is_done).run(&direct).await?.sound("direct")?;
+        let all = load(place.web, http::Reply::is_success).run(&ours).await?;
+        let all = all.sound("through the cloud")?;
         let (own, other) = (all.times.percentile(0.5), theirs.times.percentile(0.5));
         let (own, other) = (own.context("samples")?, other.context("samples")?);
         let label = if outstanding == 1 {

@@ -177,53 +177,75 @@ impl Counted {
     }
 }
 
-/// Every connection asks its request again and again for `warm`, then for `time`. All requests that begin in that time
-/// count, and the time runs until the last of them is answered.
-pub(crate) async fn repeat(
-    at: SocketAddr,
-    connections: usize,
-    requests: &[Vec<u8>],
-    warm: Duration,
-    time: Duration,
-) -> Result<Counted> {
-    let ready = Arc::new(Barrier::new(connections + 1));
-    let mut tasks = JoinSet::new();
-    for request in requests.iter().cycle().take(connections) {
-        let (request, ready) = (request.clone(), ready.clone());
-        tasks.spawn(async move {
-            let opened = Connection::open(at).await;
-            ready.wait().await;
-            let mut connection = opened?;
-            let counting = Instant::now() + warm;
-            let end = counting + time;
-            let mut counted = Counted::default();
-            loop {
-                let begun = Instant::now();
-                if begun >= end {
-                    return Ok::<_, anyhow::Error>(counted);
+/// Makes the next request of a connection.
+pub(crate) type Maker = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
+
+/// Connections take these requests in turn, each its own again and again.
+pub(crate) fn each(requests: Vec<Vec<u8>>) -> Maker {
+    Arc::new(move |connection| {
+        let own = requests.get(connection % requests.len().max(1));
+        own.cloned().unwrap_or_default()
+    })
+}
+
+/// A closed loop.
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) at: SocketAddr,
+    pub(crate) connections: usize,
+    pub(crate) warm: Duration,
+    pub(crate) time: Duration,
+    /// Whether an answer is what was wanted.
+    pub(crate) good: fn(&Reply) -> bool,
+}
+
+impl Load {
+    /// Every connection asks one request after the other for `warm`, then for `time`. All requests that begin in that
+    /// time count, and the time runs until the last of them is answered.
+    pub(crate) async fn run(&self, make: &Maker) -> Result<Counted> {
+        let ready = Arc::new(Barrier::new(self.connections + 1));
+        let mut tasks = JoinSet::new();
+        for number in 0..self.connections {
+            let (load, make, ready) = (self.clone(), make.clone(), ready.clone());
+            tasks.spawn(async move {
+                let opened = Connection::open(load.at).await;
+                ready.wait().await;
+                load.one(opened?, number, &make).await
+            });
+        }
+        ready.wait().await;
+        let mut all = Counted::default();
+        while let Some(counted) = tasks.join_next().await {
+            all.join(counted??);
+        }
+        Ok(all)
+    }
+
+    async fn one(&self, mut connection: Connection, number: usize, make: &Maker) -> Result<Counted> {
+        let counting = Instant::now() + self.warm;
+        let end = counting + self.time;
+        let mut counted = Counted::default();
+        loop {
+            let request = make(number);
+            let begun = Instant::now();
+            if begun >= end {
+                return Ok(counted);
+            }
+            let asked = connection.ask(&request).await;
+            let (took, counts) = (begun.elapsed(), begun >= counting);
+            match asked {
+                Ok(reply) if (self.good)(&reply) => {
+                    if counts {
+                        counted.times.push(took);
+                        counted.took = counting.elapsed();
+                    }
                 }
-                let asked = connection.ask(&request).await;
-                let (took, counts) = (begun.elapsed(), begun >= counting);
-                match asked {
-                    Ok(reply) if reply.is_success() => {
-                        if counts {
-                            counted.times.push(took);
-                            counted.took = counting.elapsed();
-                        }
-                    }
-                    Ok(reply) => counted.fail(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))),
-                    Err(error) => {
-                        counted.fail(format!("{error:#}"));
-                        connection = Connection::open(at).await?;
-                    }
+                Ok(reply) => counted.fail(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))),
+                Err(error) => {
+                    counted.fail(format!("{error:#}"));
+                    connection = Connection::open(self.at).await?;
                 }
             }
-        });
+        }
     }
-    ready.wait().await;
-    let mut all = Counted::default();
-    while let Some(counted) = tasks.join_next().await {
-        all.join(counted??);
-    }
-    Ok(all)
 }

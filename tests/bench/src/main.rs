@@ -105,6 +105,9 @@ async fn role(arguments: &[String]) -> Result<()> {
     match words.as_slice() {
         ["role", "cloud-end", folder, port] => sync_log::ends::cloud(folder.as_ref(), port.parse()?).await,
         ["role", "plain-http", file, port] => slots::plain::serve(file.as_ref(), port.parse()?).await,
+        ["role", "cloud-alone", folder, port, database] => {
+            slots::alone::serve(folder.as_ref(), port.parse()?, database).await
+        }
         other => bail!("no such role: {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::http::{Connection, request};
+use crate::http::{Connection, Reply, request};
 
 const NAMESPACE: &str = "http://tempuri.org/";
 
@@ -28,12 +28,20 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Asks; anything but the hospital's result code 0 is an error.
-pub(crate) async fn ask(connection: &mut Connection, call: &[u8]) -> Result<String> {
+/// Whether the hospital's result code is 0.
+pub(crate) fn is_done(reply: &Reply) -> bool {
+    reply.is_success() && String::from_utf8_lossy(&reply.body).contains("&lt;resultCode&gt;0&lt;")
+}
+
+/// Asks; anything but done is an error.
+pub(crate) async fn ask(connection: &mut Connection, call: &[u8]) -> Result<()> {
     let reply = connection.ask(call).await?;
-    let text = String::from_utf8_lossy(&reply.body).into_owned();
-    if !reply.is_success() || !text.contains("&lt;resultCode&gt;0&lt;") {
-        bail!("the hospital answered {} {text}", reply.status);
+    if !is_done(&reply) {
+        bail!(
+            "the hospital answered {} {}",
+            reply.status,
+            String::from_utf8_lossy(&reply.body)
+        );
     }
-    Ok(text)
+    Ok(())
 }

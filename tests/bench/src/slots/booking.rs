@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use super::text;
 use crate::http::{self, Connection, Counted};
 use crate::place::{Person, Place};
 use crate::soap;
@@ -26,10 +27,6 @@ pub(super) struct Job {
     person: Person,
     slot: Value,
     consent: Value,
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// All bookings that are possible, in an order that spreads them over doctors and days.

@@ -1,9 +1,12 @@
 //! Slots: the listing, which many read at once, and the booking, which ends in the hospital's books. Through the cloud's
 //! HTTP API with the whole product behind it, on SQLite and on PostgreSQL.
 
+pub(crate) mod alone;
 mod booking;
+mod cloud_alone;
 pub(crate) mod plain;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -22,6 +25,11 @@ const NOTE: &str = "POST visits until the place is locked in the hospital: eligi
                     refused is an error and is made again after 0.1 s, within the booking's time; checked against the \
                     hospital's books";
 
+/// A text of a JSON object.
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
 struct Sizes {
     connections: [usize; 2],
     warm: Duration,
@@ -29,6 +37,18 @@ struct Sizes {
     people: usize,
     bookings: usize,
     first: usize,
+}
+
+impl Sizes {
+    fn load(&self, at: SocketAddr, connections: usize) -> http::Load {
+        http::Load {
+            at,
+            connections,
+            warm: self.warm,
+            time: self.time,
+            good: http::Reply::is_success,
+        }
+    }
 }
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
@@ -54,8 +74,9 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for database in ["SQLite", "PostgreSQL"] {
         say(database);
-        let url = (database == "PostgreSQL").then(kit::postgres::database);
-        let place = Place::for_load(url).await?;
+        let url = || (database == "PostgreSQL").then(kit::postgres::database);
+        rows.extend(cloud_alone::run(url(), &sizes, database).await?);
+        let place = Place::for_load(url()).await?;
         let people = place.people(sizes.people).await?;
         rows.extend(listing(&place, &people, &sizes, database).await?);
         rows.extend(bookings(&place, &people, &sizes, database).await?);
@@ -70,8 +91,7 @@ async fn questions(place: &Place, person: &Person) -> Result<[(&'static str, Str
     let week = format!("slots?department_code={department}");
     let slots = place.done("GET", &week, Some(&person.token), None).await?;
     let slot = slots.as_array().and_then(|all| all.last()).context("a slot")?;
-    let text = |key: &str| slot.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (doctor, day) = (text("doctor_code"), text("date"));
+    let (doctor, day) = (text(slot, "doctor_code"), text(slot, "date"));
     let last = records::LocalDate::parse(day).map_err(|e| anyhow!("{day}: {e}"))?;
     let first = last.plus_days(-6);
     Ok([
@@ -88,13 +108,15 @@ async fn questions(place: &Place, person: &Person) -> Result<[(&'static str, Str
 
 async fn listing(place: &Place, people: &[Person], sizes: &Sizes, database: &str) -> Result<Vec<Row>> {
     let first = people.first().context("a patient")?;
-    let plain = [http::request("GET", "/", &[], b"")];
+    let plain = http::each(vec![http::request("GET", "/", &[], b"")]);
     let mut rows = Vec::new();
     for (what, path) in questions(place, first).await? {
-        let asked: Vec<_> = people
-            .iter()
-            .map(|p| http::api("GET", &path, Some(&p.token), None))
-            .collect();
+        let asked = http::each(
+            people
+                .iter()
+                .map(|p| http::api("GET", &path, Some(&p.token), None))
+                .collect(),
+        );
         let reply = place.ask("GET", &path, Some(&first.token), None).await?;
         let slots = reply.json().as_array().map_or(0, Vec::len);
         let file = tempfile::NamedTempFile::new()?;
@@ -102,9 +124,8 @@ async fn listing(place: &Place, people: &[Person], sizes: &Sizes, database: &str
         let (_peer, at) = plain::start(file.path())?;
         for connections in sizes.connections {
             say(&format!("{what}, {connections} connections"));
-            let theirs = http::repeat(at, connections, &plain, sizes.warm, sizes.time).await?;
-            let theirs = theirs.sound("bare server")?;
-            let ours = http::repeat(place.web, connections, &asked, sizes.warm, sizes.time).await?;
+            let theirs = sizes.load(at, connections).run(&plain).await?.sound("bare server")?;
+            let ours = sizes.load(place.web, connections).run(&asked).await?;
             let ours = ours.sound("listing")?;
             let name = format!("slots listing, {what}, {database}, {connections} connections");
             let note = format!(

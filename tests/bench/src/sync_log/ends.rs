@@ -41,7 +41,8 @@ impl Entropy for Dice {
     }
 }
 
-fn ids() -> Arc<Ids> {
+/// Identifiers from the machine's randomness.
+pub(crate) fn ids() -> Arc<Ids> {
     Arc::new(Ids::new(Dice))
 }
 

@@ -21,7 +21,7 @@ use mosquitto::Mosquitto;
 
 const PEER: &str = "Mosquitto, QoS 1, mutual TLS, sender to receiver, nothing durable";
 const TWICE: &str = "two times write and fdatasync of the same bytes: what being durable at both ends costs the disk";
-const DISK: &str = "write and fdatasync of the same bytes, one after the other";
+pub(crate) const DISK: &str = "write and fdatasync of the same bytes, one after the other";
 
 struct Sizes {
     small: u64,
@@ -155,7 +155,7 @@ async fn appends(edge: &mut Edge, folder: &Path, count: u64) -> Result<Vec<Row>>
 }
 
 /// Writes `count` times; each time the bytes of an entry are written and synced `syncs` times.
-fn fdatasync(folder: &Path, count: u64, syncs: u32) -> Result<(Samples, Duration)> {
+pub(crate) fn fdatasync(folder: &Path, count: u64, syncs: u32) -> Result<(Samples, Duration)> {
     let mut file = File::create(folder.join("raw"))?;
     let body = vec![b'x'; ends::BODY];
     let begun = Instant::now();
