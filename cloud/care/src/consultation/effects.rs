@@ -441,7 +441,9 @@ async fn settle_locks(ctx: &Ctx, tenant: &TenantId) -> Result<(), CareError> {
             })
         })
         .await?;
-    let rounds = open.into_iter().map(|visit| async move { settle_lock(ctx, tenant, &visit).await });
+    let rounds = open
+        .into_iter()
+        .map(|visit| async move { settle_lock(ctx, tenant, &visit).await });
     let ends: Vec<Result<(), CareError>> = stream::iter(rounds).buffer_unordered(AT_ONCE).collect().await;
     ends.into_iter().collect()
 }
