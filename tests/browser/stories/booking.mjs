@@ -66,7 +66,7 @@ export function aBooking(world) {
       await patient.shots('patient-eligible')
     })
 
-    // Rows: AP-088, BJ-037, YZ-P-181, YZ-P-195
+    // Rows: AP-088, BJ-037, FT-140, YZ-P-181, YZ-P-195
     step('picks doctor and time among the hospital’s live slots', async () => {
       await patient.picksDoctor(demo.doctor_code)
       world.visit = { slot: await patient.picksFirstSlot() }
@@ -87,7 +87,7 @@ export function aBooking(world) {
       await patient.shots('patient-confirm')
     })
 
-    // Rows: YZ-P-158, YZ-P-162, YZ-P-183, YZ-P-197, YZ-P-201, BJ-039, BJ-068, FT-036, HZ-163
+    // Rows: YZ-P-158, YZ-P-162, YZ-P-183, YZ-P-197, YZ-P-201, BJ-039, BJ-068, BJ-199, BJ-200, FT-036, HZ-163
     step('pays at the channel’s cashier and comes back registered', async () => {
       await patient.click('submit-order')
       await patient.paysAtCashier()

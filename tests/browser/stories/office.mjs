@@ -39,10 +39,13 @@ export function theOffice(world) {
       const all = await patient.asks('GET', `slots?department_code=K01&doctor_code=D0001&from=${demo.first_day}&to=${demo.last_day}`)
       const seen = new Set()
       const sessions = all.filter((s) => s.left > 0 && !s.stopped && !seen.has(s.work_id) && seen.add(s.work_id)).slice(-20)
-      for (const slot of sessions) await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0001', slot, complaint: '复诊续方', paid: false })
+      let last
+      for (const slot of sessions) last = await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0001', slot, complaint: '复诊续方', paid: false })
       const rows = () => admin.find('visit-row').evaluateAll((found) => found.map((e) => e.getAttribute('data-id')))
-      await until('twenty visits on the first page', async () => (await rows()).length === 20)
-      const first = await rows()
+      const first = await until('twenty visits on the first page, the newest on top', async () => {
+        const now = await rows()
+        return now.length === 20 && now[0] === last.id && now
+      })
       await admin.shots('admin-visits-many')
       await admin.find('paging').locator('.btn-next').click()
       await until('the others on the second page', async () => {

@@ -247,7 +247,7 @@ export function theFarewell(world) {
       assert.match(await world.patient.reads('rating'), /医生很耐心/)
     })
 
-    // Rows: AP-106, BJ-084, BJ-086, BJ-087, FT-055, HZ-157
+    // Rows: AP-106, BJ-084, BJ-086, BJ-087, FT-055, HZ-157, HZ-188
     step('the patient finds visit and prescriptions in the lists', async () => {
       await world.patient.go('/patient/visits')
       await world.patient.click('visits-done')
