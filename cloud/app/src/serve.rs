@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use base::{ApiError, Ctx};
 use ca::Ca;
 use documents::press::{FontFiles, Press};
@@ -270,8 +270,6 @@ fn router(config: &Config, ctx: Ctx, desks: &Desks, line: Line, fleet: Fleet) ->
         .merge(web::routes(&config.web.apps))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            let mut response = axum::response::Response::new(axum::body::Body::from("系统出现问题，请稍后再试"));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            ApiError::internal("a handler panicked").into_response()
         }))
 }

@@ -48,7 +48,13 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(folder: &Path) -> Router<
         ))
 }
 
+/// No page of ours has a longer path; the file system would not even look for it.
+const LONGEST_PATH: usize = 1_000;
+
 async fn cache(request: Request, next: Next) -> Response {
+    if request.uri().path().len() > LONGEST_PATH {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let asset = request.uri().path().contains("/assets/");
     let mut response = next.run(request).await;
     let page = response

@@ -55,6 +55,40 @@ pub fn sniff(bytes: &[u8]) -> Option<Kind> {
     Some(Kind { mime, limit })
 }
 
+/// Whether a picture has its end: a broken upload is told at once, not when the doctor opens it.
+fn whole(kind: Kind, bytes: &[u8]) -> bool {
+    match kind.mime {
+        "image/png" => png_parts(bytes),
+        // Cameras append things after the end mark.
+        "image/jpeg" => bytes.windows(2).skip(2).any(|pair| pair == [0xff, 0xd9]),
+        "image/webp" | "audio/wav" => {
+            let said = bytes.get(4..8).and_then(|size| <[u8; 4]>::try_from(size).ok());
+            said.is_some_and(|size| u64::from(u32::from_le_bytes(size)) + 8 <= bytes.len() as u64)
+        }
+        _ => true,
+    }
+}
+
+/// Whether the parts of a PNG follow each other from the header to the end mark.
+fn png_parts(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    let mut first = true;
+    while let (Some(length), Some(kind)) = (rest.first_chunk::<4>(), rest.get(4..8)) {
+        if first && kind != b"IHDR" {
+            return false;
+        }
+        first = false;
+        let Some(next) = rest.get(u32::from_be_bytes(*length) as usize + 12..) else {
+            return false;
+        };
+        if kind == b"IEND" {
+            return true;
+        }
+        rest = next;
+    }
+    false
+}
+
 /// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
@@ -137,6 +171,9 @@ impl BlobStore {
 /// Stores a file and its row. `purpose` is a word of the context; the owner is the scope's actor.
 pub async fn put(ctx: &Ctx, scope: &Scope, purpose: &str, bytes: &[u8]) -> Result<Blob, ApiError> {
     let kind = sniff(bytes).ok_or_else(|| ApiError::field("file", "不支持这种文件"))?;
+    if !whole(kind, bytes) {
+        return Err(ApiError::field("file", "文件不完整或已损坏，请重新选择"));
+    }
     if bytes.len() > kind.limit {
         return Err(too_large());
     }

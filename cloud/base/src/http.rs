@@ -1,10 +1,15 @@
 //! Shapes shared by all routes: request ids, bodies, queries and pages.
 
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use records::Ids;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,7 +26,14 @@ pub fn request_id() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Gives each request an id, for the error body, the log and the header `x-request-id`.
+/// Bodies from this size on are read to their end even when they were refused.
+const LONG: u64 = 32 << 10;
+/// What is read of a refused body, and for how long.
+const LISTEN: usize = 64 << 20;
+const LISTEN_FOR: Duration = Duration::from_secs(20);
+
+/// Gives each request an id, for the error body, the log and the header `x-request-id`; refusals made below us (unknown
+/// method, form that is none) get the house's shape, and whoever sends too much hears so.
 pub async fn with_request_id(
     axum::extract::State(ctx): axum::extract::State<Ctx>,
     request: Request,
@@ -29,11 +41,92 @@ pub async fn with_request_id(
 ) -> Response {
     let id = Ids::next(&ctx.ids, "req", ctx.now());
     let header = HeaderValue::from_str(&id).ok();
-    let mut response = REQUEST_ID.scope(id, next.run(request)).await;
+    let mut response = REQUEST_ID
+        .scope(id, async move { worded(next.run(heard_out(request)).await) })
+        .await;
     if let Some(header) = header {
         response.headers_mut().insert("x-request-id", header);
     }
     response
+}
+
+/// Puts a refusal without our words into words.
+fn worded(response: Response) -> Response {
+    let status = response.status();
+    let json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|mime| mime.as_bytes().starts_with(b"application/json"));
+    if json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (code, message) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "不支持这种操作"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "提交的内容过大"),
+        StatusCode::NOT_FOUND => ("not_found", "没有找到相关内容"),
+        StatusCode::RANGE_NOT_SATISFIABLE => ("invalid_range", "请求的范围超出文件大小"),
+        status if status.is_server_error() => ("internal", "系统出现问题，请稍后再试"),
+        _ => ("invalid_request", "提交的内容有误，请检查后重试"),
+    };
+    let mut ours = ApiError::new(status, code, message).into_response();
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        ours.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    ours
+}
+
+/// A client that is still sending does not read: a long body that nobody wants is taken in and thrown away, or its
+/// sender would meet a broken connection instead of the refusal.
+fn heard_out(request: Request) -> Request {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length < LONG) || axum::body::HttpBody::is_end_stream(request.body()) {
+        return request;
+    }
+    let upgrade = request.headers().contains_key(header::UPGRADE);
+    if upgrade {
+        return request;
+    }
+    request.map(|body| Body::from_stream(HeardOut(Some(body.into_data_stream()))))
+}
+
+/// A body that is read to its end when it is dropped early.
+struct HeardOut(Option<BodyDataStream>);
+
+impl Stream for HeardOut {
+    type Item = Result<Bytes, axum::Error>;
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        let Some(body) = self.0.as_mut() else {
+            return std::task::Poll::Ready(None);
+        };
+        let item = std::task::ready!(body.poll_next_unpin(context));
+        if !matches!(item, Some(Ok(_))) {
+            self.0 = None;
+        }
+        std::task::Poll::Ready(item)
+    }
+}
+
+impl Drop for HeardOut {
+    fn drop(&mut self) {
+        let (Some(mut body), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        runtime.spawn(tokio::time::timeout(LISTEN_FOR, async move {
+            let mut heard = 0;
+            while let Some(Ok(part)) = body.next().await {
+                heard += part.len();
+                if heard > LISTEN {
+                    break;
+                }
+            }
+        }));
+    }
 }
 
 /// A JSON body; unreadable ones are refused in the house's shape.
@@ -43,18 +136,43 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(refused) => {
-                tracing::debug!(error = %refused.body_text(), "unreadable body");
-                Err(ApiError::new(
-                    refused.status(),
-                    "invalid_body",
-                    "提交的内容有误，请检查后重试",
-                ))
+        let refusal = |status, error: String| {
+            tracing::debug!(%error, "unreadable body");
+            match status {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(status, "too_large", "提交的内容过大"),
+                _ => ApiError::new(status, "invalid_body", "提交的内容有误，请检查后重试"),
             }
+        };
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
+            .await
+            .map_err(|refused| refusal(refused.status(), refused.body_text()))?;
+        if has_nul(&bytes) {
+            return Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, "character U+0000".to_owned()));
         }
+        axum::Json::<T>::from_request(Request::from_parts(parts, Body::from(bytes)), state)
+            .await
+            .map(|axum::Json(body)| Self(body))
+            .map_err(|refused| refusal(refused.status(), refused.body_text()))
     }
+}
+
+/// Whether a JSON text names the character U+0000, which no text of a person holds and no database column keeps.
+fn has_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = rest.get(at + 1..).unwrap_or_default();
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+/// Whether a path or query names the character U+0000.
+fn names_nul(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.contains("%00"))
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -70,6 +188,9 @@ pub struct Query<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if names_nul(parts.uri.query()) {
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", "查询条件有误"));
+        }
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(refused) => Err(ApiError::new(refused.status(), "invalid_query", "查询条件有误")),
@@ -84,6 +205,9 @@ pub struct Path<T>(pub T);
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if names_nul(Some(parts.uri.path())) {
+            return Err(ApiError::not_found());
+        }
         axum::extract::Path::<T>::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(path)| Self(path))
@@ -153,4 +277,22 @@ pub struct Paged<T> {
     pub page: u32,
     /// Items per page.
     pub size: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_nul;
+
+    #[test]
+    fn the_character_nul_is_found_however_it_is_escaped() {
+        for (json, nul) in [
+            (r#"{"a":"\u0000"}"#, true),
+            (r#"{"a":"x\n\\\u0000"}"#, true),
+            (r#"{"a":"\\u0000"}"#, false),
+            (r#"{"a":"\u4f60"}"#, false),
+            (r#"{"a":"\"#, false),
+        ] {
+            assert_eq!(has_nul(json.as_bytes()), nul, "{json}");
+        }
+    }
 }

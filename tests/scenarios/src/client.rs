@@ -27,6 +27,36 @@ impl Answer {
     pub fn code(&self) -> &str {
         self.body.get("code").and_then(Value::as_str).unwrap_or_default()
     }
+
+    /// Holds when this is a refusal with one of these statuses, in the house's shape: a stable code, plain Chinese words,
+    /// a request id, and nothing of our insides.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn refused(&self, statuses: &[u16]) -> Result<&Self> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let shown: String = text.chars().take(300).collect();
+        anyhow::ensure!(
+            statuses.contains(&self.status.as_u16()),
+            "{} instead of {statuses:?}: {shown}",
+            self.status
+        );
+        let word = |key: &str| self.body.get(key).and_then(Value::as_str).unwrap_or_default();
+        let code = word("code");
+        let stable = !code.is_empty()
+            && code
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        anyhow::ensure!(stable, "no stable code: {shown}");
+        anyhow::ensure!(!word("message").is_ascii(), "no Chinese words: {shown}");
+        anyhow::ensure!(word("request_id").starts_with("req_"), "no request id: {shown}");
+        for inside in [
+            "panicked", "expected", "at line", "SQL", "sqlite", "serde", ".rs:", "thread '",
+        ] {
+            anyhow::ensure!(!text.contains(inside), "tells of its insides ({inside}): {shown}");
+        }
+        Ok(self)
+    }
 }
 
 /// A signed-in (or anonymous) person.
@@ -59,6 +89,35 @@ impl Person {
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
+    }
+
+    /// The token, when signed in.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// Sends bytes as they are, with these headers; the address may be a whole one. Words are not judged.
+    ///
+    /// # Errors
+    /// When no answer came within [`DEADLINE`].
+    pub async fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], bytes: Vec<u8>) -> Result<Answer> {
+        let address = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", self.base)
+        };
+        let mut request = self.http.request(method, address).body(bytes);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.with_context(|| format!("no answer from {path}"))?;
+        let status = response.status();
+        let bytes = response.bytes().await?.to_vec();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok(Answer { status, body, bytes })
     }
 
     /// One try.

@@ -142,7 +142,11 @@ pub async fn gather(site: &Addresses) -> Result<Cast> {
     })
 }
 
-async fn sign_in_patient(site: &Addresses, phone: &str) -> Result<Person> {
+/// Signs a patient in by phone code.
+///
+/// # Errors
+/// When a step is refused.
+pub async fn sign_in_patient(site: &Addresses, phone: &str) -> Result<Person> {
     let person = Person::new(&site.web)?;
     let hospital = &site.demo.hospital;
     site::forget_messages(site).await?;
@@ -159,7 +163,11 @@ async fn sign_in_patient(site: &Addresses, phone: &str) -> Result<Person> {
     Ok(person.with_token(signed["token"].as_str().context("token")?))
 }
 
-async fn sign_in_staff(site: &Addresses, login: &str) -> Result<Person> {
+/// Signs a member of staff in by password and one-time code.
+///
+/// # Errors
+/// When a step is refused.
+pub async fn sign_in_staff(site: &Addresses, login: &str) -> Result<Person> {
     let person = Person::new(&site.web)?;
     let body = json!({ "hospital": site.demo.hospital, "login": login, "password": site.demo.staff_password });
     let first = person.post("auth/staff/login", body).await?;
@@ -173,13 +181,13 @@ async fn sign_in_staff(site: &Addresses, login: &str) -> Result<Person> {
     Ok(person.with_token(signed["token"].as_str().context("token")?))
 }
 
-/// A stroke of ink on white: a 120 × 40 PNG.
-fn signature_image() -> String {
+/// A stroke of ink on white, as the browser sends it.
+pub fn signature_image() -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(site::signature_png()))
 }
 
 /// The patient of a run: adds the demo patient whom the HIS knows, or finds them added already.
-async fn add_patient(cast: &Cast, who: &DemoPatient, relation: &str) -> Result<String> {
+pub(crate) async fn add_patient(cast: &Cast, who: &DemoPatient, relation: &str) -> Result<String> {
     let ending: String = who.id_number.chars().skip(14).collect();
     let find = |list: &Value| {
         let items = list.as_array().or_else(|| list["items"].as_array())?;
@@ -199,7 +207,7 @@ async fn add_patient(cast: &Cast, who: &DemoPatient, relation: &str) -> Result<S
 }
 
 /// Waits until the HIS knows the patient, asking again where a person would press 重试.
-async fn matched(cast: &Cast, id: &str) -> Result<()> {
+pub(crate) async fn matched(cast: &Cast, id: &str) -> Result<()> {
     for _ in 0..60 {
         let list = cast.patient.get("patients").await?;
         let items = list
@@ -367,7 +375,10 @@ async fn book(site: &Addresses, cast: &Cast, patient: &str, key: &str) -> Result
 }
 
 /// Asks for the cashier, pays there, and waits until we know it.
-async fn pay(site: &Addresses, cast: &Cast, path: &str) -> Result<String> {
+///
+/// # Errors
+/// When a step is refused.
+pub async fn pay(site: &Addresses, cast: &Cast, path: &str) -> Result<String> {
     let order = cast.patient.post(path, json!({ "method": "wechat_h5" })).await?;
     let payment = order["payment_id"].as_str().context("payment id")?.to_owned();
     site::pay_at_cashier(site, &payment).await?;
@@ -383,7 +394,11 @@ async fn pay(site: &Addresses, cast: &Cast, path: &str) -> Result<String> {
     Ok(payment)
 }
 
-async fn accept(cast: &Cast, visit: &str) -> Result<()> {
+/// The patient reports in, the doctor accepts.
+///
+/// # Errors
+/// When a step is refused.
+pub async fn accept(cast: &Cast, visit: &str) -> Result<()> {
     let look = format!("visits/{visit}");
     let further = |v: &Value| matches!(v["state"].as_str(), Some("checked_in" | "in_progress"));
     cast.patient
@@ -421,7 +436,11 @@ async fn chat(cast: &Cast, visit: &str, key: &str) -> Result<()> {
     Ok(())
 }
 
-async fn prescribe(cast: &Cast, visit: &str) -> Result<String> {
+/// Record and draft of the prescription; answers its id.
+///
+/// # Errors
+/// When a step is refused.
+pub async fn prescribe(cast: &Cast, visit: &str) -> Result<String> {
     let doctor = &cast.doctor;
     doctor.get(&format!("doctor/visits/{visit}/history/visits")).await?;
     let diagnosis = first(&doctor.get("dictionary/diagnoses?q=I10").await?, |d| {
@@ -486,7 +505,11 @@ fn first(list: &Value, fits: impl Fn(&Value) -> bool) -> Result<Value> {
         .with_context(|| format!("nothing fits in {}", brief(list)))
 }
 
-async fn sign(cast: &Cast, made: &Made) -> Result<()> {
+/// The doctor signs.
+///
+/// # Errors
+/// When a step is refused.
+pub async fn sign(cast: &Cast, made: &Made) -> Result<()> {
     let look = format!("doctor/prescriptions/{}", made.prescription);
     let signed = |p: &Value| !matches!(p["state"].as_str(), Some("draft"));
     cast.doctor
@@ -498,7 +521,11 @@ async fn sign(cast: &Cast, made: &Made) -> Result<()> {
     Ok(())
 }
 
-async fn review(cast: &Cast, made: &Made) -> Result<()> {
+/// The pharmacist approves.
+///
+/// # Errors
+/// When a step is refused.
+pub async fn review(cast: &Cast, made: &Made) -> Result<()> {
     let look = format!("pharmacist/prescriptions/{}", made.prescription);
     let approved = |p: &Value| !matches!(p["state"].as_str(), Some("in_review" | "signed" | "draft"));
     cast.pharmacist

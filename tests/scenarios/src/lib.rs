@@ -6,5 +6,6 @@
 
 pub mod books;
 pub mod client;
+pub mod counter;
 pub mod faults;
 pub mod journey;

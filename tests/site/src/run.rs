@@ -60,18 +60,11 @@ impl Layout {
         for folder in ["bench", "cloud", "edge", "signd", "logs"] {
             std::fs::create_dir_all(data.join(folder))?;
         }
-        let own = std::env::current_exe().context("own path")?;
-        let beside = own.parent().context("own folder")?;
-        // A test binary lies one folder deeper than the programs.
-        let programs = if beside.ends_with("deps") {
-            beside.parent().unwrap_or(beside)
-        } else {
-            beside
-        };
+        let programs = programs()?;
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         Ok(Self {
             data,
-            programs: programs.to_path_buf(),
+            programs,
             project,
         })
     }
@@ -105,9 +98,28 @@ pub struct Site {
     addresses: Addresses,
 }
 
+/// The folder of the built programs: ours, or for a test binary the one above it.
+fn programs() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("own path")?;
+    let beside = own.parent().context("own folder")?;
+    let folder = match beside.parent() {
+        Some(above) if beside.ends_with("deps") => above,
+        _ => beside,
+    };
+    Ok(folder.to_path_buf())
+}
+
 /// Has to be called once before anything here: one TLS provider for the process.
 pub fn prepare() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Where a built program lies, e.g. `cloud`.
+///
+/// # Errors
+/// When our own place cannot be found.
+pub fn program(name: &str) -> Result<PathBuf> {
+    Ok(programs()?.join(name))
 }
 
 impl Site {
