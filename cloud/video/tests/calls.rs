@@ -1,9 +1,5 @@
 //! A doctor calls a patient: the real routes on a real database, with an engine that only writes down what it is asked.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
