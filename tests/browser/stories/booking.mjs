@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { photograph } from '../people/browser.mjs'
 import { Patient } from '../people/patient.mjs'
+import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
+
+/** The provider's number of our text about a registration. */
+const REGISTERED = '100002'
 
 export const COMPLAINT = '高血压三年，规律服药，血压平稳，想续方'
 
@@ -52,7 +56,7 @@ export function aBooking(world) {
       assert.equal(await patient.find('patient-card').count(), 1)
     })
 
-    // Rows: BJ-032, BJ-034, BJ-055, YZ-P-180
+    // Rows: BJ-032, BJ-033, BJ-034, BJ-055, YZ-P-180
     step('a department that never saw the patient says why not; their own says yes', async () => {
       await patient.startsBooking('start-follow-up', demo.patient_name)
       const strange = await patient.asksDepartment('K08')
@@ -87,7 +91,7 @@ export function aBooking(world) {
       await patient.shots('patient-confirm')
     })
 
-    // Rows: YZ-P-158, YZ-P-162, YZ-P-183, YZ-P-197, YZ-P-201, BJ-039, BJ-068, BJ-199, BJ-200, FT-036, HZ-163
+    // Rows: AP-110, YZ-P-158, YZ-P-162, YZ-P-183, YZ-P-197, YZ-P-201, BJ-039, BJ-068, BJ-199, BJ-200, FT-036, HZ-163
     step('pays at the channel’s cashier and comes back registered', async () => {
       await patient.click('submit-order')
       await patient.paysAtCashier()
@@ -96,6 +100,7 @@ export function aBooking(world) {
       await patient.shots('patient-visit-waiting')
       const { registrations } = await world.bench.books()
       assert.ok(JSON.stringify(registrations).includes(world.visit.id), 'the hospital knows the order')
+      await until('a text message about the registration', async () => (await world.bench.messages(demo.patient_phone)).templates.includes(REGISTERED))
     })
   })
 }

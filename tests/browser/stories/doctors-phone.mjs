@@ -25,6 +25,16 @@ export function onTheDoctorsPhone(world) {
       await doctor.waits('visit-detail', 'state', 'in_progress')
     })
 
+    // Rows: BJ-124, BJ-125
+    step('looks into past prescriptions and reports on the way', async () => {
+      await doctor.click('tab-history')
+      for (const kind of ['prescription', 'lab', 'exam']) {
+        await doctor.click(`history-${kind}s`)
+        await doctor.sees(`history-${kind}`)
+        await doctor.fits()
+      }
+    })
+
     // Rows: HZ-226
     step('they write to each other', async () => {
       await doctor.click('tab-chat')

@@ -54,7 +54,7 @@ export function moneyBack(world) {
       slots = all.filter((s) => s.left > 0 && !s.stopped && !seen.has(s.work_id) && seen.add(s.work_id))
     })
 
-    // Rows: BJ-052, BJ-053
+    // Rows: BJ-052, BJ-053, BJ-054, BJ-095
     step('the hospital stops the clinic: the patient is told on the page and by text message, and refunded', async () => {
       const { patient, bench, stopped } = world
       const phone = world.site.addresses.demo.patient_phone

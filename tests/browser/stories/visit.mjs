@@ -41,7 +41,7 @@ export function aVisit(world) {
       assert.equal(await doctor.page.locator('[data-testid="statement-photo"] img').first().evaluate((img) => img.decode().then(() => img.naturalWidth > 100)), true)
     })
 
-    // Rows: HZ-209, HZ-211
+    // Rows: BJ-129, FT-143, FT-144, HZ-209, HZ-211
     step('reads visits, prescriptions, laboratory and examination reports from the hospital', async () => {
       await doctor.click('tab-history')
       for (const kind of ['visit', 'prescription', 'lab', 'exam']) {
@@ -109,6 +109,7 @@ export function aVisit(world) {
       await doctor.shot('doctor-replay')
     })
 
+    // Rows: AP-060, BJ-130, BJ-132, FT-092, YZ-D-091
     step('the doctor writes the record with a diagnosis found by its code', async () => {
       await doctor.click('tab-record')
       await doctor.fill('record-chief_complaint', '高血压复诊续方')
@@ -198,7 +199,7 @@ export function aVisit(world) {
       await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
     })
 
-    // Rows: BJ-059, FT-033, FT-038, FT-040, FT-058, FT-151, FT-195, HZ-144, HZ-165, YZ-P-233
+    // Rows: BJ-059, FT-033, FT-038, FT-040, FT-058, FT-151, FT-195, HZ-144, HZ-145, HZ-165, HZ-228, YZ-P-233
     step('the patient chooses pick-up, pays and gets the code', async () => {
       await patient.click('room-prescription')
       await patient.waits('prescription-detail', 'state', 'awaiting_payment')
@@ -214,6 +215,8 @@ export function aVisit(world) {
       assert.match(visit.pickupCode, /^\S{6,}$/)
       assert.equal(await patient.find('qr').first().getAttribute('data-text'), visit.pickupCode)
       await patient.shots('patient-pickup')
+      const { recipes } = await world.bench.books()
+      assert.equal(recipes.filter((r) => JSON.stringify(r).includes(visit.western)).length, 1, 'the hospital has the prescription once')
     })
   })
 }
