@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// Packages with the daemons of the product and of the bench.
-const PROGRAMS: &[&str] = &["app", "edge", "sign", "documents", "hil", "site"];
+const PROGRAMS: &[&str] = &["app", "edge", "sign", "hil", "site"];
 
 /// Instruction set of the dock's microcontroller.
 const BOARD_TARGET: &str = "thumbv7em-none-eabihf";
@@ -77,7 +77,7 @@ pub(crate) fn release(root: &Path) -> Result<()> {
     let mut build = cargo(root);
     build
         .args(["build", "--release"])
-        .args(PROGRAMS.iter().filter(|p| **p != "documents").flat_map(|p| ["-p", p]))
+        .args(PROGRAMS.iter().flat_map(|p| ["-p", p]))
         .args(["-p", "bench"]);
     step("building optimised daemons", &mut build)
 }
@@ -104,6 +104,40 @@ pub(crate) fn web(root: &Path) -> Result<()> {
         std::fs::write(&built, "").context("marking the built web apps")?;
     }
     Ok(())
+}
+
+/// The web client's types as the server's API document has them now, written to `to`.
+pub(crate) fn web_types(root: &Path, to: &Path) -> Result<()> {
+    let document = target(root).join("openapi.json");
+    let printed = program(root, "debug", "cloud")
+        .arg("openapi")
+        .output()
+        .context("cloud openapi")?;
+    if !printed.status.success() {
+        bail!("cloud openapi: {}", String::from_utf8_lossy(&printed.stderr));
+    }
+    std::fs::write(&document, printed.stdout).context("keeping the API document")?;
+    let mut generate = Command::new("npx");
+    generate.args([
+        "openapi-typescript".as_ref(),
+        document.as_os_str(),
+        "-o".as_ref(),
+        to.as_os_str(),
+    ]);
+    step(
+        "generating the web client's types",
+        generate.current_dir(root.join("cloud/web")),
+    )
+}
+
+/// Where the web client's types are kept.
+pub(crate) fn kept_web_types(root: &Path) -> PathBuf {
+    root.join("cloud/web/kit/src/api/schema.d.ts")
+}
+
+/// The same in the target folder, to hold against the kept ones.
+pub(crate) fn fresh_web_types(root: &Path) -> PathBuf {
+    target(root).join("schema.d.ts")
 }
 
 fn newest(path: &Path) -> Result<u128> {

@@ -82,6 +82,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make generated files that are kept anew: the web client's types from the API document.
+    Golden,
     /// Format, lints, licences, dependency rules.
     Check {
         /// Machine-readable result.
@@ -155,6 +157,13 @@ fn run() -> Result<bool> {
             missing,
             json,
         } => trace::run(&root, &requirements, missing.as_deref(), json),
+        Command::Golden => {
+            setup::machine(&root)?;
+            build::product(&root)?;
+            build::web(&root)?;
+            build::web_types(&root, &build::kept_web_types(&root))?;
+            Ok(true)
+        }
         Command::Check { json } => {
             setup::machine(&root)?;
             steps::check(&root, json)

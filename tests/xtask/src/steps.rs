@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::{build, policy, setup, trace};
@@ -100,8 +100,6 @@ fn lint(root: &Path) -> Result<()> {
             "--quiet",
             "--all-targets",
             "--workspace",
-            "--exclude",
-            "documents",
             "--",
             "-D",
             "warnings",
@@ -119,6 +117,11 @@ fn rust(root: &Path) -> Result<()> {
 fn web(root: &Path) -> Result<()> {
     build::web(root)?;
     let web = root.join("cloud/web");
+    let fresh = build::fresh_web_types(root);
+    build::web_types(root, &fresh)?;
+    if std::fs::read(&fresh)? != std::fs::read(build::kept_web_types(root))? {
+        bail!("the API document has changed: run `cargo xtask golden` and commit the web client's types");
+    }
     build::step(
         "web lint and types",
         Command::new("npm").args(["run", "check"]).current_dir(&web),
