@@ -118,12 +118,9 @@ pub(crate) fn web_types(root: &Path, to: &Path) -> Result<()> {
     }
     std::fs::write(&document, printed.stdout).context("keeping the API document")?;
     let mut generate = Command::new("npx");
-    generate.args([
-        "openapi-typescript".as_ref(),
-        document.as_os_str(),
-        "-o".as_ref(),
-        to.as_os_str(),
-    ]);
+    // A field with a default may be left out by the caller.
+    generate.args(["openapi-typescript", "--default-non-nullable", "false", "-o"]);
+    generate.arg(to).arg(&document);
     step(
         "generating the web client's types",
         generate.current_dir(root.join("cloud/web")),
