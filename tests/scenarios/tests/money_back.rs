@@ -1,5 +1,4 @@
-//! Money that must come back, or must not move at all: forged and replayed notices, stopped clinics, a hospital that says
-//! no after the payment, refunds that take their time, locks that run out, a server killed between notice and answer.
+//! Money that must come back, or not move at all: forged notices, stopped clinics, a hospital that says no, locks that ran out.
 #![expect(
     clippy::indexing_slicing,
     reason = "a story fails where it stands; JSON answers null"
@@ -8,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use records::Clock as _;
 use reqwest::Method;
 use scenarios::client::Person;
 use scenarios::counter::House;
@@ -46,10 +46,7 @@ async fn forged_notices(house: &House) -> Result<()> {
     let payment = order["payment_id"].as_str().context("payment id")?.to_owned();
     let stranger = Person::new(&house.at.web)?;
     let path = "callbacks/wechat-pay/1900000109";
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)?
-        .as_secs()
-        .to_string();
+    let now = records::SystemClock.now().as_seconds().to_string();
     let signed = [
         JSON,
         ("wechatpay-timestamp", now.as_str()),

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use records::Clock as _;
 use scenarios::client::Person;
 use scenarios::counter::House;
 use scenarios::journey::{self, Made, PIN};
@@ -332,8 +333,7 @@ async fn a_consent_that_is_not_in_force_books_nothing(house: &House) -> Result<(
             .refused(&[409, 422])
             .map_err(|e| e.context(consent.to_string()))?;
     }
-    let soon = std::time::SystemTime::now() + Duration::from_secs(3);
-    let until = time_text(soon)?;
+    let until = records::SystemClock.now().plus(Duration::from_secs(3));
     let text = "本人已阅读并同意线上复诊的风险与要求，知悉线上复诊不适用于急危重症。";
     let body = json!({ "title": "线上复诊知情同意书", "text": text, "valid_until": until });
     let published = house.cast.admin.post("admin/consents", body).await?;
@@ -356,11 +356,4 @@ async fn a_consent_that_is_not_in_force_books_nothing(house: &House) -> Result<(
         "a visit came up"
     );
     Ok(())
-}
-
-/// RFC 3339 in UTC.
-fn time_text(at: std::time::SystemTime) -> Result<String> {
-    let seconds = at.duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    let stamp = records::Timestamp::from_seconds(i64::try_from(seconds)?);
-    Ok(serde_json::to_value(stamp)?.as_str().context("time")?.to_owned())
 }
