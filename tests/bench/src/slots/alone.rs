@@ -24,9 +24,9 @@ pub(super) const HOSPITAL: &str = "bench";
 /// The department.
 pub(super) const DEPARTMENT: &str = "K01";
 /// Begin of each place of a session.
-const BEGINS: [&str; 8] = ["00:00", "03:00", "06:00", "09:00", "12:00", "15:00", "18:00", "21:00"];
+pub(super) const BEGINS: [&str; 8] = ["00:00", "03:00", "06:00", "09:00", "12:00", "15:00", "18:00", "21:00"];
 /// Sessions of a doctor's day.
-pub(super) const SESSIONS: u64 = 3;
+const SESSIONS: u64 = 3;
 
 /// Name of a session.
 pub(super) fn work_id(doctor: &str, date: &str, session: u64) -> String {

@@ -12,7 +12,7 @@ use kit::process::Process;
 use records::{Clock, LocalDate, SystemClock};
 use serde_json::{Value, json};
 
-use super::alone::{DEPARTMENT, HOSPITAL, SESSIONS, work_id};
+use super::alone::{BEGINS, DEPARTMENT, HOSPITAL, work_id};
 use super::{Sizes, text};
 use crate::http::{self, Connection, Maker, Reply};
 use crate::report::Row;
@@ -21,7 +21,7 @@ use crate::timing::rate;
 use crate::{say, slots};
 
 const NOTE: &str = "POST visits with the cloud's own contexts and database, the hospital answering at once from memory: \
-                    three units of work that write, every booking another session";
+                    three units of work that write, every booking another place";
 const BANK: &str =
     "pgbench on the same server: the least a booking is, one UPDATE and one INSERT of 1 KB a transaction";
 
@@ -116,7 +116,7 @@ async fn listing(at: SocketAddr, patients: &[Patient], sizes: &Sizes, database: 
     Ok(rows)
 }
 
-/// Every request is a session that nobody has booked.
+/// Every request is a place that nobody has booked.
 fn bookings(patients: Vec<Patient>, consent: Value) -> Maker {
     let next = AtomicU64::new(0);
     let today: LocalDate = SystemClock.now().local_date();
@@ -125,18 +125,19 @@ fn bookings(patients: Vec<Patient>, consent: Value) -> Maker {
         let Some(patient) = patients.get(connection % patients.len().max(1)) else {
             return Vec::new();
         };
-        let days = 10;
-        let date = today
-            .plus_days(i64::try_from(number / SESSIONS % days).unwrap_or(0) + 1)
-            .to_string();
-        let doctor = format!("D{}", number / (SESSIONS * days));
+        // Another begin, then another day, then another doctor.
+        let (begins, days) = (BEGINS.len() as u64, 10);
+        let begin = BEGINS.iter().cycle().nth((number % begins) as usize);
+        let day = i64::try_from(number / begins % days).unwrap_or(0) + 1;
+        let date = today.plus_days(day).to_string();
+        let doctor = format!("D{}", number / (begins * days));
         let body = json!({
             "key": format!("k{number}"),
             "patient_id": patient.id,
             "purpose": "renew_prescription",
             "department_code": DEPARTMENT,
             "doctor_code": doctor,
-            "slot": { "work_id": work_id(&doctor, &date, number % SESSIONS), "date": date, "begin": "09:00", "end": "23:59" },
+            "slot": { "work_id": work_id(&doctor, &date, 0), "date": date, "begin": begin, "end": "23:59" },
             "consent": { "id": consent.get("id"), "version": consent.get("version") },
             "statement": { "complaint": "血压控制尚可，需续方", "duration": "3年", "history": "高血压病史3年",
                 "allergies": "无", "medications": "苯磺酸氨氯地平片 5mg 每日一次" },
