@@ -79,7 +79,9 @@ pub(crate) fn release(root: &Path) -> Result<()> {
         .args(["build", "--release"])
         .args(PROGRAMS.iter().flat_map(|p| ["-p", p]))
         .args(["-p", "bench"]);
-    step("building optimised daemons", &mut build)
+    step("building optimised daemons", &mut build)?;
+    // The site of a measurement has its dock, too.
+    firmware(root)
 }
 
 /// The web apps; skipped when nothing they are made of is newer than the last build.
