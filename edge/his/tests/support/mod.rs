@@ -13,20 +13,20 @@ use records::{Clock, HisCommand, Ids, Outcome, SystemClock, TenantId};
 use serde_json::{Value, json};
 use store::{Scope, SqliteOptions, Store, StoreError};
 
-pub const PROFILE: &str = include_str!("../../profiles/bench.toml");
+pub(crate) const PROFILE: &str = include_str!("../../profiles/bench.toml");
 
-pub struct Hospital {
-    pub process: Process,
-    pub soap: u16,
-    pub mllp: u16,
-    pub control: u16,
-    pub dir: tempfile::TempDir,
+pub(crate) struct Hospital {
+    pub(crate) process: Process,
+    pub(crate) soap: u16,
+    pub(crate) mllp: u16,
+    pub(crate) control: u16,
+    pub(crate) dir: tempfile::TempDir,
     args: Vec<String>,
     http: reqwest::Client,
 }
 
 impl Hospital {
-    pub fn open(args: &[&str]) -> Self {
+    pub(crate) fn open(args: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let [soap, mllp, control] = kit::ports::free_ports::<3>();
@@ -54,16 +54,16 @@ impl Hospital {
     }
 
     /// Starts the system again with its books and ports.
-    pub fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.process = Self::start(&self.dir, [self.soap, self.mllp, self.control], &self.args);
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let url = format!("http://127.0.0.1:{}/control/{path}", self.control);
         serde_json::from_str(&self.http.get(url).send().await.unwrap().text().await.unwrap()).unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("http://127.0.0.1:{}/control/{path}", self.control);
         let answer = self
             .http
@@ -78,7 +78,7 @@ impl Hospital {
     }
 
     /// Adds a fault rule; it must fire, see [`Hospital::fired`].
-    pub async fn fault(&self, op: &str, kind: &str, more: Value) {
+    pub(crate) async fn fault(&self, op: &str, kind: &str, more: Value) {
         let mut rule = json!({"op": op, "kind": kind});
         rule.as_object_mut()
             .unwrap()
@@ -87,7 +87,7 @@ impl Hospital {
     }
 
     /// How often fault rules fired.
-    pub async fn fired(&self) -> u64 {
+    pub(crate) async fn fired(&self) -> u64 {
         let faults = self.get("faults").await;
         let rules = faults
             .get("rules")
@@ -99,7 +99,7 @@ impl Hospital {
     }
 
     /// Calls of an operation the hospital has seen.
-    pub async fn requests(&self, op: &str) -> usize {
+    pub(crate) async fn requests(&self, op: &str) -> usize {
         let all = self.get("requests").await;
         let all = all
             .get("requests")
@@ -111,7 +111,7 @@ impl Hospital {
     }
 
     /// The site's profile; `engine` routes these operations over HL7.
-    pub fn profile(&self, engine: &[&str], edit: impl Fn(&str) -> String) -> Profile {
+    pub(crate) fn profile(&self, engine: &[&str], edit: impl Fn(&str) -> String) -> Profile {
         let text = edit(PROFILE);
         let addresses = BTreeMap::from([
             (
@@ -127,25 +127,25 @@ impl Hospital {
         Profile::parse(&text).unwrap().at_site(&addresses, &routes).unwrap()
     }
 
-    pub async fn bridge(&self, profile: Profile) -> Edge {
+    pub(crate) async fn bridge(&self, profile: Profile) -> Edge {
         Edge::open(&self.dir.path().join("edge.sqlite"), profile).await
     }
 }
 
-pub fn quick(text: &str) -> String {
+pub(crate) fn quick(text: &str) -> String {
     text.replace("timeout_ms = 8000", "timeout_ms = 1500")
         .replace("first_ms = 1000", "first_ms = 100")
         .replace("cap_ms = 60000", "cap_ms = 400")
 }
 
-pub struct Edge {
-    pub bridge: Bridge,
-    pub store: Store,
-    pub scope: Scope,
+pub(crate) struct Edge {
+    pub(crate) bridge: Bridge,
+    pub(crate) store: Store,
+    pub(crate) scope: Scope,
 }
 
 impl Edge {
-    pub async fn open(path: &Path, profile: Profile) -> Self {
+    pub(crate) async fn open(path: &Path, profile: Profile) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open_sqlite(path, SqliteOptions::default(), Arc::clone(&clock))
             .await
@@ -157,24 +157,24 @@ impl Edge {
         Self { bridge, store, scope }
     }
 
-    pub async fn ask(&self, method: &str, request: Value) -> Outcome<Value> {
+    pub(crate) async fn ask(&self, method: &str, request: Value) -> Outcome<Value> {
         self.bridge.call(method, None, Duration::from_secs(10), request).await
     }
 
-    pub async fn done(&self, method: &str, request: Value) -> Value {
+    pub(crate) async fn done(&self, method: &str, request: Value) -> Value {
         match self.ask(method, request).await {
             Outcome::Done(value) => value,
             other => panic!("{method}: {other:?}"),
         }
     }
 
-    pub async fn write(&self, method: &str, key: &str, request: Value) -> Outcome<Value> {
+    pub(crate) async fn write(&self, method: &str, key: &str, request: Value) -> Outcome<Value> {
         self.bridge
             .call(method, Some(key), Duration::from_secs(15), request)
             .await
     }
 
-    pub async fn command(&self, key: &str, method: &str, subject: &str, request: Value) {
+    pub(crate) async fn command(&self, key: &str, method: &str, subject: &str, request: Value) {
         let command = HisCommand {
             key: key.into(),
             method: method.into(),
@@ -193,12 +193,12 @@ impl Edge {
     }
 
     /// Results in the outbox, oldest first.
-    pub async fn results(&self) -> Vec<Value> {
+    pub(crate) async fn results(&self) -> Vec<Value> {
         self.outbox("his.command.result").await
     }
 
     /// Entries of a kind in the outbox, oldest first.
-    pub async fn outbox(&self, kind: &'static str) -> Vec<Value> {
+    pub(crate) async fn outbox(&self, kind: &'static str) -> Vec<Value> {
         let rows = self.store.read(&self.scope, move |tx| {
             Box::pin(async move {
                 tx.all::<(Value,)>("SELECT body FROM store_outbox WHERE kind = $1 ORDER BY seq", &[&kind])
@@ -214,7 +214,7 @@ impl Edge {
     }
 
     /// Waits until so many results are there.
-    pub async fn wait_results(&self, wanted: usize) -> Vec<Value> {
+    pub(crate) async fn wait_results(&self, wanted: usize) -> Vec<Value> {
         let until = tokio::time::Instant::now() + Duration::from_secs(40);
         loop {
             let results = self.results().await;
