@@ -204,7 +204,29 @@ impl World {
             vec![seal("visit.statement", &statement.to_string()), at],
         ));
         self.sql(statements).await;
-        care::tick(&self.ctx, &self.cashier).await;
+        self.dictionaries().await;
+    }
+
+    /// Dictionaries are fetched beside the round that asks for them.
+    async fn dictionaries(&self) {
+        for _ in 0..500 {
+            care::tick(&self.ctx, &self.cashier).await;
+            let (known,): (u32,) = self
+                .ctx
+                .store
+                .read(&Scope::system(self.tenant.clone()), |tx| {
+                    let sql = "SELECT COUNT(*) FROM care_term WHERE tenant_id = 'hos_1'";
+                    Box::pin(async move { tx.one(sql, &[]).await })
+                })
+                .await
+                .unwrap();
+            // Three drugs, a herb, a route, a frequency, a diagnosis.
+            if known == 7 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the dictionaries were not fetched");
     }
 
     pub(crate) async fn finish_visit(&self) {
