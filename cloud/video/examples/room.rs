@@ -54,9 +54,8 @@ async fn carry(Lobby(server, next): Lobby, mut socket: WebSocket) {
                 if socket.send(Message::Text(text.into())).await.is_err() { return }
             }
             message = socket.recv() => match message {
-                Some(Ok(Message::Text(text))) => if let Ok(signal) = serde_json::from_str::<Signal>(&text) {
-                    if seat.up.send(signal).await.is_err() { return }
-                },
+                Some(Ok(Message::Text(text))) => if let Ok(signal) = serde_json::from_str::<Signal>(&text)
+                    && seat.up.send(signal).await.is_err() { return },
                 Some(Ok(_)) => {}
                 _ => return,
             }

@@ -341,7 +341,8 @@ async fn commands_of_one_subject_wait_for_each_other_and_others_do_not() {
 #[tokio::test]
 async fn a_restart_after_each_step_goes_on_rightly() {
     let scope = Scope::system(TenantId::parse("hos_1").unwrap());
-    let steps: [(&str, fn(Work, Timestamp) -> Result<Work, Refusal>); 5] = [
+    type Advance = fn(Work, Timestamp) -> Result<Work, Refusal>;
+    let steps: [(&str, Advance); 5] = [
         ("queued", |w, _| Ok(w)),
         ("sending", |w, n| w.send(n)),
         ("unknown", |w, n| w.answered(unclear(), &rules(true, false), n)),
