@@ -64,7 +64,6 @@ async fn writes(house: &House) -> Result<Vec<(Method, String, Person)>> {
     Ok(all)
 }
 
-/// Rows: YZ-N-020
 async fn bodies_that_are_no_json(house: &House) -> Result<()> {
     let visits = house.cast.admin.get("admin/visits").await?["total"].clone();
     let audit = house.cast.admin.get("admin/audit?size=1").await?["total"].clone();

@@ -75,7 +75,6 @@ async fn guessed_codes(house: &House) -> Result<()> {
     Ok(())
 }
 
-/// Rows: YZ-A-165
 async fn guessed_passwords(house: &House) -> Result<()> {
     let stranger = Person::new(&house.at.web)?;
     let (hospital, password) = (&house.at.demo.hospital, &house.at.demo.staff_password);

@@ -66,7 +66,6 @@ async fn soap(address: &str, charset: &str, bytes: Vec<u8>) -> Result<Answer> {
         .await
 }
 
-/// Rows: YZ-N-020
 async fn soap_nonsense(house: &House, address: &str) -> Result<()> {
     let good = envelope("stopReg", "requestXml", &notice("T1", "2099-01-01", "D0001", ""));
     let with = |inner: &str| envelope("stopReg", "requestXml", inner).into_bytes();

@@ -142,8 +142,6 @@ async fn forged_notices(house: &House) -> Result<()> {
 }
 
 /// The hospital says no after the patient has paid, and the channel takes its time with the refund.
-///
-/// Rows: YZ-H-027
 async fn the_hospital_refuses_after_the_payment(house: &House) -> Result<()> {
     let patient = house.patient(1).await?;
     let visit = house.visit(&patient, &house.time(0).await?, "refused").await?;
@@ -303,8 +301,6 @@ async fn an_unpaid_lock_is_released_on_both_sides(house: &House) -> Result<()> {
 }
 
 /// One shift with a paid and an unpaid visit is stopped; the notice comes again and again.
-///
-/// Rows: YZ-H-027
 async fn a_stopped_clinic_pays_back_once(house: &House) -> Result<()> {
     let time = house.time(4).await?;
     let (paid, payment) = house

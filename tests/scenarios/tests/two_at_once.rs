@@ -46,7 +46,6 @@ fn texts(answers: &[Answer], key: &str) -> Vec<String> {
     all
 }
 
-/// Rows: HZ-017
 async fn twenty_tabs_book_one_visit(house: &House) -> Result<()> {
     let patient = house.patient(0).await?;
     let body = house.booking(&patient, &house.time(0).await?, "tabs").await?;
@@ -88,7 +87,6 @@ async fn twenty_tabs_book_one_visit(house: &House) -> Result<()> {
     Ok(())
 }
 
-/// Rows: YZ-H-027
 async fn the_last_place_goes_to_one(house: &House) -> Result<()> {
     let time = house.time(1).await?;
     let left = usize::try_from(time["left"].as_i64().unwrap_or(0))?;
@@ -126,7 +124,6 @@ async fn the_last_place_goes_to_one(house: &House) -> Result<()> {
     Ok(())
 }
 
-/// Rows: YZ-N-020
 async fn two_pharmacists_review_one_prescription(house: &House) -> Result<()> {
     let cast = &house.cast;
     let second = journey::sign_in_staff(&house.at, "pharmacist2").await?;

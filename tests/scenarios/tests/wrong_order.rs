@@ -47,7 +47,6 @@ fn rating() -> Value {
     json!({ "attitude": 5, "professional": 5, "speed": 5, "comment": "" })
 }
 
-/// Rows: YZ-N-020
 async fn a_visit_goes_its_way_only(house: &House) -> Result<()> {
     let (patient, doctor) = (&house.cast.patient, &house.cast.doctor);
     let who = house.patient(1).await?;
