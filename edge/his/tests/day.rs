@@ -163,7 +163,7 @@ async fn whole_day(hospital: &Hospital, edge: &Edge, prefix: &str) {
     );
 }
 
-/// Rows: YZ-H-001, YZ-H-025, YZ-H-026, YZ-H-028, YZ-H-029, YZ-H-032, YZ-H-033, YZ-H-034, YZ-H-036, YZ-H-059, YZ-H-071, YZ-H-075, YZ-H-076, YZ-H-078, YZ-L-001, AP-304, AP-308, AP-065, HZ-145, HZ-228
+/// Rows: YZ-H-001, YZ-H-025, YZ-H-026, YZ-H-028, YZ-H-029, YZ-H-032, YZ-H-033, YZ-H-034, YZ-H-036, YZ-H-059, YZ-H-071, YZ-H-075, YZ-H-076, YZ-H-078, AP-304, HZ-145, HZ-228
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_over_soap() {
     let hospital = Hospital::open(&[]);
@@ -178,7 +178,6 @@ async fn a_day_over_soap() {
     running.await.unwrap();
 }
 
-/// Rows: AP-215, YZ-N-021
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_over_soap_in_gbk() {
     let hospital = Hospital::open(&["--charset", "gbk"]);
@@ -196,7 +195,7 @@ async fn a_day_over_soap_in_gbk() {
 
 /// The same profile with seven operations routed to the integration engine: no code differs.
 ///
-/// Rows: AP-305, HZ-011, HZ-012, HZ-291
+/// Rows: AP-305, HZ-011, HZ-012
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_over_hl7() {
     let hospital = Hospital::open(&[]);
@@ -211,7 +210,7 @@ async fn a_day_over_hl7() {
     running.await.unwrap();
 }
 
-/// Rows: YZ-H-002, YZ-H-003, YZ-H-004, YZ-H-005, YZ-H-053, YZ-H-054, YZ-H-055, YZ-H-068, YZ-H-069, YZ-H-070, YZ-A-073, YZ-A-074, YZ-A-075, BJ-033, BJ-149, YZ-N-027
+/// Rows: YZ-H-002, YZ-H-003, YZ-H-004, YZ-H-005, YZ-H-053, YZ-H-054, YZ-H-055, YZ-H-068, YZ-H-069, YZ-H-070, BJ-149
 #[tokio::test(flavor = "multi_thread")]
 async fn the_house_and_the_patients_history_are_read() {
     let hospital = Hospital::open(&[]);

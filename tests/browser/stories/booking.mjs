@@ -56,7 +56,7 @@ export function aBooking(world) {
       assert.equal(await patient.find('patient-card').count(), 1)
     })
 
-    // Rows: BJ-032, BJ-033, BJ-034, BJ-055, YZ-P-180
+    // Rows: BJ-032, BJ-034, BJ-055, YZ-P-180
     step('a department that never saw the patient says why not; their own says yes', async () => {
       await patient.startsBooking('start-follow-up', demo.patient_name)
       const strange = await patient.asksDepartment('K08')

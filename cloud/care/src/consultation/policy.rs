@@ -82,16 +82,17 @@ impl ConsultationSettings {
     }
 
     /// Until when the patient may pay: our own time, or a little before the HIS lets the place go, so that a payment
-    /// made at the last moment can still be confirmed.
+    /// made at the last moment can still be confirmed. A lock that was just given and has ended already was given by a
+    /// HIS whose clock is behind: then our own time holds, and the HIS refuses a confirmation that comes too late.
     pub fn pay_until(&self, now: Timestamp, his_lock_ends: Option<Timestamp>) -> Timestamp {
         let own = now.plus(Duration::from_secs(u64::from(self.pay_minutes) * 60));
         match his_lock_ends {
-            Some(end) => {
+            Some(end) if end > now => {
                 let left = end.since(now);
                 let margin = Duration::from_secs(60).min(left / 4);
                 own.min(end.minus(margin))
             }
-            None => own,
+            _ => own,
         }
     }
 
@@ -179,5 +180,26 @@ impl Moment<'_> {
             may.push("video");
         }
         may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patient_may_pay_until_shortly_before_the_his_lets_go_and_a_wrong_clock_there_takes_no_time_away() {
+        let rules = ConsultationSettings::default();
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let minutes = |n: u64| Duration::from_secs(n * 60);
+        let own = now.plus(minutes(u64::from(rules.pay_minutes)));
+        assert_eq!(rules.pay_until(now, None), own);
+        assert_eq!(rules.pay_until(now, Some(now.plus(minutes(5)))), now.plus(minutes(4)));
+        assert_eq!(rules.pay_until(now, Some(now.plus(minutes(600)))), own);
+        assert_eq!(
+            rules.pay_until(now, Some(now.minus(minutes(45)))),
+            own,
+            "the HIS's clock is an hour behind"
+        );
     }
 }

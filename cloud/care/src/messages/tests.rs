@@ -9,7 +9,6 @@ use crate::testing::on_each;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55\0\0\0\x0aIDAT\x78\x9c\x63\xf8\x0f\0\x01\x01\x01\0\xb1\x38\xf6\x14\0\0\0\0IEND\xae\x42\x60\x82";
 const VOICE: &[u8] = b"OggS\0\x02\0\0\0\0\0\0\0\0";
 
-/// Rows: YZ-P-185, YZ-D-035
 #[test]
 fn patient_and_doctor_write_pictures_and_voice_in_one_numbered_order() {
     on_each(|day| async move {

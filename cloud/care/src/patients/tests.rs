@@ -36,7 +36,7 @@ fn a_bound_patient_stays_bound_whatever_comes_late() {
     );
 }
 
-/// Rows: YZ-P-008, YZ-P-009, YZ-P-010, YZ-P-016, YZ-P-155
+/// Rows: YZ-P-010, YZ-P-016, YZ-P-155
 #[test]
 fn one_entry_binds_a_known_patient_and_creates_an_unknown_one() {
     on_each(|day| async move {
@@ -86,7 +86,6 @@ fn nothing_that_names_a_person_lies_in_the_database_in_clear() {
     });
 }
 
-/// Rows: YZ-P-012, YZ-P-013
 #[test]
 fn a_child_needs_a_grown_up_guardian() {
     on_each(|day| async move {
