@@ -37,6 +37,9 @@ pub enum Service {
 
 /// Ports taken by a run.
 const COUNT: u16 = 24;
+/// Below the range from which the system takes ports for outgoing connections: there a free port may be gone a moment
+/// later.
+const FREE: std::ops::Range<u16> = 12_000..32_000;
 
 /// The ports of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -68,7 +71,7 @@ impl Ports {
     pub fn free() -> Result<Self> {
         for _ in 0..200 {
             let candidate = Self {
-                first: rand::random_range(20_000..60_000 - COUNT),
+                first: rand::random_range(FREE),
             };
             if candidate.taken().is_none() {
                 return Ok(candidate);
