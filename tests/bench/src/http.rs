@@ -140,6 +140,8 @@ pub(crate) struct Counted {
     pub(crate) times: Samples,
     /// What did not succeed.
     pub(crate) errors: u64,
+    /// Errors after which it may have happened all the same.
+    pub(crate) uncertain: u64,
     /// The first failure in words.
     pub(crate) failure: Option<String>,
     /// How long all of it took.
@@ -155,6 +157,7 @@ impl Counted {
     pub(crate) fn join(&mut self, other: Self) {
         self.times.join(other.times);
         self.errors += other.errors;
+        self.uncertain += other.uncertain;
         self.took = self.took.max(other.took);
         if let (None, Some(words)) = (&self.failure, other.failure) {
             self.failure = Some(words);

@@ -21,9 +21,8 @@ use booking::{Job, Way};
 const CEILING: &str = "the same bytes from memory by a bare axum server in its own process";
 const DIRECT: &str = "the same three operations to the HIS peer directly by SOAP, as many connections";
 
-const NOTE: &str = "POST visits until the place is locked in the hospital: eligibility, slots, lock; every try that was \
-                    refused is an error and is made again after 0.1 s, within the booking's time; checked against the \
-                    hospital's books";
+const NOTE: &str = "POST visits until the place is locked in the hospital: eligibility, slots, lock; whatever else came of it is an \
+                    error and is not tried again; checked against the hospital's books";
 
 /// A text of a JSON object.
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -168,7 +167,7 @@ async fn bookings(place: &Place, people: &[Person], sizes: &Sizes, database: &st
         place.reset_hospital().await?;
         let ours = booking::run(place.web, Way::Product, connections, &jobs, &name).await?;
         let ours = ours.sound("booking")?;
-        booking::check(place, ours.times.len()).await?;
+        booking::check(place, &ours).await?;
         let name = format!("slots booking, {database}, {connections} connections");
         let row = Row::new(name, ours.rate(), "bookings/s")
             .beside(DIRECT, theirs.rate())
