@@ -16,6 +16,12 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let (warm, time) = if quick { (100, 500) } else { (1_000, 6_000) };
     let (warm, time) = (Duration::from_millis(warm), Duration::from_millis(time));
     let place = Place::for_load(None).await?;
+    let rows = measure(&place, warm, time).await;
+    place.close().await;
+    rows
+}
+
+async fn measure(place: &Place, warm: Duration, time: Duration) -> Result<Vec<Row>> {
     let people = place.people(1).await?;
     let person = people.first().context("a patient")?;
     let question = json!({ "patient_id": person.id, "department_code": person.department });
@@ -71,6 +77,5 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
                 .note(note),
         );
     }
-    place.close().await;
     Ok(rows)
 }

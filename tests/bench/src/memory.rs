@@ -17,6 +17,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     say(&format!("idle for {} s", settle.as_secs()));
     tokio::time::sleep(settle).await;
     let memory = place.site.processes().memory();
+    place.close().await;
     for (name, _) in BUDGETS {
         ensure!(memory.iter().any(|(n, _)| *n == name), "{name} does not run");
     }
@@ -31,6 +32,5 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
         })
         .collect();
     rows.sort_by_key(|row| row.peer.is_none());
-    place.close().await;
     Ok(rows)
 }

@@ -76,11 +76,17 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
         let url = || (database == "PostgreSQL").then(kit::postgres::database);
         rows.extend(cloud_alone::run(url(), &sizes, database).await?);
         let place = Place::for_load(url()).await?;
-        let people = place.people(sizes.people).await?;
-        rows.extend(listing(&place, &people, &sizes, database).await?);
-        rows.extend(bookings(&place, &people, &sizes, database).await?);
+        let measured = whole(&place, &sizes, database).await;
         place.close().await;
+        rows.extend(measured?);
     }
+    Ok(rows)
+}
+
+async fn whole(place: &Place, sizes: &Sizes, database: &str) -> Result<Vec<Row>> {
+    let people = place.people(sizes.people).await?;
+    let mut rows = listing(place, &people, sizes, database).await?;
+    rows.extend(bookings(place, &people, sizes, database).await?);
     Ok(rows)
 }
 
