@@ -1,6 +1,7 @@
 //! Wiring: what is started, in which order, and how it ends.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -27,6 +28,12 @@ use crate::supervise::Supervisor;
 
 /// No certificate of ours is older (2026-11-01).
 const BUILT: Timestamp = Timestamp::from_seconds(1_793_491_200);
+
+/// How long a delivered entry is kept.
+const KEPT: Duration = Duration::from_secs(72 * 3600);
+
+/// How often delivered entries are looked through.
+const PRUNED_EACH: Duration = Duration::from_secs(3600);
 
 /// What runs once the appliance knows whom it serves.
 #[derive(Clone)]
@@ -236,6 +243,10 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
             Ok(())
         }
     });
+    let (store, scope, clock) = (site.store.clone(), site.scope.clone(), Arc::clone(&site.health.clock));
+    supervisor.keep("prune", move |stop| {
+        forget_delivered(store.clone(), scope.clone(), Arc::clone(&clock), stop)
+    });
     let health = Arc::clone(&site.health);
     supervisor.keep("health", move |stop| Arc::clone(&health).run(stop));
     if let (Some(dock), Some(state)) = (&config.dock, &site.dock) {
@@ -271,6 +282,24 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
         });
     }
     Ok(())
+}
+
+/// Acknowledged log entries heal a cloud restored from a backup; after three days they are forgotten.
+async fn forget_delivered(
+    store: Store,
+    scope: Scope,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        if let Err(error) = store.outbox_prune(&scope, clock.now().minus(KEPT)).await {
+            tracing::error!(%error, "delivered entries not pruned");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(PRUNED_EACH) => {}
+        }
+    }
 }
 
 async fn serve(

@@ -85,7 +85,7 @@ struct Inner {
     store: Store,
     scope: Scope,
     printers: Vec<PrinterConfig>,
-    font: Arc<Font>,
+    font: SlipFont,
     states: Mutex<BTreeMap<String, &'static str>>,
     wake: Notify,
 }
@@ -112,14 +112,16 @@ impl Hub {
                 "print jobs were on their way when the process ended"
             );
         }
-        let font = tokio::task::spawn_blocking(move || Font::load(&font.path, font.index))
+        // Told at the start, not at the first slip; then let go: a CJK collection takes tens of megabytes.
+        let tried = font.clone();
+        tokio::task::spawn_blocking(move || Font::load(&tried.path, tried.index).map(drop))
             .await
             .map_err(|_| Opened::CutOff)??;
         let inner = Inner {
             store,
             scope,
             printers,
-            font: Arc::new(font),
+            font,
             states: Mutex::default(),
             wake: Notify::new(),
         };
@@ -190,7 +192,10 @@ impl Hub {
             self.seen(printer, status.map_or("offline", Status::word));
             return Ok(false);
         };
-        let parts = self.parts(&job, printer.width).await;
+        let Some(parts) = self.parts(&job, printer.width).await else {
+            self.explain(&job.key, "小票排版失败，请检查前置机的字体文件").await?;
+            return Ok(false);
+        };
         let begun = async || matches!(self.step(&job.key, Step::Begin, "").await, Ok(Ok(_)));
         let outcome = printer::tcp::print(&printer.address, parts, patience, begun).await;
         tracing::info!(printer.id = %printer.id, print.key = %job.key, print.outcome = ?outcome, "print job");
@@ -220,11 +225,21 @@ impl Hub {
         Ok(true)
     }
 
-    async fn parts(&self, job: &Job, width: u32) -> Vec<Vec<u8>> {
+    /// What goes to the printer. `None` when it could not be set: nothing was sent, the job stays where it is.
+    async fn parts(&self, job: &Job, width: u32) -> Option<Vec<Vec<u8>>> {
         let slip = slip(job);
-        let font = Arc::clone(&self.inner.font);
-        let parts = tokio::task::spawn_blocking(move || escpos::encode(&printer::render(&slip, &font, width))).await;
-        parts.unwrap_or_default()
+        let font = self.inner.font.clone();
+        let set = tokio::task::spawn_blocking(move || {
+            let font = Font::load(&font.path, font.index)?;
+            Ok::<_, FontError>(escpos::encode(&printer::render(&slip, &font, width)))
+        });
+        let error = match set.await {
+            Ok(Ok(parts)) => return Some(parts),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(error, print.key = %job.key, "a slip cannot be set");
+        None
     }
 
     fn seen(&self, printer: &PrinterConfig, state: &'static str) {

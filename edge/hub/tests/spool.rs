@@ -93,6 +93,10 @@ struct Window {
 
 impl Window {
     async fn open(dir: &Path, printer: &Printer) -> Self {
+        Self::open_with(dir, printer, SlipFont::default()).await
+    }
+
+    async fn open_with(dir: &Path, printer: &Printer, font: SlipFont) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open_sqlite(&dir.join("edge.sqlite"), SqliteOptions::default(), clock)
             .await
@@ -105,9 +109,7 @@ impl Window {
             width: 576,
             answer_s: 2,
         }];
-        let hub = Hub::open(store.clone(), tenant.clone(), printers, SlipFont::default())
-            .await
-            .unwrap();
+        let hub = Hub::open(store.clone(), tenant.clone(), printers, font).await.unwrap();
         let stop = CancellationToken::new();
         let (own, token) = (hub.clone(), stop.clone());
         let running = tokio::spawn(async move { own.run(token).await });
@@ -233,6 +235,32 @@ async fn a_slip_waits_for_paper_and_for_a_printer_that_is_off_and_says_why() {
     window.until("a", State::Printed).await;
     assert_eq!(printer.slips().await, 1);
     assert_eq!(window.told("a").await, ["waiting", "waiting", "printed"]);
+    window.close().await;
+}
+
+/// The font package is removed while the appliance runs: the slip waits and says why, and is printed once it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_that_cannot_be_set_waits_for_its_font() {
+    let (dir, printer) = (tempfile::tempdir().unwrap(), Printer::new().on());
+    let shipped = SlipFont::default();
+    let font = SlipFont {
+        path: dir.path().join("font.ttc"),
+        index: shipped.index,
+    };
+    std::fs::copy(&shipped.path, &font.path).unwrap();
+    let window = Window::open_with(dir.path(), &printer, font.clone()).await;
+    std::fs::remove_file(&font.path).unwrap();
+    window.print("a").await;
+    let end = Instant::now() + Duration::from_secs(15);
+    while window.state("a").await.2 != "小票排版失败，请检查前置机的字体文件" {
+        assert!(Instant::now() < end, "{:?}", window.state("a").await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(printer.slips().await, 0);
+    std::fs::copy(&shipped.path, &font.path).unwrap();
+    window.hub.wake();
+    window.until("a", State::Printed).await;
+    assert_eq!(printer.slips().await, 1);
     window.close().await;
 }
 
