@@ -27,6 +27,7 @@
 //! * After a failed statement nothing more can be done in the unit ([`StoreError::Aborted`]), on both databases; what
 //!   may fail alone goes in [`Tx::nested`].
 //! * Units of one hospital run one after another, so reading and then deciding is safe ([`Scope::unordered`] opts out).
+//!   Units that wait share a commit, on both databases: many callers cost little more than one.
 //! * A unit whose caller goes away (dropped request) still runs to its end.
 //!
 //! SQL is one text: placeholders `$1…$n`, column types TEXT, BIGINT, BLOB, DOUBLE PRECISION; times are microseconds
@@ -52,6 +53,7 @@ mod sqlite;
 mod stream;
 mod tx;
 mod value;
+mod work;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -66,7 +68,7 @@ pub use migration::Migration;
 pub use outbox::{Entry, StreamState};
 pub use sqlite::SqliteOptions;
 pub use stream::StreamKey;
-pub use tx::{Dialect, Scope, Tx};
+pub use tx::{Dialect, Scope, Statement, Tx};
 pub use value::{FromRow, FromValue, Row, ToValue, Value};
 
 use stream::Growth;
@@ -76,7 +78,7 @@ const CONNECTIONS: usize = 16;
 
 enum Engine {
     Lite(sqlite::Lite),
-    Pg(postgres::Pg),
+    Pg(Arc<postgres::Pg>),
 }
 
 struct Inner {
@@ -115,7 +117,7 @@ impl Store {
 
     /// Connects to PostgreSQL 15 or later, e.g. `postgres://user:secret@host/database`.
     pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        Self::with(Engine::Pg(postgres::Pg::open(url, CONNECTIONS)?), clock).await
+        Self::with(Engine::Pg(Arc::new(postgres::Pg::open(url, CONNECTIONS)?)), clock).await
     }
 
     async fn with(engine: Engine, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
@@ -198,38 +200,21 @@ impl Store {
     {
         let inner = &self.inner;
         let (reply, answer) = oneshot::channel();
-        match &inner.engine {
-            Engine::Lite(lite) => {
-                let work = sqlite::Work {
-                    closure,
-                    scope: scope.clone(),
-                    clock: inner.clock.clone(),
-                    growth: inner.growth.clone(),
-                    relieves: kind == Kind::Relieve,
-                    reply,
-                    answer: None,
-                    trace: tx::Trace::default(),
-                };
-                match kind {
-                    Kind::Read => lite.read(Box::new(work)),
-                    Kind::Write | Kind::Relieve => lite.write(Box::new(work)),
-                }
-            }
-            Engine::Pg(_) => {
-                let run = postgres::Run {
-                    closure,
-                    scope: scope.clone(),
-                    clock: inner.clock.clone(),
-                    growth: inner.growth.clone(),
-                    writes: kind != Kind::Read,
-                };
-                let inner = inner.clone();
-                tokio::spawn(async move {
-                    if let Engine::Pg(pg) = &inner.engine {
-                        let _ = reply.send(run.run(pg).await);
-                    }
-                });
-            }
+        let work = Box::new(work::Work {
+            closure,
+            scope: scope.clone(),
+            clock: inner.clock.clone(),
+            growth: inner.growth.clone(),
+            relieves: kind == Kind::Relieve,
+            reply,
+            answer: None,
+            trace: tx::Trace::default(),
+        });
+        match (&inner.engine, kind) {
+            (Engine::Lite(lite), Kind::Read) => lite.read(work),
+            (Engine::Lite(lite), _) => lite.write(work),
+            (Engine::Pg(pg), Kind::Read) => pg.read(work),
+            (Engine::Pg(pg), _) => pg.write(&scope.tenant, scope.ordered, work),
         }
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }

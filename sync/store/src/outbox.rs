@@ -7,7 +7,7 @@
 use records::{Lane, PeerId, Timestamp};
 use serde_json::Value as Json;
 
-use crate::{Scope, Store, StoreError, StreamKey, Tx};
+use crate::{Dialect, Scope, Store, StoreError, StreamKey, ToValue, Tx};
 
 /// Run on a full disk once the ballast is gone: frees what the peer has already.
 pub(crate) const RELIEF: [&str; 4] = [
@@ -67,6 +67,11 @@ impl StreamState {
     }
 }
 
+/// Takes the next number of a stream.
+const NUMBER: &str =
+    "INSERT INTO store_stream(tenant_id, peer, lane, epoch, last_seq, acked_seq) VALUES ($1, $2, $3, $4, 1, 0)
+    ON CONFLICT (tenant_id, peer, lane) DO UPDATE SET last_seq = store_stream.last_seq + 1 RETURNING last_seq";
+
 impl Tx<'_> {
     /// Appends an entry to the stream towards `to`, to be committed with this unit. Answers its sequence number.
     pub async fn append(
@@ -78,20 +83,29 @@ impl Tx<'_> {
         body: &Json,
     ) -> Result<u64, StoreError> {
         let (tenant, now) = (self.tenant().clone(), self.now());
-        let (seq,): (u64,) = self
-            .one(
-                "INSERT INTO store_stream(tenant_id, peer, lane, epoch, last_seq, acked_seq) VALUES ($1, $2, $3, $4, 1, 0)
-                 ON CONFLICT (tenant_id, peer, lane) DO UPDATE SET last_seq = store_stream.last_seq + 1
-                 RETURNING last_seq",
-                &[&tenant, to, &lane, &now],
-            )
-            .await?;
-        self.exec(
-            "INSERT INTO store_outbox(tenant_id, peer, lane, seq, kind, entity, at, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            &[&tenant, to, &lane, &seq, &kind, &entity, &now, body],
-        )
-        .await?;
+        let seq = match self.dialect() {
+            Dialect::Sqlite => {
+                let (seq,): (u64,) = self.one(NUMBER, &[&tenant, to, &lane, &now]).await?;
+                self.exec(
+                    "INSERT INTO store_outbox(tenant_id, peer, lane, seq, kind, entity, at, body)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    &[&tenant, to, &lane, &seq, &kind, &entity, &now, body],
+                )
+                .await?;
+                seq
+            }
+            // SQLite has no INSERT in a WITH; here it saves a way to the server and back.
+            Dialect::Postgres => {
+                let sql = format!(
+                    "WITH number AS ({NUMBER})
+                     INSERT INTO store_outbox(tenant_id, peer, lane, seq, kind, entity, at, body)
+                     SELECT $1, $2, $3, last_seq, $5, $6, $4, $7 FROM number RETURNING seq"
+                );
+                let params: [&dyn ToValue; 7] = [&tenant, to, &lane, &now, &kind, &entity, body];
+                let (seq,): (u64,) = self.one(&sql, &params).await?;
+                seq
+            }
+        };
         self.trace.grown.push((StreamKey::new(tenant, to.clone(), lane), seq));
         Ok(seq)
     }

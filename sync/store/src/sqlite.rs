@@ -12,14 +12,12 @@ use std::task::{Context, Poll, Waker};
 use fs2::FileExt;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use records::Clock;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
 
 use crate::error::from_sqlite;
-use crate::stream::Growth;
-use crate::tx::{Conn, Trace};
-use crate::{Scope, StoreError, Tx};
+use crate::tx::Conn;
+use crate::work::Work;
+use crate::{StoreError, Tx};
 
 /// Units that share one commit.
 const GROUP: usize = 256;
@@ -57,17 +55,6 @@ pub(crate) trait Unit: Send {
     fn settle(self: Box<Self>, commit: Result<(), StoreError>);
 }
 
-pub(crate) struct Work<T, E, F> {
-    pub(crate) closure: F,
-    pub(crate) scope: Scope,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) growth: Arc<Growth>,
-    pub(crate) relieves: bool,
-    pub(crate) reply: oneshot::Sender<Result<T, E>>,
-    pub(crate) answer: Option<Result<T, E>>,
-    pub(crate) trace: Trace,
-}
-
 impl<T, E, F> Unit for Work<T, E, F>
 where
     T: Send,
@@ -75,7 +62,7 @@ where
     F: for<'a, 'c> Fn(&'a mut Tx<'c>) -> BoxFuture<'a, Result<T, E>> + Send,
 {
     fn run(&mut self, conn: &mut Connection) -> bool {
-        let mut tx = Tx::begin(Conn::Lite(conn), self.clock.now(), self.scope.clone());
+        let mut tx = self.open(Conn::Lite(conn));
         let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut future = (self.closure)(&mut tx);
             future.poll_unpin(&mut Context::from_waker(Waker::noop()))
@@ -85,15 +72,8 @@ where
             Ok(Poll::Pending) => Err(StoreError::Awaited.into()),
             Err(_) => Err(StoreError::Panicked.into()),
         };
-        self.trace = std::mem::take(&mut tx.trace);
-        let answer = match (&self.trace.failed, answer) {
-            // A closure that swallows a failed statement would commit half a unit.
-            (Some(failed), Ok(_)) => Err(failed.clone().into()),
-            (_, answer) => answer,
-        };
-        let good = answer.is_ok();
-        self.answer = Some(answer);
-        good
+        let trace = std::mem::take(&mut tx.trace);
+        self.ran(answer, trace)
     }
 
     fn failure(&self) -> Option<&StoreError> {
@@ -105,17 +85,7 @@ where
     }
 
     fn settle(self: Box<Self>, commit: Result<(), StoreError>) {
-        let answer = match (self.answer, commit) {
-            (Some(Err(own)), _) => Err(own),
-            (_, Err(shared)) => Err(shared.into()),
-            (Some(Ok(answer)), Ok(())) => {
-                self.trace.committed(&self.growth);
-                Ok(answer)
-            }
-            (None, Ok(())) => Err(StoreError::Closed.into()),
-        };
-        // The caller may have gone; its unit stands all the same.
-        let _ = self.reply.send(answer);
+        self.answer(commit);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The unit of work as its closure sees it.
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use records::{Actor, TenantId, Timestamp};
 use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
@@ -81,6 +81,9 @@ impl Trace {
     }
 }
 
+/// A statement and its parameters.
+pub type Statement<'a> = (&'a str, &'a [&'a dyn ToValue]);
+
 /// An open unit of work.
 pub struct Tx<'c> {
     conn: Conn<'c>,
@@ -130,6 +133,20 @@ impl<'c> Tx<'c> {
         let done = match &mut self.conn {
             Conn::Lite(conn) => lite_exec(conn, sql, params),
             Conn::Pg { client, opening } => opened(client, opening, pg_exec(client, sql, params)).await,
+        };
+        self.kept(done)
+    }
+
+    /// Runs statements whose counts do not matter, in this order. PostgreSQL gets them in one breath, so that they cost
+    /// one way there and back together.
+    pub async fn exec_each(&mut self, statements: &[Statement<'_>]) -> Result<(), StoreError> {
+        self.usable()?;
+        let done = match &mut self.conn {
+            Conn::Lite(conn) => {
+                let mut each = statements.iter();
+                each.try_for_each(|(sql, params)| lite_exec(conn, sql, params).map(drop))
+            }
+            Conn::Pg { client, opening } => opened(client, opening, pg_exec_each(client, statements)).await,
         };
         self.kept(done)
     }
@@ -198,6 +215,14 @@ impl<'c> Tx<'c> {
                     .err()
                     .unwrap_or_else(|| failed.unwrap_or(StoreError::Aborted).into()))
             }
+        }
+    }
+
+    /// What should have gone out with the first statement, if there was none.
+    pub(crate) const fn unsent(&self) -> Option<&'static str> {
+        match &self.conn {
+            Conn::Lite(_) => None,
+            Conn::Pg { opening, .. } => *opening,
         }
     }
 
@@ -278,6 +303,25 @@ async fn pg_exec(client: &deadpool_postgres::Object, sql: &str, params: &[&dyn T
     let values: Vec<_> = params.iter().map(|p| p.to_value()).collect();
     let refs: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
     client.execute(&statement, &refs).await.map_err(broken)
+}
+
+async fn pg_exec_each(client: &deadpool_postgres::Object, statements: &[Statement<'_>]) -> Result<(), StoreError> {
+    // All are prepared before any is sent: one that still had to be prepared would be overtaken.
+    let mut prepared = Vec::with_capacity(statements.len());
+    for (sql, params) in statements {
+        let broken = |e: tokio_postgres::Error| from_postgres(sql, &e);
+        let statement = client.prepare_cached(sql).await.map_err(broken)?;
+        let values: Vec<_> = params.iter().map(|p| p.to_value()).collect();
+        prepared.push((*sql, statement, values));
+    }
+    let sent = prepared.iter().map(|(sql, statement, values)| async move {
+        let refs: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+        let done = client.execute(statement, &refs).await;
+        done.map(drop).map_err(|e| from_postgres(sql, &e))
+    });
+    // Each is sent when it is first polled, and that happens in order; the first failure is the one that counts.
+    let done: Vec<Result<(), StoreError>> = join_all(sent).await;
+    done.into_iter().collect()
 }
 
 async fn pg_all<R: FromRow>(

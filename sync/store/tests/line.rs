@@ -259,3 +259,131 @@ fn another_epoch_is_not_mixed_up_with_the_known_one() {
         assert_eq!(site.store.cursor(&stream()).await.unwrap(), Cursor { epoch: 8, seq: 5 });
     });
 }
+
+/// What one clerk's unit comes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Stands,
+    /// The closure thinks better of it after it appended.
+    TakenBack,
+    /// A statement fails after it appended.
+    Collides,
+    Panics,
+}
+
+/// Takes the next ticket and appends it: the ticket says in which order units were done.
+async fn ticket(site: &Site, end: End) -> Result<(), StoreError> {
+    site.store
+        .write(&site.scope, move |tx| {
+            Box::pin(async move {
+                let tenant = tx.tenant().clone();
+                // Read, then decide: safe only as long as units of a hospital run one after another.
+                let (booked,): (i64,) = tx
+                    .one(
+                        "SELECT booked FROM slot WHERE tenant_id = $1 AND id = 'morning'",
+                        &[&tenant],
+                    )
+                    .await?;
+                let booked = booked + 1;
+                tx.exec(
+                    "UPDATE slot SET booked = $2 WHERE tenant_id = $1 AND id = 'morning'",
+                    &[&tenant, &booked],
+                )
+                .await?;
+                let body = json!({ "ticket": booked });
+                tx.append(&appliance(), Lane::Clinical, "his.command", "e", &body)
+                    .await?;
+                match end {
+                    End::Stands => Ok(()),
+                    End::TakenBack => Err(StoreError::Full),
+                    End::Collides => tx
+                        .exec(
+                            "INSERT INTO booking(tenant_id, patient) VALUES ($1, 'there already')",
+                            &[&tenant],
+                        )
+                        .await
+                        .map(drop),
+                    End::Panics => panic!("on purpose"),
+                }
+            })
+        })
+        .await
+}
+
+/// Reads along while others write: what is there must always be the stream's beginning without a hole.
+async fn follow(site: Site, until: usize) {
+    let mut seen: Vec<u64> = Vec::new();
+    while seen.len() < until {
+        let after = seen.last().copied().unwrap_or(0);
+        for entry in site
+            .store
+            .outbox_after(&stream(), after, 10_000, usize::MAX)
+            .await
+            .unwrap()
+        {
+            let body: serde_json::Value = serde_json::from_str(&entry.body).unwrap();
+            assert_eq!(
+                Some(entry.seq),
+                seen.last().copied().or(Some(0)).map(|n| n + 1),
+                "a hole"
+            );
+            assert_eq!(body["ticket"], json!(entry.seq), "not in the order of the commits");
+            seen.push(entry.seq);
+        }
+    }
+}
+
+/// Sixty clerks at two replicas (one on SQLite) keep appending while a receiver reads along; a good part of their
+/// units comes to nothing, each in its own way.
+#[test]
+fn many_writers_leave_a_stream_without_holes_in_the_order_of_their_commits() {
+    const CLERKS: usize = 60;
+    const EACH: usize = 12;
+    let story = |site: Site, other: Site| async move {
+        visit_table(&site, 1).await;
+        let taken = |tx: &mut store::Tx<'_>| tx.tenant().clone();
+        site.store
+            .write(&site.scope, move |tx| {
+                let tenant = taken(tx);
+                Box::pin(async move {
+                    let sql = "INSERT INTO booking(tenant_id, patient) VALUES ($1, 'there already')";
+                    tx.exec(sql, &[&tenant]).await
+                })
+            })
+            .await
+            .unwrap();
+        let end = |clerk: usize, n: usize| match (clerk + n) % 7 {
+            1 => End::TakenBack,
+            3 => End::Collides,
+            5 => End::Panics,
+            _ => End::Stands,
+        };
+        let good: usize = (0..CLERKS * EACH)
+            .filter(|i| end(i / EACH, i % EACH) == End::Stands)
+            .count();
+        let reader = tokio::spawn(follow(site.clone(), good));
+        let clerks: Vec<_> = (0..CLERKS)
+            .map(|clerk| {
+                let site = if clerk % 2 == 0 { site.clone() } else { other.clone() };
+                tokio::spawn(async move {
+                    for n in 0..EACH {
+                        let (end, done) = (end(clerk, n), ticket(&site, end(clerk, n)).await);
+                        assert_eq!(done.is_ok(), end == End::Stands, "{done:?}");
+                    }
+                })
+            })
+            .collect();
+        for clerk in clerks {
+            clerk.await.unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(20), reader)
+            .await
+            .expect("everything that was answered is there")
+            .unwrap();
+        assert_eq!(waiting(&site).await.len(), good, "what was taken back has left nothing");
+        let state = site.store.stream(&stream()).await.unwrap();
+        assert_eq!(state.last_seq, good as u64);
+    };
+    stage::on_sqlite(|site| story(site.clone(), site));
+    stage::on_two_replicas(story);
+}

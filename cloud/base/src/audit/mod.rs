@@ -106,18 +106,18 @@ pub async fn record(tx: &mut Tx<'_>, action: &str, subject: &str, detail: Value)
         .await?;
     let detail = detail.to_string();
     let hash = link(&before, seq, now, [&actor, action, subject], &detail);
-    tx.exec(
-        "INSERT INTO base_audit(tenant_id, seq, at, actor, action, subject, detail, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &[&tenant, &seq, &now, &actor, &action, &subject, &detail, &hash],
-    )
-    .await?;
-    tx.exec(
-        "UPDATE base_audit_head SET hash = $2 WHERE tenant_id = $1",
-        &[&tenant, &hash],
-    )
+    tx.exec_each(&[
+        (
+            "INSERT INTO base_audit(tenant_id, seq, at, actor, action, subject, detail, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &[&tenant, &seq, &now, &actor, &action, &subject, &detail, &hash],
+        ),
+        (
+            "UPDATE base_audit_head SET hash = $2 WHERE tenant_id = $1",
+            &[&tenant, &hash],
+        ),
+    ])
     .await
-    .map(drop)
 }
 
 /// Walks the whole chain of a hospital; answers its length and last link.

@@ -290,10 +290,12 @@ async fn write_in(
     sql::note(tx, &visit.id, &begun).await?;
     let detail = json!({ "consent": visit.consent_id, "consent_version": visit.consent_version, "consent_sm3": visit.consent_sm3 });
     audit::record(tx, "visit.book", visit.id.as_str(), detail).await?;
-    let doctor = identity::staff::by_his_code(tx, &visit.doctor_code).await?;
-    for photo in &new.photo_ids {
-        let reader = doctor.as_ref().map(|d| d.id.as_str().to_owned());
-        attach(tx, session, photo, Kind::Image, reader).await?;
+    if !new.photo_ids.is_empty() {
+        let doctor = identity::staff::by_his_code(tx, &visit.doctor_code).await?;
+        for photo in &new.photo_ids {
+            let reader = doctor.as_ref().map(|d| d.id.as_str().to_owned());
+            attach(tx, session, photo, Kind::Image, reader).await?;
+        }
     }
     Ok((visit, true))
 }

@@ -335,41 +335,58 @@ pub(crate) async fn save(tx: &mut Tx<'_>, v: &mut Visit, progress: Progress, eve
     v.closing_as = progress.closing_as;
     v.message = progress.message;
     v.updated_at = now;
-    tx.exec(
-        "UPDATE care_visit SET state = $3, ended_as = $4, his = $5, closing_as = $6, message = $7, \
+    let actor = event.by.to_string();
+    tx.exec_each(&[
+        (
+            "UPDATE care_visit SET state = $3, ended_as = $4, his = $5, closing_as = $6, message = $7, \
          his_order_number = $8, receipt_number = $9, serial_number = $10, pay_until = $11, fee_fen = $12, \
          checked_in_at = $13, accepted_at = $14, finished_at = $15, updated_at = $16, tells = $17 \
          WHERE tenant_id = $1 AND id = $2",
-        &[
-            &tenant,
-            &v.id,
-            &v.state,
-            &v.ended_as,
-            &v.his,
-            &v.closing_as,
-            &v.message,
-            &v.his_order_number,
-            &v.receipt_number,
-            &v.serial_number,
-            &v.pay_until,
-            &v.fee_fen,
-            &v.checked_in_at,
-            &v.accepted_at,
-            &v.finished_at,
-            &now,
-            &v.tells,
-        ],
-    )
-    .await?;
-    note(tx, &v.id, event).await
+            &[
+                &tenant,
+                &v.id,
+                &v.state,
+                &v.ended_as,
+                &v.his,
+                &v.closing_as,
+                &v.message,
+                &v.his_order_number,
+                &v.receipt_number,
+                &v.serial_number,
+                &v.pay_until,
+                &v.fee_fen,
+                &v.checked_in_at,
+                &v.accepted_at,
+                &v.finished_at,
+                &now,
+                &v.tells,
+            ],
+        ),
+        (
+            NOTE,
+            &[
+                &tenant,
+                &v.id,
+                &event.at,
+                &actor,
+                &event.word,
+                &event.from,
+                &event.to,
+                &event.note,
+            ],
+        ),
+    ])
+    .await
 }
+
+const NOTE: &str = "INSERT INTO care_visit_trail (tenant_id, visit_id, seq, at, actor, word, from_state, to_state, note) \
+     SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, CAST($3 AS BIGINT), $4, $5, $6, $7, $8 FROM care_visit_trail \
+     WHERE tenant_id = $1 AND visit_id = $2";
 
 pub(crate) async fn note(tx: &mut Tx<'_>, id: &VisitId, event: &Event) -> Result<(), StoreError> {
     let (tenant, actor) = (tx.tenant().clone(), event.by.to_string());
     tx.exec(
-        "INSERT INTO care_visit_trail (tenant_id, visit_id, seq, at, actor, word, from_state, to_state, note) \
-         SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, CAST($3 AS BIGINT), $4, $5, $6, $7, $8 FROM care_visit_trail \
-         WHERE tenant_id = $1 AND visit_id = $2",
+        NOTE,
         &[
             &tenant,
             id,

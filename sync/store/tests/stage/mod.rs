@@ -55,6 +55,17 @@ pub(crate) fn on_postgres<F: Future<Output = ()>>(story: impl Fn(Site) -> F) {
     });
 }
 
+/// Two processes' worth of handles to one PostgreSQL database.
+pub(crate) fn on_two_replicas<F: Future<Output = ()>>(story: impl Fn(Site, Site) -> F) {
+    let url = kit::postgres::database();
+    runtime().block_on(async {
+        let one = Store::open_postgres(&url, Arc::new(SystemClock)).await.unwrap();
+        let other = Store::open_postgres(&url, Arc::new(SystemClock)).await.unwrap();
+        let folder = || tempfile::tempdir().unwrap();
+        story(site(one, folder()), site(other, folder())).await;
+    });
+}
+
 fn site(store: Store, folder: tempfile::TempDir) -> Site {
     Site {
         store,
