@@ -131,6 +131,7 @@ async fn a_prescription_goes_its_way_only(house: &House) -> Result<()> {
     let (patient, doctor, pharmacist) = (&cast.patient, &cast.doctor, &cast.pharmacist);
     let by = |role: &str, act: &str| format!("{role}/prescriptions/{id}/{act}");
     let own = |act: &str| format!("prescriptions/{id}/{act}");
+    let own_page = format!("prescriptions/{id}");
     let pin = json!({ "pin": PIN });
     let reject = json!({ "pin": PIN, "reasons": ["dose"], "comment": "剂量" });
     let pay = json!({ "method": "wechat_h5" });
@@ -166,7 +167,20 @@ async fn a_prescription_goes_its_way_only(house: &House) -> Result<()> {
         (patient, "POST", own("pay"), pay.clone(), no),
     ];
     all_refused(house, signed).await.context("signed")?;
+    // Until a pharmacist has approved, the patient is told where it stands and nothing of what it says; nor is the record
+    // theirs to read while the doctor writes it.
+    let early = patient.get(&own_page).await?;
+    let told = early.to_string();
+    ensure!(
+        early["withheld"] == true && early["items"] == json!([]) && early["state"] == "in_review",
+        "an unreviewed prescription reaches the patient: {early}"
+    );
+    let drug = items[0]["name"].as_str().context("a drug")?;
+    ensure!(!told.contains(drug) && !told.contains("I10"), "it says what it should not: {told}");
+    let unsigned = house.ask(patient, "GET", &format!("visits/{visit}/record"), json!({})).await?;
+    unsigned.refused(&[409])?;
     journey::review(cast, &made).await?;
+    ensure!(patient.get(&own_page).await?["withheld"] == false, "still withheld after the approval");
     let look = format!("prescriptions/{id}");
     patient
         .wait(&look, "the bill", |p| p["state"] == "awaiting_payment")

@@ -222,7 +222,8 @@ pub(crate) fn patient(parties: &care::consultation::PartiesOfVisit, at: Timestam
     }
 }
 
-/// The patient reads the record of their visit.
+/// The patient reads the record of their visit: while the doctor still writes, only a version that is signed; afterwards
+/// the newest.
 #[utoipa::path(get, path = "/visits/{id}/record", tag = "record", params(("id" = String, Path)),
     responses((status = 200, body = RecordView)))]
 async fn read(State(ctx): State<Ctx>, patient: Patient, Path(id): Path<String>) -> Result<Json<RecordView>, ApiError> {
@@ -237,8 +238,12 @@ async fn read(State(ctx): State<Ctx>, patient: Patient, Path(id): Path<String>) 
                 if parties.visit.account_id != account {
                     return Err(ApiError::not_found());
                 }
-                let saved = table::latest(tx, &vault, &id).await?;
-                let saved = saved.ok_or_else(|| ApiError::conflict("no_record", "医生尚未书写病历"))?;
+                let writing = visit::in_progress(&parties).is_ok();
+                let saved = match table::latest_signed(tx, &vault, &id).await? {
+                    None if !writing => table::latest(tx, &vault, &id).await?,
+                    signed => signed,
+                };
+                let saved = saved.ok_or_else(|| ApiError::conflict("no_record", "医生尚未完成病历"))?;
                 let mut view = view(tx, &parties, Some(saved)).await?;
                 view.editable = false;
                 Ok(view)

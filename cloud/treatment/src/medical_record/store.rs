@@ -19,14 +19,23 @@ pub(crate) struct Saved {
 
 /// The newest version of a visit's record.
 pub(crate) async fn latest(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId) -> Result<Option<Saved>, ApiError> {
+    newest(tx, vault, visit, "").await
+}
+
+/// The newest version that carries the doctor's signature.
+pub(crate) async fn latest_signed(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId) -> Result<Option<Saved>, ApiError> {
+    let signed = "AND EXISTS (SELECT 1 FROM treatment_signature s WHERE s.tenant_id = r.tenant_id \
+                  AND s.purpose = 'record' AND s.subject = r.visit_id || '/' || r.version)";
+    newest(tx, vault, visit, signed).await
+}
+
+async fn newest(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId, which: &str) -> Result<Option<Saved>, ApiError> {
     let tenant = tx.tenant().clone();
-    let row: Option<(u32, Vec<u8>, Timestamp)> = tx
-        .opt(
-            "SELECT version, body_sealed, saved_at FROM treatment_record WHERE tenant_id = $1 AND visit_id = $2 \
-             ORDER BY version DESC LIMIT 1",
-            &[&tenant, visit],
-        )
-        .await?;
+    let sql = format!(
+        "SELECT r.version, r.body_sealed, r.saved_at FROM treatment_record r WHERE r.tenant_id = $1 AND r.visit_id = $2 \
+         {which} ORDER BY r.version DESC LIMIT 1"
+    );
+    let row: Option<(u32, Vec<u8>, Timestamp)> = tx.opt(&sql, &[&tenant, visit]).await?;
     let Some((version, sealed, saved_at)) = row else {
         return Ok(None);
     };

@@ -210,6 +210,9 @@ pub struct PrescriptionView {
     pub has_pdf: bool,
     /// History.
     pub trail: Vec<StepView>,
+    /// No pharmacist has approved it: the patient is told where it stands, not what it says (处方管理办法, art. 34–35;
+    /// only an approved prescription reaches the patient).
+    pub withheld: bool,
     /// What may be done with it by the one who looks.
     pub allowed: Vec<&'static str>,
     /// Why a person has to look, for administrators.
@@ -275,6 +278,38 @@ pub(crate) const fn may_choose_fulfilment(state: State) -> bool {
     matches!(state, State::Approved | State::SentToHis | State::AwaitingPayment)
 }
 
+/// Before a pharmacist has approved it, or after one has refused it, nothing of its content is for the patient.
+const fn withheld(state: State, eye: Eye) -> bool {
+    let unapproved = matches!(
+        state,
+        State::Draft | State::Signed | State::InReview | State::Rejected | State::Revised | State::Appealed
+    );
+    unapproved && matches!(eye, Eye::Patient)
+}
+
+/// Takes out what the prescription says; who wrote it, when, and where it stands remain.
+fn without_content(view: PrescriptionView) -> PrescriptionView {
+    PrescriptionView {
+        items: Vec::new(),
+        herbal: None,
+        diagnoses: Vec::new(),
+        total_fen: 0,
+        written_fen: 0,
+        rejections: Vec::new(),
+        appeal: None,
+        verify_code: None,
+        trail: view
+            .trail
+            .into_iter()
+            .map(|step| StepView {
+                note: String::new(),
+                ..step
+            })
+            .collect(),
+        ..view
+    }
+}
+
 /// The view for one who looks.
 pub(crate) async fn of(
     tx: &mut Tx<'_>,
@@ -288,7 +323,8 @@ pub(crate) async fn of(
     let trail = steps(tx, chart).await?;
     let rejections = rejections(tx, &chart.id).await?;
     let own = matches!(eye, Eye::Patient | Eye::Pharmacist);
-    Ok(PrescriptionView {
+    let withheld = withheld(chart.state, eye);
+    let view = PrescriptionView {
         id: chart.id.to_string(),
         number: chart.id.to_string(),
         revision: chart.revision,
@@ -331,12 +367,14 @@ pub(crate) async fn of(
         verify_code: chart.verify_code.clone(),
         has_pdf: chart.pdf_blob.is_some(),
         trail,
+        withheld,
         allowed: allowed(chart, eye),
         needs_hand: chart.needs_hand.clone().filter(|_| eye != Eye::Patient),
         valid_until: chart.valid_until,
         written_at: chart.written_at,
         created_at: chart.created_at,
-    })
+    };
+    Ok(if withheld { without_content(view) } else { view })
 }
 
 fn pharmacist(chart: &Chart) -> Option<PersonView> {
