@@ -1,9 +1,10 @@
 // Messages of a visit: fetched after the last known one, sent with a key so that a repeat is the same message.
-import { computed, onScopeDispose, reactive, ref, shallowRef } from 'vue'
+import { computed, reactive, ref, shallowRef, type Ref } from 'vue'
 import { room } from './api/visits'
 import type { Message, NewMessage } from './api/types'
 import { asApiError, freshKey, type ApiError } from './http'
 import { useLive } from './live'
+import { onChangeOfHands } from './session'
 
 /** A message not yet taken by the server. */
 export interface Outgoing {
@@ -17,10 +18,29 @@ export interface Outgoing {
   failed?: string
 }
 
+/** What a person wrote that the server does not have: it outlives the page, so that leaving the room or signing in again loses no words. */
+interface Unsent {
+  outgoing: Outgoing[]
+  text: Ref<string>
+}
+const unsent = new Map<string, Unsent>()
+function unsentOf(visit: string): Unsent {
+  const kept = unsent.get(visit) ?? { outgoing: reactive<Outgoing[]>([]), text: ref('') }
+  unsent.set(visit, kept)
+  return kept
+}
+onChangeOfHands(() => {
+  for (const { outgoing } of unsent.values()) outgoing.forEach(release)
+  unsent.clear()
+})
+function release(item: Outgoing): void {
+  if (item.local) URL.revokeObjectURL(item.local)
+}
+
 /** The conversation of one visit. */
 export function useChat(visit: string) {
   const messages = shallowRef<Message[]>([])
-  const outgoing = reactive<Outgoing[]>([])
+  const { outgoing, text } = unsentOf(visit)
   const error = shallowRef<ApiError>()
   const ready = ref(false)
   let running = false
@@ -61,7 +81,7 @@ export function useChat(visit: string) {
       await fetchNew()
       const at = outgoing.findIndex((o) => o.client_id === item.client_id)
       if (at >= 0) outgoing.splice(at, 1)
-      if (item.local) URL.revokeObjectURL(item.local)
+      release(item)
     } catch (cause) {
       item.failed = asApiError(cause).message
     }
@@ -76,10 +96,10 @@ export function useChat(visit: string) {
   function drop(item: Outgoing): void {
     const at = outgoing.indexOf(item)
     if (at >= 0) outgoing.splice(at, 1)
+    release(item)
   }
 
   useLive((event) => { if (!event || event.id === visit || event.kind === 'all.changed') void fetchNew() })
   void fetchNew()
-  onScopeDispose(() => { for (const item of outgoing) if (item.local) URL.revokeObjectURL(item.local) })
-  return { messages, outgoing, error, ready, fetchNew, send, resend: push, drop, last: computed(() => messages.value.at(-1)?.seq ?? 0) }
+  return { messages, outgoing, text, error, ready, fetchNew, send, resend: push, drop, last: computed(() => messages.value.at(-1)?.seq ?? 0) }
 }

@@ -27,6 +27,11 @@ const signedOut = new Set<Listener>()
 export function onSignedOut(listener: Listener): void {
   signedOut.add(listener)
 }
+const forbidden = new Set<Listener>()
+/** Called when the session may not do what its app does: perhaps it is another person's by now. */
+export function onForbidden(listener: Listener): void {
+  forbidden.add(listener)
+}
 
 const WORDS: Record<number, string> = {
   400: '提交的内容有误，请检查后重试',
@@ -83,6 +88,7 @@ async function refusal(response: Response): Promise<ApiError> {
     text('request_id'),
   )
   if (response.status === 401 && !response.url.includes('/auth/')) for (const listener of signedOut) listener()
+  if (error.code === 'forbidden') for (const listener of forbidden) listener()
   return error
 }
 

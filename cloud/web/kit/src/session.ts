@@ -2,7 +2,8 @@
 import { reactive, watch } from 'vue'
 import { account } from './api/account'
 import type { Me } from './api/types'
-import { asApiError, onSignedOut, type ApiError } from './http'
+import { notice } from './ask'
+import { asApiError, onForbidden, onSignedOut, type ApiError } from './http'
 import { streamFor } from './live'
 
 /** Current session. `unknown` until the first answer of the server. */
@@ -16,6 +17,29 @@ onSignedOut(() => {
   session.me = undefined
 })
 
+// All apps of a host share one session: somebody who signs in at the desk ends the patient's in the next tab.
+onForbidden(async () => {
+  if (session.state !== 'in') return
+  await recall()
+  if (session.state === 'out') notice('这个浏览器刚登录了另一个账号，请重新登录', true)
+})
+
+const OWNER = 'yiqiao.owner'
+const forgetful = new Set<() => void>()
+/** Called when the device changes hands: after signing out, and when somebody else signs in. A session that merely ran out is no reason, its person comes back. */
+export function onChangeOfHands(forget: () => void): void {
+  forgetful.add(forget)
+}
+function belongsTo(owner: string | undefined): void {
+  if (typeof sessionStorage === 'undefined') return
+  const before = sessionStorage.getItem(OWNER)
+  if (before !== null && before !== owner) {
+    for (const forget of forgetful) forget()
+    sessionStorage.clear()
+  }
+  if (owner) sessionStorage.setItem(OWNER, owner)
+}
+
 let wanted: Me['kind'] = 'patient'
 /** Ask the server who we are; a failure that is not "nobody" is kept in `error`. A session of the other kind in this browser is nobody here. */
 export async function recall(kind: Me['kind'] = wanted): Promise<void> {
@@ -25,6 +49,7 @@ export async function recall(kind: Me['kind'] = wanted): Promise<void> {
     const me = await account.me()
     session.me = me.kind === wanted ? { ...me, kind: wanted } : undefined
     session.state = session.me ? 'in' : 'out'
+    if (session.me) belongsTo(session.me.account?.id ?? session.me.staff?.id)
   } catch (cause) {
     const error = asApiError(cause)
     session.me = undefined
@@ -40,6 +65,7 @@ export async function leave(): Promise<void> {
   } finally {
     session.state = 'out'
     session.me = undefined
+    belongsTo(undefined)
   }
 }
 

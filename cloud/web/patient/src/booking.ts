@@ -1,5 +1,6 @@
 // What has been chosen so far on the way to a follow-up visit. Survives a reload of the page, not the closing of the tab.
 import { freshKey } from '@yiqiao/kit/http'
+import { onChangeOfHands } from '@yiqiao/kit/session'
 import type { Consent, Department, Doctor, Patient, Purpose, Slot, Statement } from '@yiqiao/kit/api/types'
 import { reactive, watch } from 'vue'
 
@@ -39,6 +40,9 @@ export function startBooking(purpose: Purpose): void {
   for (const key of ['patient', 'department', 'doctor', 'slot', 'consent'] as const) delete booking[key]
   Object.assign(booking, empty(), { purpose })
 }
+
+// What somebody wrote about their illness is not the next person's.
+onChangeOfHands(() => startBooking('follow_up'))
 
 /** A changed choice makes another order: it gets its own key, so that a repeat can only repeat the same order. */
 export function rekey(): void {
