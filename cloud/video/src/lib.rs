@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod engine;
+pub mod turn;
 
 use std::sync::Arc;
 

@@ -1,17 +1,11 @@
-//! Credentials for a TURN relay by the REST convention (draft-uberti-behave-turn-rest-00), as coturn's
-//! `use-auth-secret`: user = end of validity, password = HMAC-SHA1 of it under the shared secret.
+//! The relays that `/ice` names: our own ([`crate::turn`]), or others that share a secret with us (coturn's
+//! `use-auth-secret`).
 
-use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use records::Timestamp;
-use ring::hmac;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How long credentials are good for.
-const GOOD_FOR: Duration = Duration::from_secs(6 * 3600);
+use crate::turn::credential;
 
 /// A relay that browsers may use.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,16 +38,16 @@ pub struct IceServer {
 }
 
 impl Relay {
-    /// What a browser needs to use it.
-    pub fn ice_server(&self, now: Timestamp) -> IceServer {
-        let user = now.plus(GOOD_FOR).as_seconds().to_string();
-        let credential = self.secret.as_ref().map(|secret| {
-            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
-            BASE64.encode(hmac::sign(&key, user.as_bytes()))
-        });
+    /// What a browser needs to use it; `who` is whose allocations are counted together.
+    pub fn ice_server(&self, who: &str, now: Timestamp) -> IceServer {
+        let secret = self.secret.as_deref();
+        let username = secret.map(|secret| credential::user(secret, who, now));
+        let credential = secret
+            .zip(username.as_deref())
+            .map(|(secret, user)| credential::password(secret, user));
         IceServer {
             urls: self.urls.clone(),
-            username: credential.is_some().then_some(user),
+            username,
             credential,
         }
     }
@@ -64,19 +58,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_those_a_relay_with_the_same_secret_computes() {
-        let relay = Relay {
+    fn a_relay_with_a_secret_is_named_with_credentials_and_plain_stun_without() {
+        let relay = |secret: Option<&str>| Relay {
             urls: vec!["turn:relay.example:3478".into()],
-            secret: Some("north".into()),
+            secret: secret.map(str::to_owned),
         };
-        let given = relay.ice_server(Timestamp::from_seconds(1_700_000_000 - 6 * 3600));
-        assert_eq!(given.username.as_deref(), Some("1700000000"));
-        // printf 1700000000 | openssl dgst -sha1 -hmac north -binary | base64
-        assert_eq!(given.credential.as_deref(), Some("CWyHi3zCeWqXBir9thl4m+iZPRY="));
-        let plain = Relay {
-            urls: vec!["stun:relay.example:3478".into()],
-            secret: None,
-        };
-        assert_eq!(plain.ice_server(Timestamp::from_seconds(0)).credential, None);
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let given = relay(Some("north")).ice_server("con_1/patient", now);
+        let user = given.username.unwrap();
+        assert_eq!(given.credential, Some(credential::password("north", &user)));
+        let plain = relay(None).ice_server("con_1/patient", now);
+        assert_eq!((plain.username, plain.credential), (None, None));
     }
 }

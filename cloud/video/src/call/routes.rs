@@ -244,15 +244,17 @@ async fn ice(
 ) -> Result<Json<IceView>, ApiError> {
     let id = id_of(&id)?;
     let who = session.clone();
-    ctx.store
+    let visit = id.to_string();
+    let (_, side) = ctx
+        .store
         .read(&session.scope(), move |tx| {
             let (id, who) = (id.clone(), who.clone());
-            Box::pin(async move { seated(tx, &who, &id).await.map(drop) })
+            Box::pin(async move { seated(tx, &who, &id).await })
         })
         .await?;
-    let now = ctx.now();
+    let (who, now) = (format!("{visit}/{}", side.as_str()), ctx.now());
     Ok(Json(IceView {
-        ice_servers: video.relays.iter().map(|r| r.ice_server(now)).collect(),
+        ice_servers: video.relays.iter().map(|r| r.ice_server(&who, now)).collect(),
     }))
 }
 

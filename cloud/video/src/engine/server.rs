@@ -46,6 +46,7 @@ pub struct RoomServer {
     recordings: PathBuf,
     writing: Writing,
     address: SocketAddr,
+    bound: SocketAddr,
 }
 
 impl std::fmt::Debug for Order {
@@ -84,7 +85,13 @@ impl RoomServer {
             recordings: config.recordings,
             writing,
             address,
+            bound,
         })
+    }
+
+    /// Where it really listens.
+    pub const fn bound(&self) -> SocketAddr {
+        self.bound
     }
 
     /// The announced address.
