@@ -47,6 +47,8 @@ struct Running {
     line: PathBuf,
     /// Kept open: QEMU stops reading a pseudo-terminal that nobody holds.
     switches: tokio::fs::File,
+    /// Ends when QEMU has ended and its line is gone.
+    ended: tokio::task::JoinHandle<()>,
 }
 
 /// Runs until killed.
@@ -106,7 +108,6 @@ impl Board {
                     .map(PathBuf::from),
             );
         }
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let switches = ptys.pop().context("the second serial line")?;
         let switches = tokio::fs::File::options()
             .write(true)
@@ -114,8 +115,19 @@ impl Board {
             .await
             .context("opening the switches")?;
         let line = ptys.pop().context("the first serial line")?;
-        link(&line, &self.arguments.tty)?;
-        *self.running.lock().await = Some(Running { qemu, line, switches });
+        let at = self.arguments.tty.clone();
+        link(&line, &at)?;
+        // A board that died is unplugged: its pseudo-terminal's number soon belongs to somebody else.
+        let ended = tokio::spawn(async move {
+            while let Ok(Some(_)) = lines.next_line().await {}
+            let _ = std::fs::remove_file(at);
+        });
+        *self.running.lock().await = Some(Running {
+            qemu,
+            line,
+            switches,
+            ended,
+        });
         Ok(())
     }
 }
@@ -162,6 +174,7 @@ async fn switch(State(board): State<Arc<Board>>, UrlPath(bay): UrlPath<u8>, Json
 async fn reset(State(board): State<Arc<Board>>) -> Answer {
     if let Some(mut running) = board.running.lock().await.take() {
         running.qemu.kill().await.map_err(refused)?;
+        running.ended.await.map_err(refused)?;
     }
     board.start().await.map_err(refused)?;
     board.resets.fetch_add(1, Ordering::SeqCst);
