@@ -44,9 +44,17 @@ pub async fn with_request_id(
     let mut response = REQUEST_ID
         .scope(id, async move { worded(next.run(heard_out(request)).await) })
         .await;
+    let headers = response.headers_mut();
     if let Some(header) = header {
-        response.headers_mut().insert("x-request-id", header);
+        headers.insert("x-request-id", header);
     }
+    // What people ask of us is about their health: no browser and no proxy keeps it, unless a route says so.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -129,7 +137,7 @@ impl Drop for HeardOut {
     }
 }
 
-/// A JSON body; unreadable ones are refused in the house's shape.
+/// A JSON body; unreadable ones are refused in the house's shape. Characters nobody sees are left out of its texts.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
@@ -150,6 +158,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if has_nul(&bytes) {
             return Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, "character U+0000".to_owned()));
         }
+        let bytes = seen(bytes);
         axum::Json::<T>::from_request(Request::from_parts(parts, Body::from(bytes)), state)
             .await
             .map(|axum::Json(body)| Self(body))
@@ -168,6 +177,51 @@ fn has_nul(json: &[u8]) -> bool {
         rest = escape.get(1..).unwrap_or_default();
     }
     false
+}
+
+/// Whether a character neither shows nor sets text: controls, which no XML towards a hospital can carry (pasted out of
+/// office documents), and marks that turn the direction of everything after them (a patient's allergies would turn
+/// around the doctor's words beside them).
+fn unseen(c: char) -> bool {
+    let control = c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    control || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// The body without characters nobody sees, so that what is signed, shown, printed and sent on is the same text. A body
+/// that is no JSON stays as it is, for its refusal.
+fn seen(bytes: Bytes) -> Bytes {
+    use serde_json::Value;
+    fn clean(value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let odd = text.contains(unseen);
+                if odd {
+                    text.retain(|c| !unseen(c));
+                }
+                odd
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |odd, item| clean(item) | odd),
+            Value::Object(fields) => fields.values_mut().fold(false, |odd, field| clean(field) | odd),
+            _ => false,
+        }
+    }
+    // Most bodies have no sign of such a character and are not parsed twice.
+    let sign = |pair: &[u8]| {
+        matches!(
+            pair,
+            [b'\\', b'u'] | [0x7f, _] | [0xc2, 0x80..=0x9f] | [0xe2, 0x80 | 0x81] | [0xef, 0xbb | 0xbf]
+        )
+    };
+    if !bytes.windows(2).any(sign) {
+        return bytes;
+    }
+    let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
+        return bytes;
+    };
+    if !clean(&mut value) {
+        return bytes;
+    }
+    serde_json::to_vec(&value).map_or(bytes, Bytes::from)
 }
 
 /// Whether a path or query names the character U+0000.
@@ -281,7 +335,8 @@ pub struct Paged<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::has_nul;
+    use super::{has_nul, seen};
+    use bytes::Bytes;
 
     #[test]
     fn the_character_nul_is_found_however_it_is_escaped() {
@@ -293,6 +348,25 @@ mod tests {
             (r#"{"a":"\"#, false),
         ] {
             assert_eq!(has_nul(json.as_bytes()), nul, "{json}");
+        }
+    }
+
+    #[test]
+    fn characters_nobody_sees_are_left_out_and_all_others_stay() {
+        for (sent, kept) in [
+            ("{\"a\":\"青霉素\\u202e过敏\"}", "{\"a\":\"青霉素过敏\"}"),
+            (
+                "{\"a\":[{\"b\":\"x\u{2066}y\u{feff}\"}],\"n\":7}",
+                "{\"a\":[{\"b\":\"xy\"}],\"n\":7}",
+            ),
+            ("{\"a\":\"1\\u000b2\\u007f3\\u00854\"}", "{\"a\":\"1234\"}"),
+            (
+                "{\"a\":\"𠮷 😀\\t\\n\\r买买提·艾力\u{200d}\"}",
+                "{\"a\":\"𠮷 😀\\t\\n\\r买买提·艾力\u{200d}\"}",
+            ),
+            ("{\"a\":\"\\u202e", "{\"a\":\"\\u202e"),
+        ] {
+            assert_eq!(seen(Bytes::from(sent)), Bytes::from(kept), "{sent}");
         }
     }
 }

@@ -29,6 +29,8 @@ async fn broken_input_gets_a_clear_refusal_and_changes_nothing() {
         ("files", paths_that_leave_the_apps(&house).await),
         ("uploads", uploads_that_lie(&house).await),
         ("nonsense", bookings_with_nonsense(&house).await),
+        ("unseen", texts_with_characters_nobody_sees(&house).await),
+        ("kept", answers_that_nobody_keeps(&house).await),
         ("verify", guessed_codes(&house).await),
         ("flat", memory_stays_flat(&house).await),
     ];
@@ -347,6 +349,45 @@ async fn bookings_with_nonsense(house: &House) -> Result<()> {
         let body = json!({ "name": "魏若兰", "id_number": number, "phone": "13800000000", "relation": "parent" });
         let answer = house.ask(&house.cast.patient, "POST", "patients", body).await?;
         answer.refused(&[422]).map_err(|e| e.context(number))?;
+    }
+    Ok(())
+}
+
+/// Marks that turn letters around and controls no XML carries are left out of what people write; the rest stays as it is.
+async fn texts_with_characters_nobody_sees(house: &House) -> Result<()> {
+    let patient = house.patient(0).await?;
+    let mut body = house.booking(&patient, &house.time(1).await?, "unseen").await?;
+    body["statement"]["complaint"] = json!("血压\u{b}平稳\u{1f}，\u{202e}续方\n𠮷 😀 <b>&|^~");
+    body["statement"]["allergies"] = json!("\u{2066}青霉素\u{2069}");
+    let visit = house.cast.patient.post("visits", body).await?;
+    ensure!(
+        visit["statement"]["complaint"] == json!("血压平稳，续方\n𠮷 😀 <b>&|^~"),
+        "{}",
+        visit["statement"]
+    );
+    ensure!(
+        visit["statement"]["allergies"] == json!("青霉素"),
+        "{}",
+        visit["statement"]
+    );
+    let cancel = format!("visits/{}/cancel", visit["id"].as_str().unwrap_or_default());
+    house.cast.patient.post(&cancel, json!({ "reason": "填错了" })).await?;
+    Ok(())
+}
+
+/// No browser and no proxy keeps what we answer about somebody, and none guesses another type for it.
+async fn answers_that_nobody_keeps(house: &House) -> Result<()> {
+    let token = house.cast.patient.token().unwrap_or_default().to_owned();
+    for path in ["patients", "visits", "auth/me", "visits/con_x", "nothing/here"] {
+        let address = format!("{}/api/v1/{path}", house.at.web);
+        let answer = reqwest::Client::new().get(address).bearer_auth(&token).send().await?;
+        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok());
+        ensure!(
+            header("cache-control") == Some("no-store"),
+            "{path}: {:?}",
+            answer.headers()
+        );
+        ensure!(header("x-content-type-options") == Some("nosniff"), "{path}");
     }
     Ok(())
 }
