@@ -150,6 +150,15 @@ async fn visit(books: &Books, cast: &Cast, run: &Made, differences: &mut Vec<Str
     if !recipes.iter().all(|r| matches!(r["status"].as_i64(), Some(5 | 6))) {
         differences.push(format!("{}: recipe not paid in the HIS: {recipes:?}", run.prescription));
     }
+    let signed = cast.patient.get(&format!("prescriptions/{}", run.prescription)).await?;
+    for recipe in &recipes {
+        if recipe["total"] != signed["written_fen"] || signed["total_fen"] != signed["written_fen"] {
+            differences.push(format!(
+                "{}: signed over {} fen, billed {}, shown {}",
+                run.prescription, signed["written_fen"], recipe["total"], signed["total_fen"]
+            ));
+        }
+    }
     for payment in &run.payments {
         let ours = books.payments.get(payment);
         let theirs = books.channel.get(payment);

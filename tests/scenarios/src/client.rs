@@ -65,9 +65,16 @@ pub struct Person {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    patience: Duration,
 }
 
 impl Person {
+    /// The same, who goes on trying for so long.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// Somebody who opens the page.
     ///
     /// # Errors
@@ -81,6 +88,7 @@ impl Person {
             http,
             base: format!("{web}/api/v1"),
             token: None,
+            patience: PATIENCE,
         })
     }
 
@@ -158,7 +166,7 @@ impl Person {
     /// Tries until it is done, as a person does who is told to try again: on no answer, 429 and 5xx.
     ///
     /// # Errors
-    /// When it is refused for good (4xx), or [`PATIENCE`] ends.
+    /// When it is refused for good (4xx), or their patience ends.
     pub async fn until_done(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let started = Instant::now();
         loop {
@@ -168,9 +176,12 @@ impl Person {
                 Ok(answer) if answer.status.is_client_error() && answer.status != StatusCode::TOO_MANY_REQUESTS => {
                     return Err(anyhow!("{method} {path}: {} {}", answer.status, answer.body));
                 }
-                _ if started.elapsed() > PATIENCE => {
+                _ if started.elapsed() > self.patience => {
                     let last = tried.map_or_else(|e| format!("{e:#}"), |a| format!("{} {}", a.status, a.body));
-                    bail!("{method} {path} did not succeed in {} s: {last}", PATIENCE.as_secs());
+                    bail!(
+                        "{method} {path} did not succeed in {} s: {last}",
+                        self.patience.as_secs()
+                    );
                 }
                 _ => tokio::time::sleep(Duration::from_millis(400)).await,
             }
@@ -215,7 +226,7 @@ impl Person {
     /// Waits until something is so.
     ///
     /// # Errors
-    /// When it is not so within [`PATIENCE`].
+    /// When it is not so within their patience.
     pub async fn wait(&self, path: &str, what: &str, so: impl Fn(&Value) -> bool) -> Result<Value> {
         let started = Instant::now();
         loop {
@@ -223,10 +234,10 @@ impl Person {
             if so(&seen) {
                 return Ok(seen);
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > self.patience {
                 bail!(
                     "waited {} s in vain for {what}: {path} says {}",
-                    PATIENCE.as_secs(),
+                    self.patience.as_secs(),
                     brief(&seen)
                 );
             }
@@ -237,14 +248,14 @@ impl Person {
     /// Downloads something.
     ///
     /// # Errors
-    /// When it is refused for good or [`PATIENCE`] ends.
+    /// When it is refused for good or their patience ends.
     pub async fn download(&self, path: &str) -> Result<Vec<u8>> {
         let started = Instant::now();
         loop {
             let tried = self.once(Method::GET, path, None).await;
             match tried {
                 Ok(answer) if answer.status.is_success() => return Ok(answer.bytes),
-                tried if started.elapsed() > PATIENCE => bail!("could not download {path}: {tried:?}"),
+                tried if started.elapsed() > self.patience => bail!("could not download {path}: {tried:?}"),
                 _ => tokio::time::sleep(Duration::from_millis(400)).await,
             }
         }
@@ -253,7 +264,7 @@ impl Person {
     /// Sends a file as a person attaches one.
     ///
     /// # Errors
-    /// When it is refused or [`PATIENCE`] ends.
+    /// When it is refused or their patience ends.
     pub async fn upload(&self, purpose: &str, name: &str, mime: &str, bytes: &[u8]) -> Result<Value> {
         let started = Instant::now();
         loop {
@@ -272,7 +283,7 @@ impl Person {
                 Ok(response) if response.status().is_client_error() => {
                     bail!("upload refused: {}", response.text().await?)
                 }
-                _ if started.elapsed() > PATIENCE => bail!("could not upload {name}"),
+                _ if started.elapsed() > self.patience => bail!("could not upload {name}"),
                 _ => tokio::time::sleep(Duration::from_millis(400)).await,
             }
         }

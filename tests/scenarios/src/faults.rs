@@ -76,6 +76,10 @@ pub struct Plan {
     pub outage: Duration,
 }
 
+const LONGEST_OUTAGE_MS: u64 = 180_000;
+/// Longest outage of the long form.
+pub const LONGEST_OUTAGE: Duration = Duration::from_millis(LONGEST_OUTAGE_MS);
+
 impl Plan {
     /// The plan of a seed; `long` outages last minutes.
     pub fn of(seed: u64, long: bool) -> Self {
@@ -98,7 +102,7 @@ impl Plan {
             .copied()
             .unwrap_or(Step::Pay);
         let outage = Duration::from_millis(if long {
-            60_000 + next() % 120_000
+            LONGEST_OUTAGE_MS / 3 + next() % (LONGEST_OUTAGE_MS / 3 * 2)
         } else {
             1_500 + next() % 3_500
         });

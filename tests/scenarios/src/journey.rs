@@ -1,5 +1,7 @@
 //! The online follow-up visit (复诊续方) from sign-in to rating, step by step.
 
+use std::time::Duration;
+
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail};
@@ -105,6 +107,19 @@ pub struct Cast {
     pub pharmacist: Person,
     /// The administrator.
     pub admin: Person,
+}
+
+impl Cast {
+    /// The same people, who go on trying for so long.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self {
+            patient: self.patient.with_patience(patience),
+            doctor: self.doctor.with_patience(patience),
+            pharmacist: self.pharmacist.with_patience(patience),
+            admin: self.admin.with_patience(patience),
+        }
+    }
 }
 
 /// The signing PIN of the demo staff.
@@ -226,7 +241,7 @@ pub(crate) async fn matched(cast: &Cast, id: &str) -> Result<()> {
                     .patient
                     .once(Method::POST, &format!("patients/{id}/retry"), None)
                     .await;
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
             }
             other => bail!("the HIS state of the patient is {other:?}: {}", brief(mine)),
         }
@@ -453,10 +468,6 @@ pub async fn prescribe(cast: &Cast, visit: &str) -> Result<String> {
     doctor
         .until_done(Method::PUT, &format!("doctor/visits/{visit}/record"), Some(&record))
         .await?;
-    // As the prescription editor does when it opens.
-    for dictionary in ["dictionary/routes", "dictionary/frequencies"] {
-        doctor.get(dictionary).await?;
-    }
     let drug = first(
         &doctor
             .get("dictionary/drugs?q=%E6%B0%A8%E6%B0%AF%E5%9C%B0%E5%B9%B3")

@@ -176,11 +176,19 @@ async fn a_prescription_goes_its_way_only(house: &House) -> Result<()> {
         "an unreviewed prescription reaches the patient: {early}"
     );
     let drug = items[0]["name"].as_str().context("a drug")?;
-    ensure!(!told.contains(drug) && !told.contains("I10"), "it says what it should not: {told}");
-    let unsigned = house.ask(patient, "GET", &format!("visits/{visit}/record"), json!({})).await?;
+    ensure!(
+        !told.contains(drug) && !told.contains("I10"),
+        "it says what it should not: {told}"
+    );
+    let unsigned = house
+        .ask(patient, "GET", &format!("visits/{visit}/record"), json!({}))
+        .await?;
     unsigned.refused(&[409])?;
     journey::review(cast, &made).await?;
-    ensure!(patient.get(&own_page).await?["withheld"] == false, "still withheld after the approval");
+    ensure!(
+        patient.get(&own_page).await?["withheld"] == false,
+        "still withheld after the approval"
+    );
     let look = format!("prescriptions/{id}");
     patient
         .wait(&look, "the bill", |p| p["state"] == "awaiting_payment")

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use scenarios::faults::{Plan, Striker};
+use scenarios::client::PATIENCE;
+use scenarios::faults::{LONGEST_OUTAGE, Plan, Striker};
 use scenarios::{books, journey};
 use serde_json::json;
 use site::{Options, Site};
@@ -55,6 +56,12 @@ async fn run(arguments: Arguments) -> Result<bool> {
     let site = Arc::new(Mutex::new(Site::start(&folder, Options::free_ports()?).await?));
     let addresses = site.lock().await.addresses().clone();
     let cast = journey::gather(&addresses).await?;
+    // Whoever meets an outage of minutes comes back after it.
+    let cast = if arguments.long {
+        cast.with_patience(LONGEST_OUTAGE + PATIENCE)
+    } else {
+        cast
+    };
     let (mut counted, mut fired, mut details, mut differences) = (0u32, 0u32, Vec::new(), 0usize);
     let mut seed = arguments.seed;
     // A run whose fault did not fire does not count; it is replaced, but not for ever.
