@@ -21,6 +21,33 @@ let retry: ReturnType<typeof setTimeout> | undefined
 let watched: string | undefined
 let known = false
 
+// A browser opens six connections to a host at once, for all tabs together: a stream in each tab would leave none to load
+// a seventh page. So many tabs have one, the others poll; a tab nobody looks at gives its place back.
+const PLACES = 4
+const HIDDEN_MS = 30_000
+let giveBack: (() => void) | undefined
+let opening = false
+let placeless = false
+let hidden: ReturnType<typeof setTimeout> | undefined
+
+function take(name: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const held = navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+      if (!lock) return resolve(false)
+      const kept = new Promise<void>((done) => { giveBack = done })
+      resolve(true)
+      return kept
+    })
+    held.catch(() => resolve(false))
+  })
+}
+/** Whether this tab may have a stream; where tabs cannot agree, each has one. */
+async function place(): Promise<boolean> {
+  if (giveBack || typeof navigator.locks === 'undefined') return true
+  for (let n = 0; n < PLACES; n += 1) if (await take(`yiqiao.stream.${n}`)) return true
+  return false
+}
+
 function tell(event: LiveEvent | undefined): void {
   for (const handler of handlers) handler(event)
 }
@@ -29,13 +56,32 @@ function schedule(): void {
   clearTimeout(timer)
   if (handlers.size === 0) return
   timer = setTimeout(() => {
-    if (known && document.visibilityState === 'visible' && line.online) tell(undefined)
+    if (known && document.visibilityState === 'visible' && line.online) {
+      tell(undefined)
+      if (placeless) void open()
+    }
     schedule()
   }, line.stream ? POLL_MS : POLL_WITHOUT_STREAM_MS)
 }
 
-function open(): void {
-  if (!known || source || handlers.size === 0 || typeof EventSource === 'undefined') return
+const wanted = () => known && !source && handlers.size > 0 && typeof EventSource !== 'undefined'
+
+async function open(): Promise<void> {
+  if (!wanted() || opening) return
+  opening = true
+  const placed = await place()
+  opening = false
+  placeless = !placed
+  if (placed && wanted()) listen()
+  else if (!source) leave()
+}
+
+function leave(): void {
+  giveBack?.()
+  giveBack = undefined
+}
+
+function listen(): void {
   const mine = new EventSource(watched ? `/api/v1/events?visit=${encodeURIComponent(watched)}` : '/api/v1/events')
   source = mine
   mine.onopen = () => {
@@ -60,7 +106,7 @@ function open(): void {
     line.stream = false
     schedule()
     clearTimeout(retry)
-    if (handlers.size > 0) retry = setTimeout(open, retryMs)
+    if (handlers.size > 0) retry = setTimeout(() => void open(), retryMs)
     retryMs = Math.min(retryMs * 2, 30_000)
   }
 }
@@ -71,6 +117,7 @@ function close(): void {
   line.stream = false
   clearTimeout(timer)
   clearTimeout(retry)
+  leave()
 }
 
 if (typeof window !== 'undefined') {
@@ -78,14 +125,16 @@ if (typeof window !== 'undefined') {
     line.online = true
     retryMs = 1_000
     tell(undefined)
-    open()
+    void open()
   })
   addEventListener('offline', () => { line.online = false })
   addEventListener('pagehide', close)
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible' && handlers.size > 0) {
+    clearTimeout(hidden)
+    if (document.visibilityState === 'hidden') hidden = setTimeout(close, HIDDEN_MS)
+    else if (handlers.size > 0) {
       tell(undefined)
-      open()
+      void open()
       schedule()
     }
   })
@@ -94,7 +143,7 @@ if (typeof window !== 'undefined') {
 /** The stream is for people who are signed in. */
 export function streamFor(signedIn: boolean): void {
   known = signedIn
-  if (known) open()
+  if (known) void open()
   else close()
   if (handlers.size > 0) schedule()
 }
@@ -104,7 +153,7 @@ export function watchVisit(id: string): void {
   watched = id
   if (source) {
     close()
-    open()
+    void open()
     schedule()
   }
   onScopeDispose(() => { if (watched === id) watched = undefined })
@@ -113,7 +162,7 @@ export function watchVisit(id: string): void {
 /** Call `handler` at each event, and with `undefined` whenever something may have been missed. Ends with the scope. */
 export function useLive(handler: Handler): void {
   handlers.add(handler)
-  open()
+  void open()
   if (handlers.size === 1) schedule()
   onScopeDispose(() => {
     handlers.delete(handler)
