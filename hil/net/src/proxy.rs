@@ -54,7 +54,7 @@ impl std::str::FromStr for Pair {
 
 /// How the line is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Line {
     /// Existing connections are reset, new ones refused by reset.
     cut: bool,
