@@ -217,6 +217,18 @@ impl Ca {
         })
     }
 
+    /// Issues a certificate with a new key for a client that is no appliance, e.g. ourselves at a broker of others.
+    pub fn issue_client(&self, name: &str, now: Timestamp) -> Result<ServerIdentity, CaError> {
+        let key = KeyPair::generate()?;
+        let mut params = leaf(name, now, SERVER_DAYS);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(ServerIdentity {
+            chain: vec![certificate.der().clone(), self.issuing.clone()],
+            key_pem: key.serialize_pem(),
+        })
+    }
+
     fn issued(&self, params: &CertificateParams, certificate: &Certificate) -> Result<Issued, CaError> {
         let serial = params
             .serial_number

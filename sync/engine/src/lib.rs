@@ -6,6 +6,8 @@
 //!   (`ANNOUNCE`), the receiver answers with its cursor (`RESYNC`), entries follow (`BATCH`), and the receiver
 //!   acknowledges cumulatively (`ACK`) *after* the commit that holds both the effects and the cursor. Entries the
 //!   sender no longer has are named (`GAP`), never skipped in silence.
+//!   Lanes go in order of urgency: telemetry waits until nothing clinical waits. While it waits the sender's store may
+//!   drop older values of what it tells (a newer one of the same kind and entity is there), named as `GAP` in the end.
 //! - **call**: `CALL`/`REPLY`/`CANCEL` with a relative deadline and an idempotency key when it writes.
 //! - **session**: `HELLO`/`HELLO_ACK`/`PING`/`PONG`/`BYE`. The newest `HELLO` of an appliance fences any older
 //!   connection.

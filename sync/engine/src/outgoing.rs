@@ -245,6 +245,11 @@ impl Outgoing {
         self.more = true;
     }
 
+    /// There may be entries that were not handed to the wire yet.
+    pub(crate) fn has_more(&self) -> bool {
+        self.phase == Phase::Running && (self.more || self.reading.is_some())
+    }
+
     /// Asks for more entries when there may be some and the receiver has room.
     pub(crate) fn pump(
         &mut self,

@@ -433,8 +433,14 @@ impl Session {
     fn pump(&mut self, now: Duration) {
         self.flush();
         if self.is_up() {
+            // Lanes in order of urgency: none goes while one before it has something to send. A lane whose window is full
+            // holds the next ones back as well, or they would take its place on the wire.
+            let mut before = false;
             for (lane, l) in &mut self.out {
-                l.pump(*lane, self.tuning.batch_bytes, &mut self.ticket, &mut self.effects);
+                if !before {
+                    l.pump(*lane, self.tuning.batch_bytes, &mut self.ticket, &mut self.effects);
+                }
+                before |= l.has_more();
             }
             for l in self.inn.values_mut() {
                 l.pump(now, &mut self.ticket, &mut self.effects);

@@ -335,7 +335,12 @@ impl<P: Port> Line<P> {
             self.depth_stale = false;
             self.depth_at = now + DEPTH_EVERY;
             let streams = self.p.streams.clone();
-            self.jobs.spawn(async move { Done::Depth(streams.depth().await.ok()) });
+            self.jobs.spawn(async move {
+                if let Err(e) = streams.relieve().await {
+                    tracing::warn!(link.peer = %streams.peer, link.error = %e, "waiting telemetry could not be reduced");
+                }
+                Done::Depth(streams.depth().await.ok())
+            });
         }
     }
 

@@ -26,6 +26,11 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 /// Entries per read; the bytes usually end it earlier.
 const READ_ENTRIES: usize = 512;
 
+/// Telemetry that may wait before older values are dropped for newer ones: an hour of an appliance's health.
+const TELEMETRY_AT_EASE: u64 = 64;
+/// Telemetry that waits at most, whatever it is about.
+const TELEMETRY_MOST: u64 = 1024;
+
 /// The streams between this store and one peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
@@ -150,14 +155,27 @@ impl Streams {
         self.store.outbox_ack(&self.key(lane), epoch, upto).await
     }
 
+    /// Keeps telemetry from growing while the peer is away or slow: the newest value of each thing stays.
+    pub(crate) async fn relieve(&self) -> Result<(), StoreError> {
+        let key = self.key(Lane::Telemetry);
+        if self.store.outbox_waiting(&key).await? <= TELEMETRY_AT_EASE {
+            return Ok(());
+        }
+        let dropped = self.store.outbox_coalesce(&key, TELEMETRY_MOST).await?;
+        if dropped > 0 {
+            tracing::warn!(link.peer = %self.peer, link.dropped = dropped, "telemetry waits for long; older values were dropped for newer ones");
+        }
+        Ok(())
+    }
+
     /// Entries that wait for the peer.
     pub(crate) async fn depth(&self) -> Result<u64, StoreError> {
+        let clinical = self.key(Lane::Clinical);
         let streams = self.store.streams(&self.scope()).await?;
-        Ok(streams
-            .iter()
-            .filter(|s| s.key.peer == self.peer)
-            .map(store::StreamState::depth)
-            .sum())
+        let clinical = streams.iter().find(|s| s.key == clinical);
+        // Numbers of telemetry have holes.
+        let telemetry = self.store.outbox_waiting(&self.key(Lane::Telemetry)).await?;
+        Ok(clinical.map_or(0, store::StreamState::depth) + telemetry)
     }
 
     /// The cursor of an epoch of the peer's stream, which becomes the current one.

@@ -212,6 +212,45 @@ async fn a_sink_that_lost_power_cuts_off_what_was_not_durable_and_checks_the_who
     assert!(matches!(sink.begin(&edge, &lie, 2 << 20).await, Err(SinkError::Full)));
 }
 
+/// The recorder went away half-way and came back after its upload had been forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_nobody_went_on_with_is_forgotten_and_begun_again_starts_at_nothing() {
+    let receiver = Receiver::open().await;
+    let (edge, file) = (edge_id(1), receiver.file(300_000));
+    let content = Bytes::from(std::fs::read(&file).unwrap());
+    let digest = Digest::of(&content);
+    let (sink, other) = (receiver.sink.clone(), Digest::of(b"finished"));
+    sink.begin(&edge, &digest, 300_000).await.unwrap();
+    sink.append(&edge, &digest, 0, content.slice(..100_000)).await.unwrap();
+    sink.begin(&edge, &other, 8).await.unwrap();
+    sink.append(&edge, &other, 0, Bytes::from_static(b"finished"))
+        .await
+        .unwrap();
+
+    let now = records::Clock::now(&records::SystemClock);
+    assert_eq!(sink.expire(now.minus(Duration::from_secs(3600))).await.unwrap(), []);
+    let gone = sink.expire(now.plus(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(
+        (gone.len(), &gone[0].edge, &gone[0].digest, gone[0].bytes),
+        (1, &edge, &digest, 100_000)
+    );
+    assert!(matches!(sink.progress(&edge, &digest).await, Err(SinkError::Missing)));
+    assert_eq!(sink.progress(&edge, &other).await.unwrap(), Progress::Complete);
+    assert_eq!(
+        std::fs::read_dir(receiver.folder.path().join("blobs/partial/edg_1"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    // A part that comes late is told that there is no such upload; the uploader begins anew.
+    let late = sink.append(&edge, &digest, 100_000, content.slice(100_000..)).await;
+    assert!(matches!(late, Err(SinkError::Missing)), "{late:?}");
+    assert_eq!(receiver.uploader().upload(&file).await.unwrap(), digest);
+    assert_eq!(receiver.received(), 300_000, "sent whole");
+    assert!(same(&file, &receiver.sink.path(&digest)));
+}
+
 #[tokio::test]
 async fn an_empty_file_is_a_blob_too() {
     let receiver = Receiver::open().await;

@@ -9,9 +9,11 @@ use serde_json::Value as Json;
 
 use crate::{Dialect, Scope, Store, StoreError, StreamKey, ToValue, Tx};
 
-/// Run on a full disk once the ballast is gone: frees what the peer has already.
-pub(crate) const RELIEF: [&str; 4] = [
+/// Run on a full disk once the ballast is gone: frees telemetry that a newer value replaces, and what the peer has already.
+pub(crate) const RELIEF: [&str; 5] = [
     "PRAGMA wal_checkpoint(TRUNCATE)",
+    "DELETE FROM store_outbox WHERE lane = 3 AND seq NOT IN (
+        SELECT MAX(n.seq) FROM store_outbox n WHERE n.lane = 3 GROUP BY n.tenant_id, n.peer, n.kind, n.entity)",
     "DELETE FROM store_outbox WHERE seq <= (SELECT acked_seq FROM store_stream s WHERE s.tenant_id = store_outbox.tenant_id
         AND s.peer = store_outbox.peer AND s.lane = store_outbox.lane)",
     "PRAGMA incremental_vacuum",
@@ -218,6 +220,51 @@ impl Store {
                 )
                 .await
                 .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Entries of a stream that wait for the peer and are still there.
+    pub async fn outbox_waiting(&self, key: &StreamKey) -> Result<u64, StoreError> {
+        let wanted = key.clone();
+        self.read(&Scope::system(key.tenant.clone()), move |tx| {
+            let key = wanted.clone();
+            Box::pin(async move {
+                let (waiting,): (u64,) = tx
+                    .one(
+                        "SELECT COUNT(*) FROM store_outbox WHERE tenant_id = $1 AND peer = $2 AND lane = $3 AND seq > (
+                            SELECT s.acked_seq FROM store_stream s WHERE s.tenant_id = $1 AND s.peer = $2 AND s.lane = $3)",
+                        &[&key.tenant, &key.peer, &key.lane],
+                    )
+                    .await?;
+                Ok(waiting)
+            })
+        })
+        .await
+    }
+
+    /// Of what waits on a lane, keeps the newest entry of each kind and entity, and of those at most the newest `most`;
+    /// answers how many went. The peer is told of the hole when the next entry is sent. For lanes whose entries are
+    /// states, not events.
+    pub async fn outbox_coalesce(&self, key: &StreamKey, most: u64) -> Result<u64, StoreError> {
+        const WAITING: &str = "tenant_id = $1 AND peer = $2 AND lane = $3 AND seq > (SELECT s.acked_seq FROM store_stream s
+            WHERE s.tenant_id = $1 AND s.peer = $2 AND s.lane = $3)";
+        let wanted = key.clone();
+        self.write_relieving(&Scope::system(key.tenant.clone()), move |tx| {
+            let key = wanted.clone();
+            Box::pin(async move {
+                let older = format!(
+                    "DELETE FROM store_outbox WHERE {WAITING} AND seq NOT IN (
+                        SELECT MAX(seq) FROM store_outbox WHERE tenant_id = $1 AND peer = $2 AND lane = $3 GROUP BY kind, entity)"
+                );
+                let beyond = format!(
+                    "DELETE FROM store_outbox WHERE {WAITING} AND seq <= (
+                        SELECT seq FROM store_outbox WHERE {WAITING} ORDER BY seq DESC LIMIT 1 OFFSET $4)"
+                );
+                let older = tx.exec(&older, &[&key.tenant, &key.peer, &key.lane]).await?;
+                let beyond = tx.exec(&beyond, &[&key.tenant, &key.peer, &key.lane, &most]).await?;
+                Ok(older + beyond)
             })
         })
         .await

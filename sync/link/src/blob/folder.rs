@@ -2,6 +2,7 @@
 //!
 //! On disk: `partial/{edge}/{hex}` holds the bytes, `partial/{edge}/{hex}.at` their durable number and the length in
 //! all (`offset length`), written after the bytes were synced and renamed into place. `done/{xx}/{hex}` is a whole blob.
+//! An upload that nobody went on with is forgotten by [`FolderSink::expire`]; begun again, it starts at nothing.
 //! Recovery: bytes beyond the number in `.at` were not durable; they are cut off before the next part.
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use axum::body::Bytes;
+use records::Timestamp;
 use records::id::EdgeId;
 use sha2::{Digest as _, Sha256};
 
@@ -42,6 +44,24 @@ impl FolderSink {
         self.root.join("done").join(hex.get(..2).unwrap_or("xx")).join(hex)
     }
 
+    /// Forgets half-finished uploads to which nothing was added since `before`; answers which.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. An upload that cannot be removed is left for the next time.
+    pub async fn expire(&self, before: Timestamp) -> Result<Vec<Expired>, SinkError> {
+        let folder = self.root.join("partial");
+        let listed = tokio::task::spawn_blocking(move || list(&folder)).await;
+        let mut gone = Vec::new();
+        for (edge, digest) in listed.map_err(|e| SinkError::Failed(e.to_string()))?? {
+            match self.on(&edge, &digest, move |upload| upload.expire(before)).await {
+                Ok(Some(bytes)) => gone.push(Expired { edge, digest, bytes }),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(blob.edge = %edge, blob.digest = %digest, %error, "a stale upload stays"),
+            }
+        }
+        Ok(gone)
+    }
+
     fn upload(&self, from: &EdgeId, digest: &Digest) -> Upload {
         let bytes = self.root.join("partial").join(from.as_str()).join(digest.hex());
         Upload {
@@ -66,6 +86,42 @@ impl FolderSink {
         let _one_at_a_time = lock.lock().await;
         let done = tokio::task::spawn_blocking(move || work(&upload)).await;
         done.map_err(|e| SinkError::Failed(e.to_string()))?
+    }
+}
+
+/// A half-finished upload that was forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// Who began it.
+    pub edge: EdgeId,
+    /// What it was to become.
+    pub digest: Digest,
+    /// Bytes that were there.
+    pub bytes: u64,
+}
+
+/// Every upload that is under way.
+fn list(folder: &Path) -> Result<Vec<(EdgeId, Digest)>, SinkError> {
+    let mut found = std::collections::BTreeSet::new();
+    for edge in entries(folder)? {
+        let Some(id) = edge.file_name().and_then(|n| EdgeId::parse(n.to_str()?)) else {
+            continue;
+        };
+        for file in entries(&edge)? {
+            let digest = file
+                .file_stem()
+                .and_then(|hex| Digest::parse(&format!("sha256:{}", hex.to_str()?)));
+            found.extend(digest.map(|digest| (id.clone(), digest)));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, SinkError> {
+    match std::fs::read_dir(folder) {
+        Ok(read) => Ok(read.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -127,6 +183,30 @@ impl Upload {
             }
             known => known,
         }
+    }
+
+    /// Removes everything of an upload last touched before that; answers its size.
+    fn expire(&self, before: Timestamp) -> Result<Option<u64>, SinkError> {
+        // `.at` goes first: without it the bytes count for nothing.
+        let files = [&self.at, &self.at.with_extension("new"), &self.bytes]
+            .map(|path| path.metadata().ok().map(|m| (path.clone(), m)));
+        let mut touched = None;
+        for (_, metadata) in files.iter().flatten() {
+            let at = metadata
+                .modified()?
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
+            touched = touched.max(i64::try_from(at.as_micros()).ok());
+        }
+        if touched.is_none_or(|at| at >= before.as_micros()) {
+            return Ok(None);
+        }
+        let bytes = self.bytes.metadata().map_or(0, |m| m.len());
+        for (path, _) in files.iter().flatten() {
+            std::fs::remove_file(path)?;
+        }
+        sync_folder(&self.at)?;
+        Ok(Some(bytes))
     }
 
     fn append(&self, offset: u64, part: &[u8]) -> Result<Progress, SinkError> {

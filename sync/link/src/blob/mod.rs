@@ -13,7 +13,7 @@ mod folder;
 mod receive;
 mod upload;
 
-pub use folder::FolderSink;
+pub use folder::{Expired, FolderSink};
 pub use receive::{Progress, Sink, SinkError, routes};
 pub use upload::{UploadError, Uploader};
 
