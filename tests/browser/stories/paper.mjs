@@ -46,7 +46,8 @@ export function thePaper(world) {
     step('anybody checks it: two signatures hold, and this is the file that was issued', async () => {
       visitor = await Person.arrive(world, 'visitor', PHONE)
       await visitor.go('/verify/')
-      await visitor.fill('verify-code', code)
+      // As a phone's keyboard writes it, and as people copy it from paper.
+      await visitor.fill('verify-code', ` ${code.slice(0, 1).toUpperCase()}${code.slice(1, 8)} ${code.slice(8)}`)
       await visitor.click('verify-go')
       await visitor.waits('verdict', 'valid', 'true')
       const roles = await visitor.one('signature', 'valid', 'true').evaluateAll((all) => all.map((e) => e.getAttribute('data-role')))
@@ -69,6 +70,10 @@ export function thePaper(world) {
       await visitor.go('/verify/AAAAAAAAAAAA')
       await visitor.waits('verdict', 'valid', 'false')
       assert.match(await visitor.reads('verdict'), /查无此处方/)
+      await visitor.go('/verify/%E0%A4%A')
+      assert.match(await visitor.reads('verdict'), /查无此处方/)
+      await visitor.click('verify-again')
+      await visitor.sees('verify-code')
     })
   })
 }
