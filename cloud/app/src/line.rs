@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::{Ctx, Hospital, tenants};
 use fleet::Fleet;
+use link::blob::{Digest, FolderSink};
 use link::cloud::{CloudLink, Registry};
 use link::{ApplyError, Inbox, LinkStatus};
 use records::id::EdgeId;
@@ -21,13 +22,16 @@ use crate::contexts::{self, Desks};
 pub(crate) struct Line {
     store: Store,
     link: Arc<OnceLock<CloudLink>>,
+    files: Arc<FolderSink>,
 }
 
 impl Line {
-    pub(crate) fn new(store: Store) -> Self {
+    /// `files` is where the appliances' uploads end.
+    pub(crate) fn new(store: Store, files: Arc<FolderSink>) -> Self {
         Self {
             store,
             link: Arc::default(),
+            files,
         }
     }
 
@@ -82,6 +86,15 @@ impl Hospital for Line {
             return false;
         };
         link.online(&edge)
+    }
+
+    async fn take_file(&self, digest: &str) -> Option<Vec<u8>> {
+        let path = self.files.path(&Digest::parse(digest)?);
+        let bytes = tokio::fs::read(&path).await.ok()?;
+        if let Err(error) = tokio::fs::remove_file(&path).await {
+            tracing::warn!(%error, blob.digest = digest, "a file that was taken stays behind");
+        }
+        Some(bytes)
     }
 }
 

@@ -25,6 +25,10 @@ pub trait Hospital: Send + Sync {
 
     /// Whether the hospital's appliance is connected.
     async fn online(&self, tenant: &TenantId) -> bool;
+
+    /// Takes a file that the appliance sent up for an answer, and forgets it: what the hospital keeps is not kept here.
+    /// `None` when it is not here (any more): ask again.
+    async fn take_file(&self, digest: &str) -> Option<Vec<u8>>;
 }
 
 /// A typed call: `call::<records::his::SlotList>(&*ctx.hospital, &tenant, &question, None, deadline)`.

@@ -14,6 +14,7 @@ use base::{BlobStore, Ctx, Events, Hospital, Session, Site, Sms, SmsSender, Vaul
 use money::{Cashier, Subjects, Till};
 use records::his::*;
 use records::id::{AccountId, EdgeId, PaymentId, StaffId, VisitId};
+use records::picture::Picture;
 use records::{
     Actor, Clock, Fen, HisCommand, HisCommandResult, Ids, Lane, LocalDate, ManualClock, Outcome, PeerId, SeededEntropy,
     TenantId, Timestamp,
@@ -65,6 +66,8 @@ pub(crate) struct HisBooks {
     pub(crate) fee_surprise: Option<Fen>,
     pub(crate) lock_ends: Option<Timestamp>,
     faults: Vec<(&'static str, Fault)>,
+    /// Files the appliance has sent up.
+    pub(crate) files: HashMap<String, Vec<u8>>,
     pub(crate) calls: Vec<String>,
     pub(crate) commands: Vec<String>,
 }
@@ -222,6 +225,16 @@ impl Bench {
             "dict.doctor.list" => done(doctors()),
             "dict.diagnosis.list" => done(diagnoses()),
             "visit.list" => done(vec![past_visit()]),
+            "report.exam.list" => done(vec![exam("JC1", "http://pacs.local/JC1.png"), exam("JC2", "")]),
+            "picture.exam" => {
+                let digest = format!("sha256:{}", "0".repeat(64));
+                let picture = Picture {
+                    digest: digest.clone(),
+                    media_type: "image/png".to_owned(),
+                };
+                self.books().files.insert(digest, b"\x89PNG\r\n\x1a\n".to_vec());
+                done(picture)
+            }
             other => Outcome::refused("no_such_method", other),
         }
     }
@@ -236,6 +249,19 @@ fn locked(order: &str, fee: Fen, ends: Option<Timestamp>) -> LockedSlot {
         his_order_number: format!("H-{order}"),
         fee_fen: fee,
         expires_at: ends,
+    }
+}
+
+fn exam(number: &str, image: &str) -> ExamReport {
+    ExamReport {
+        report_number: number.to_owned(),
+        name: "胸部正位片".to_owned(),
+        part: "胸部".to_owned(),
+        reported_at: Timestamp::parse(MORNING).expect("an instant"),
+        department_name: "放射科".to_owned(),
+        findings: "双肺纹理清晰".to_owned(),
+        opinion: "未见异常".to_owned(),
+        image: image.to_owned(),
     }
 }
 
@@ -335,6 +361,10 @@ impl Hospital for Bench {
 
     async fn online(&self, _: &TenantId) -> bool {
         !self.books().offline
+    }
+
+    async fn take_file(&self, digest: &str) -> Option<Vec<u8>> {
+        self.books().files.remove(digest)
     }
 }
 

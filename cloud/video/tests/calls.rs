@@ -35,6 +35,9 @@ impl Hospital for Nobody {
     async fn online(&self, _: &TenantId) -> bool {
         false
     }
+    async fn take_file(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Every seat is a file of a few bytes.

@@ -78,6 +78,9 @@ pub(crate) struct His {
     /// Operations led over another endpoint than the profile says.
     #[serde(default)]
     pub(crate) routes: BTreeMap<String, String>,
+    /// Servers (`http://host:port`) that hold pictures, besides the profile's: the picture archive (PACS).
+    #[serde(default)]
+    pub(crate) file_servers: Vec<String>,
 }
 
 /// Servers for the hospital's systems.

@@ -1,5 +1,5 @@
 //! What the line does here: entries from the cloud go into the journal and the spool, calls go to the bridge, to
-//! `signd`, or ask for the appliance's health.
+//! `signd`, fetch pictures, or ask for the appliance's health.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use his::Bridge;
 use hub::Hub;
 use link::{ApplyError, Call, Calls, Inbox};
+use records::his::Operation;
 use records::line::kind;
+use records::picture::ExamPicture;
 use records::{HisCommand, Outcome, PeerId, PrintJob};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +17,7 @@ use sign::Client;
 use store::{Entry, StoreError, Tx};
 
 use crate::health::Health;
+use crate::pictures::Pictures;
 
 /// The parts the line speaks to. They come up after the line, which must be there before anything is appended; until
 /// then everything is asked to come again.
@@ -23,6 +26,7 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     pub(crate) signd: Client,
     pub(crate) health: Arc<Health>,
+    pub(crate) pictures: Pictures,
 }
 
 /// This end of the line.
@@ -68,6 +72,9 @@ impl Calls for Ends {
         if method == kind::APPLIANCE_HEALTH {
             let health = parts.health.take().await;
             return serde_json::to_value(&health).map_or(Outcome::Unknown, Outcome::Done);
+        }
+        if method == ExamPicture::METHOD {
+            return parts.pictures.exam(call.body, call.remaining).await;
         }
         if method.starts_with("sign.") {
             let signd = parts.signd.clone().patience(call.remaining);

@@ -6,6 +6,7 @@ mod console;
 mod health;
 mod identity;
 mod line;
+mod pictures;
 mod site;
 mod supervise;
 

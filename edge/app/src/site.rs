@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use his::files::Files;
 use his::{Bridge, Callbacks, Profile};
 use hub::Hub;
+use link::blob::Uploader;
 use link::edge::{EdgeLink, Options};
 use link::{LinkStatus, Tuning};
 use records::{Actor, Clock, Ids, SystemClock, Timestamp};
@@ -24,6 +26,7 @@ use crate::console;
 use crate::health::Health;
 use crate::identity::{Enrolment, Identity, Key, Standing};
 use crate::line::{Ends, Parts};
+use crate::pictures::Pictures;
 use crate::supervise::Supervisor;
 
 /// No certificate of ours is older (2026-11-01).
@@ -156,6 +159,8 @@ async fn open(
         .await
         .context("database")?;
     let ends = Ends::default();
+    let uploader = Uploader::new(&config.cloud.fleet, tls.clone(), Arc::clone(ids)).context("blob line")?;
+    let files = Files::new(&profile, &config.his.file_servers).context("file servers")?;
     let options = Options {
         edge: identity.edge.clone(),
         tenant: identity.hospital.clone(),
@@ -206,6 +211,7 @@ async fn open(
         hub: hub.clone(),
         signd,
         health: Arc::clone(&health),
+        pictures: Pictures::open(bridge.clone(), files, uploader, config.state_dir.join("pictures"))?,
     };
     let _ = ends.0.set(parts);
     let callbacks = Callbacks::new(bridge.clone());

@@ -13,6 +13,7 @@ pub mod callback;
 pub mod charset;
 pub mod convert;
 pub mod exchange;
+pub mod files;
 pub mod guard;
 pub mod hl7;
 pub mod mapping;

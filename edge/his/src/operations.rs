@@ -36,8 +36,8 @@ macro_rules! table {
 
 table! {
     PatientQuery PatientCreate FollowUpCheck DepartmentList DoctorList SlotList SlotLock SlotUnlock RegistrationConfirm
-    RegistrationStatus RegistrationRefund BillPendingList BillConfirm BillRefund BillStatus ExamReports LabReports
-    VisitList PastPrescriptions DiagnosisList RouteList FrequencyList HerbList DrugList PrescriptionSubmit
+    RegistrationStatus RegistrationRefund BillPendingList BillConfirm BillRefund BillStatus ExamReports ExamImage
+    LabReports VisitList PastPrescriptions DiagnosisList RouteList FrequencyList HerbList DrugList PrescriptionSubmit
     PrescriptionReview PrescriptionRevoke DeliveryPush
 }
 

@@ -51,6 +51,15 @@ export function aVisit(world) {
       }
     })
 
+    step('sees the picture of an examination, fetched from the hospital', async () => {
+      await doctor.click('exam-picture')
+      const picture = doctor.find('picture-viewer').locator('img')
+      assert.equal(await picture.evaluate((img) => img.decode().then(() => img.naturalWidth > 100)), true)
+      await doctor.shots('doctor-exam-picture')
+      await doctor.page.keyboard.press('Escape')
+      await doctor.find('picture-viewer').waitFor({ state: 'detached' })
+    })
+
     // Rows: AP-046, BJ-107, BJ-111, BJ-115, YZ-D-032
     step('accepts', async () => {
       await doctor.click('visit-accept')
@@ -97,6 +106,23 @@ export function aVisit(world) {
         await doctor.find('video-call').waitFor({ state: 'hidden' })
         await patient.find('video-call').waitFor({ state: 'hidden' })
       }
+    })
+
+    step('a doctor whose network lets no UDP out talks through the relay', async () => {
+      await doctor.click('video-start')
+      await doctor.waits('video-call', 'stage', 'alone')
+      await doctor.click('video-relay')
+      await doctor.waits('video-call', 'path', 'relay/tcp')
+      await patient.click('video-accept')
+      await patient.waits('video-call', 'stage', 'talking')
+      await doctor.waits('video-call', 'stage', 'talking')
+      await doctor.watches('video-other')
+      await patient.watches('video-other')
+      await doctor.waits('video-call', 'path', 'relay/tcp')
+      await doctor.shot('doctor-video-relay')
+      await doctor.click('video-hangup')
+      await doctor.agrees()
+      await patient.find('video-call').waitFor({ state: 'hidden' })
     })
 
     step('the call can be replayed by those who were in it', async () => {

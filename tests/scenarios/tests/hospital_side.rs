@@ -32,6 +32,10 @@ async fn nonsense_at_the_hospital_side_is_answered_kept_and_changes_nothing() {
         ("doors", doors_for_appliances_only(&house, ports).await),
         ("console", the_console_shows_no_secrets(&house).await),
         ("alive", the_house_goes_on(&house).await),
+        (
+            "picture",
+            a_picture_of_an_examination_comes_up_and_stays_nowhere(&house).await,
+        ),
     ];
     house.close(told).await.unwrap();
 }
@@ -337,4 +341,53 @@ async fn the_house_goes_on(house: &House) -> Result<()> {
     let seen = house.cast.admin.get("admin/appliances").await?;
     ensure!(seen[0]["link"] == json!("online"), "{seen}");
     Ok(())
+}
+
+/// HIS → appliance → blob → cloud → doctor; only the hospital keeps it.
+async fn a_picture_of_an_examination_comes_up_and_stays_nowhere(house: &House) -> Result<()> {
+    let doctor = &house.cast.doctor;
+    let patient = house.patient(0).await?;
+    let (visit, _) = house.paid_visit(&patient, &house.time(0).await?, "picture").await?;
+    let exams = format!("doctor/visits/{visit}/history/exams");
+    let listed = doctor.get(&format!("{exams}?years=20")).await?;
+    let has = |with: bool| {
+        listed
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(move |e| e["has_picture"] == with)
+    };
+    let report = has(true).context("an examination with a picture")?["report_number"].as_str();
+    let report = report.context("report number")?;
+    for look in ["first", "second"] {
+        let picture = doctor.download(&format!("{exams}/{report}/picture")).await?;
+        ensure!(
+            picture.starts_with(b"\x89PNG"),
+            "the {look} look brought {} bytes",
+            picture.len()
+        );
+    }
+    let strange = house
+        .ask(doctor, "GET", &format!("{exams}/JC-0/picture"), Value::Null)
+        .await?;
+    strange.refused(&[404])?;
+    for folder in ["edge/pictures", "cloud/files/appliances"] {
+        let left: Vec<_> = walk(&house.at.data.join(folder));
+        ensure!(left.is_empty(), "{folder} keeps {left:?}");
+    }
+    Ok(())
+}
+
+/// Files below a folder.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| {
+            if entry.path().is_dir() {
+                walk(&entry.path())
+            } else {
+                vec![entry.path()]
+            }
+        })
+        .collect()
 }
