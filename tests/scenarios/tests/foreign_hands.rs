@@ -26,6 +26,7 @@ async fn foreign_hands_reach_nothing() {
         ("tokens", made_up_tokens(&house).await),
         ("cookies", pages_of_other_sites(&house).await),
         ("accounts", another_account(&house).await),
+        ("two hats", one_person_with_two_accounts(&house).await),
         ("hospitals", another_hospital(&house, folder.path()).await),
     ];
     house.close(told).await.unwrap();
@@ -173,6 +174,39 @@ async fn another_account(house: &House) -> Result<()> {
 }
 
 /// A second hospital on the same cloud, with people of the same logins and phones, and no appliance.
+/// One code of the HIS is one account: nobody reviews what they prescribed. The last key to the office stays.
+async fn one_person_with_two_accounts(house: &House) -> Result<()> {
+    let admin = &house.cast.admin;
+    let staff = admin.get("admin/staff").await?;
+    let with_login = |login: &str| {
+        staff
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|s| s["login"] == login)
+            .cloned()
+    };
+    let doctor = with_login("doctor").context("the doctor's account")?;
+    let form = |roles: Value, code: &Value| {
+        json!({ "login": "second.hat", "password": "Yiqiao#2026x", "name": doctor["name"], "roles": roles, "his_code": code,
+            "title": "药师", "department_code": "K90", "department_name": "药学部" })
+    };
+    let again = form(json!(["pharmacist"]), &doctor["his_code"]);
+    house
+        .ask(admin, "POST", "admin/staff", again.clone())
+        .await?
+        .refused(&[409])?;
+    let other = with_login("pharmacist2").context("a pharmacist's account")?;
+    let path = format!("admin/staff/{}", other["id"].as_str().context("id")?);
+    house.ask(admin, "PUT", &path, again).await?.refused(&[409])?;
+    let own = with_login("admin").context("the administrator's account")?;
+    let path = format!("admin/staff/{}", own["id"].as_str().context("id")?);
+    let resigned = form(json!(["auditor"]), &own["his_code"]);
+    house.ask(admin, "PUT", &path, resigned).await?.refused(&[409])?;
+    ensure!(admin.get("admin/staff").await? == staff, "an account changed");
+    Ok(())
+}
+
 async fn another_hospital(house: &House, data: &Path) -> Result<()> {
     let ids = things(house).await?;
     let before = picture(house, &ids).await?;

@@ -167,6 +167,7 @@ async fn create(
         department_name: form.department_name,
         his_code: form.his_code,
     };
+    let code = new.his_code.clone();
     let (vault, ids, tenant) = (ctx.vault.clone(), ctx.ids.clone(), admin.tenant.clone());
     let prepared = tokio::task::spawn_blocking(move || staff::prepare(&vault, &ids, &tenant, new))
         .await
@@ -175,11 +176,12 @@ async fn create(
     let id = ctx
         .store
         .write(&admin.scope(), move |tx| {
-            let (fresh, prepared, login) = (fresh.clone(), prepared.clone(), name.clone());
+            let (fresh, prepared, login, code) = (fresh.clone(), prepared.clone(), name.clone(), code.clone());
             Box::pin(async move {
                 if staff::id_of(tx, &login).await?.is_some() {
                     return Err(ApiError::conflict("login_taken", "该登录名已被使用"));
                 }
+                code_is_free(tx, &fresh, &code).await?;
                 let id = staff::put(tx, &fresh, &prepared).await?;
                 audit::record(tx, "staff.create", id.as_str(), json!({"login": login})).await?;
                 Ok(id)
@@ -200,28 +202,58 @@ async fn change(
 ) -> Result<StatusCode, ApiError> {
     staff::sound_roles(&form.roles)?;
     let id = StaffId::parse(&id).ok_or_else(ApiError::not_found)?;
+    if id == admin.id && !form.roles.contains(&Role::Admin) {
+        return Err(ApiError::conflict("own_account", "不能取消自己的管理员角色"));
+    }
     act(&ctx, &admin, id, "staff.change", move |tx, id| {
         let form = form.clone();
         Box::pin(async move {
+            code_is_free(tx, id, &form.his_code).await?;
             let (tenant, roles) = (tx.tenant().clone(), staff::roles_text(&form.roles));
-            tx.exec(
-                "UPDATE base_staff SET name = $3, roles = $4, title = $5, department_code = $6, department_name = $7,
-                    his_code = $8 WHERE tenant_id = $1 AND id = $2",
-                &[
-                    &tenant,
-                    id,
-                    &form.name,
-                    &roles,
-                    &form.title,
-                    &form.department_code,
-                    &form.department_name,
-                    &form.his_code,
-                ],
-            )
-            .await
+            let touched = tx
+                .exec(
+                    "UPDATE base_staff SET name = $3, roles = $4, title = $5, department_code = $6, department_name = $7,
+                        his_code = $8 WHERE tenant_id = $1 AND id = $2",
+                    &[
+                        &tenant,
+                        id,
+                        &form.name,
+                        &roles,
+                        &form.title,
+                        &form.department_code,
+                        &form.department_name,
+                        &form.his_code,
+                    ],
+                )
+                .await?;
+            Ok(touched)
         })
     })
     .await
+}
+
+/// A code in the HIS (工号) is one person: two accounts with one code would let a doctor review their own prescriptions.
+async fn code_is_free(tx: &mut Tx<'_>, id: &StaffId, his_code: &str) -> Result<(), ApiError> {
+    let (tenant, code) = (tx.tenant().clone(), his_code.trim());
+    if code.is_empty() {
+        return Ok(());
+    }
+    let other: Option<(String,)> = tx
+        .opt(
+            "SELECT login FROM base_staff WHERE tenant_id = $1 AND his_code = $2 AND id <> $3 AND disabled_at IS NULL",
+            &[&tenant, &code, id],
+        )
+        .await?;
+    match other {
+        Some((login,)) => Err(ApiError {
+            field: Some("his_code".into()),
+            ..ApiError::conflict(
+                "code_taken",
+                format!("工号{code}已由账号{login}使用，一个工号只能有一个账号"),
+            )
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Signs a person out everywhere and keeps them out.
@@ -240,11 +272,13 @@ async fn disable(
         Box::pin(async move {
             let (tenant, now) = (tx.tenant().clone(), tx.now());
             staff::end_all_sessions(tx, id).await?;
-            tx.exec(
-                "UPDATE base_staff SET disabled_at = $3 WHERE tenant_id = $1 AND id = $2",
-                &[&tenant, id, &now],
-            )
-            .await
+            let touched = tx
+                .exec(
+                    "UPDATE base_staff SET disabled_at = $3 WHERE tenant_id = $1 AND id = $2",
+                    &[&tenant, id, &now],
+                )
+                .await?;
+            Ok(touched)
         })
     })
     .await
@@ -262,11 +296,22 @@ async fn enable(
     act(&ctx, &admin, id, "staff.enable", |tx, id| {
         Box::pin(async move {
             let tenant = tx.tenant().clone();
-            tx.exec(
-                "UPDATE base_staff SET disabled_at = NULL, locked_until = NULL, failures = 0 WHERE tenant_id = $1 AND id = $2",
-                &[&tenant, id],
-            )
-            .await
+            let code: Option<(String,)> = tx
+                .opt(
+                    "SELECT his_code FROM base_staff WHERE tenant_id = $1 AND id = $2",
+                    &[&tenant, id],
+                )
+                .await?;
+            let (code,) = code.ok_or_else(ApiError::not_found)?;
+            code_is_free(tx, id, &code).await?;
+            let touched = tx
+                .exec(
+                    "UPDATE base_staff SET disabled_at = NULL, locked_until = NULL, failures = 0
+                      WHERE tenant_id = $1 AND id = $2",
+                    &[&tenant, id],
+                )
+                .await?;
+            Ok(touched)
         })
     })
     .await
@@ -293,12 +338,14 @@ async fn reset(
         Box::pin(async move {
             let (tenant, now) = (tx.tenant().clone(), tx.now());
             staff::end_all_sessions(tx, id).await?;
-            tx.exec(
-                "UPDATE base_staff SET password = $3, totp_sealed = $4, totp_step = 0, failures = 0, locked_until = NULL,
-                    password_changed_at = $5 WHERE tenant_id = $1 AND id = $2",
-                &[&tenant, id, &password, &sealed, &now],
-            )
-            .await
+            let touched = tx
+                .exec(
+                    "UPDATE base_staff SET password = $3, totp_sealed = $4, totp_step = 0, failures = 0,
+                        locked_until = NULL, password_changed_at = $5 WHERE tenant_id = $1 AND id = $2",
+                    &[&tenant, id, &password, &sealed, &now],
+                )
+                .await?;
+            Ok(touched)
         })
     })
     .await?;
@@ -333,7 +380,7 @@ async fn act<F>(
     change: F,
 ) -> Result<StatusCode, ApiError>
 where
-    F: for<'a, 'c> Fn(&'a mut Tx<'c>, &'a StaffId) -> store::BoxFuture<'a, Result<u64, StoreError>>
+    F: for<'a, 'c> Fn(&'a mut Tx<'c>, &'a StaffId) -> store::BoxFuture<'a, Result<u64, ApiError>>
         + Clone
         + Send
         + Sync
