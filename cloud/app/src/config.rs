@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) vault: Vault,
     pub(crate) edge: Edge,
     #[serde(default)]
+    pub(crate) broker: Broker,
+    #[serde(default)]
     pub(crate) sms: Option<Sms>,
     #[serde(default)]
     pub(crate) documents: Documents,
@@ -60,6 +62,14 @@ pub(crate) struct Store {
 pub(crate) struct Files {
     /// Their folder.
     pub(crate) folder: PathBuf,
+    /// Hours after which an appliance's half-finished upload is forgotten, counted from its last part.
+    #[serde(default = "unfinished_hours")]
+    pub(crate) unfinished_hours: u32,
+}
+
+/// An appliance without a line comes back within a weekend.
+const fn unfinished_hours() -> u32 {
+    96
 }
 
 /// Encryption of personal data.
@@ -77,12 +87,51 @@ pub(crate) struct Vault {
 pub(crate) struct Edge {
     /// Enrolment and files, HTTPS.
     pub(crate) https: SocketAddr,
-    /// The line, MQTT over mutual TLS.
-    pub(crate) mqtt: SocketAddr,
+    /// The line, MQTT over mutual TLS: where the embedded broker listens. None with a broker of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mqtt: Option<SocketAddr>,
     /// Names and addresses by which appliances reach us, for the certificate.
     pub(crate) names: Vec<String>,
     /// Folder of the device certificate authority; made if there is none.
     pub(crate) ca: PathBuf,
+}
+
+/// Which MQTT 5 broker carries the line.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Broker {
+    /// The one in this process, at `[edge] mqtt`.
+    #[default]
+    Embedded,
+    /// One of others, with our access list; see [`crate::broker`]. `cloud broker papers` writes what it needs.
+    External {
+        /// `mqtts://host:port`.
+        address: String,
+        /// The authority of its certificate, PEM; our device authority's root unless said otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca: Option<PathBuf>,
+        /// Our certificate there, whose common name the access list calls `cloud`. Our device authority issues one at each
+        /// start unless said otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        papers: Option<Papers>,
+        /// Our client identifier; one for each replica.
+        #[serde(default = "client_id")]
+        client_id: String,
+    },
+}
+
+fn client_id() -> String {
+    "cloud".to_owned()
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Papers {
+    /// Chain, PEM.
+    pub(crate) certificate: PathBuf,
+    /// Key, PEM.
+    pub(crate) key: PathBuf,
 }
 
 /// Letters for the PDFs of prescriptions; Noto Sans CJK of the system unless said otherwise.
@@ -110,9 +159,54 @@ pub(crate) struct Video {
     /// Where browsers reach that, when it is another address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) announce: Option<SocketAddr>,
-    /// STUN and TURN servers for browsers behind strict networks.
+    /// Our own TURN relay, for browsers whose network lets no UDP out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) turn: Option<Turn>,
+    /// STUN and TURN servers of others, beside or instead of ours.
     #[serde(default)]
     pub(crate) relays: Vec<Relay>,
+}
+
+/// The TURN relay in this process. It relays to the room server only.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Turn {
+    /// Where it listens, UDP and TCP, usually port 3478.
+    pub(crate) listen: SocketAddr,
+    /// `host:port` under which browsers reach it, when that is not the announced address of the rooms with our port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<String>,
+    /// TLS as well (`turns:`), for networks that let only that out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<TurnTls>,
+    /// Relayed calls of one party of a visit at once: a browser has one for each way in.
+    #[serde(default = "per_user")]
+    pub(crate) per_user: usize,
+    /// Relayed calls at once.
+    #[serde(default = "in_total")]
+    pub(crate) in_total: usize,
+}
+
+const fn per_user() -> usize {
+    8
+}
+
+const fn in_total() -> usize {
+    512
+}
+
+/// TLS of the relay.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TurnTls {
+    /// Where it listens (TCP), usually port 5349 or 443.
+    pub(crate) listen: SocketAddr,
+    /// `name:port` under which browsers reach it; the name must be the certificate's.
+    pub(crate) public: String,
+    /// Certificate chain, PEM, issued by an authority that browsers trust.
+    pub(crate) certificate: PathBuf,
+    /// Its key, PEM.
+    pub(crate) key: PathBuf,
 }
 
 const fn this_machine() -> SocketAddr {
@@ -124,6 +218,7 @@ impl Default for Video {
         Self {
             listen: this_machine(),
             announce: None,
+            turn: None,
             relays: Vec::new(),
         }
     }
@@ -187,6 +282,12 @@ impl Config {
                 path.display()
             );
         }
+        if matches!(config.broker, Broker::Embedded) && config.edge.mqtt.is_none() {
+            bail!(
+                "in {}: [edge] needs `mqtt`, or [broker] the address of another broker",
+                path.display()
+            );
+        }
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
         let mut paths = vec![
             &mut config.web.apps,
@@ -198,6 +299,12 @@ impl Config {
         paths.extend(config.sms.as_mut().map(|sms| &mut sms.secret_key_file));
         let relays = &mut config.video.relays;
         paths.extend(relays.iter_mut().filter_map(|relay| relay.secret_file.as_mut()));
+        if let Broker::External { ca, papers: own, .. } = &mut config.broker {
+            paths.extend(ca.as_mut());
+            paths.extend(own.iter_mut().flat_map(|own| [&mut own.certificate, &mut own.key]));
+        }
+        let tls = config.video.turn.as_mut().and_then(|turn| turn.tls.as_mut());
+        paths.extend(tls.into_iter().flat_map(|tls| [&mut tls.certificate, &mut tls.key]));
         paths.extend(config.documents.regular.as_mut());
         paths.extend(config.documents.bold.as_mut());
         for path in paths {

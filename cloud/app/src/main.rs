@@ -1,6 +1,8 @@
 //! The server `cloud`.
 
 mod appliances;
+mod broker;
+mod calls;
 mod config;
 mod contexts;
 mod line;
@@ -10,6 +12,7 @@ mod onboarding;
 mod parked;
 mod serve;
 mod start;
+mod uploads;
 mod web;
 
 use std::path::PathBuf;
@@ -47,6 +50,9 @@ enum Command {
     /// The audit chain.
     #[command(subcommand)]
     Audit(Audit),
+    /// A broker of others in place of ours.
+    #[command(subcommand)]
+    Broker(broker::Command),
     /// Prints the API document.
     Openapi,
 }
@@ -103,8 +109,12 @@ enum Audit {
     Verify(WithConfig),
 }
 
+/// What is logged unless `RUST_LOG` says otherwise. The relay's codec warns of each malformed packet, of which the internet
+/// has as many as it likes.
+const LOGGED: &str = "info,stun_types=error";
+
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .json()
         .with_env_filter(filter)
@@ -141,6 +151,7 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Appliance(command) => onboarding::appliance(command).await,
         Command::Audit(Audit::Verify(with)) => verify(&Config::read(&with.config)?).await,
+        Command::Broker(command) => broker::run(command),
         Command::Openapi => say(&serde_json::to_string_pretty(&serve::openapi())?),
     }
 }

@@ -13,7 +13,7 @@ use ca::Ca;
 use documents::press::{FontFiles, Press};
 use fleet::Fleet;
 use link::blob::FolderSink;
-use link::cloud::{BrokerChoice, CloudLink};
+use link::cloud::CloudLink;
 use link::https::HttpsListener;
 use link::tls::{self, ClientCertificate};
 use rustls::ServerConfig;
@@ -24,13 +24,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use video::engine::{self, RoomServer};
-use video::{Relay, Video};
 
 use crate::config::Config;
 use crate::contexts::{self, Desks, Timer};
 use crate::line::{Line, Post, Register};
-use crate::{merchants, messages, start, web};
+use crate::{broker, calls, merchants, messages, start, uploads, web};
 
 /// How long requests under way may take after we were asked to stop.
 const LEAVE: Duration = Duration::from_secs(3);
@@ -39,16 +37,14 @@ const FOOTAGE: u64 = 8 << 30;
 
 pub(crate) async fn serve(config: Config) -> Result<()> {
     let store = start::store(&config).await?;
-    let line = Line::new(store.clone());
+    let files = Arc::new(FolderSink::new(config.files.folder.join("appliances"), FOOTAGE));
+    let line = Line::new(store.clone(), files.clone());
     let ids = start::ids();
     let sms = messages::sender(&config, store.clock().clone())?;
     let ctx = start::ctx(&config, store.clone(), Arc::new(line.clone()), sms).await?;
-    let desks = contexts::desks(
-        &ctx,
-        merchants::tills(&ctx).await?,
-        calls(&config, &ctx).await?,
-        press(&config).await?,
-    );
+    // The relay lives as long as we do.
+    let (rooms, _relay) = calls::open(&config, &ctx).await?;
+    let desks = contexts::desks(&ctx, merchants::tills(&ctx).await?, rooms, press(&config).await?);
     let ca = Arc::new(Ca::open_or_create(&config.edge.ca, ctx.now()).context("opening the certificate authority")?);
     let fleet = Fleet::new(store.clone(), ca.clone(), ids);
     let stop = CancellationToken::new();
@@ -69,10 +65,14 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
         tasks.spawn(run(timer, stop.clone()));
     }
     tasks.spawn(keep_out(fleet.clone(), line.clone(), stop.clone()));
-    let edge_router = fleet::routes(fleet.clone()).merge(link::blob::routes(Arc::new(FolderSink::new(
-        config.files.folder.join("appliances"),
-        FOOTAGE,
-    ))));
+    tasks.spawn(uploads::forget_stale(
+        files.clone(),
+        fleet.clone(),
+        ctx.clone(),
+        config.files.unfinished_hours,
+        stop.clone(),
+    ));
+    let edge_router = fleet::routes(fleet.clone()).merge(link::blob::routes(files));
     let leaving = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = appliances.serve(edge_router, leaving).await {
@@ -103,32 +103,6 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     Ok(())
 }
 
-/// The room server, and the relays to it.
-async fn calls(config: &Config, ctx: &Ctx) -> Result<Video> {
-    let server = RoomServer::start(engine::ServerConfig {
-        bind: config.video.listen,
-        announce: config.video.announce,
-        recordings: config.files.folder.join("recordings"),
-    });
-    let server = server
-        .await
-        .with_context(|| format!("opening the video port {}", config.video.listen))?;
-    let mut relays = Vec::new();
-    for relay in &config.video.relays {
-        let secret = match &relay.secret_file {
-            Some(path) => {
-                let secret = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-                Some(secret.trim().to_owned())
-            }
-            None => None,
-        };
-        let urls = relay.urls.clone();
-        relays.push(Relay { urls, secret });
-    }
-    tracing::info!(video.address = %server.address(), "video calls");
-    Ok(Video::new(ctx, Arc::new(server), relays))
-}
-
 /// The press of prescriptions. Without letters everything else goes on.
 async fn press(config: &Config) -> Result<Option<Press>> {
     let (own, usual) = (config.documents.clone(), FontFiles::default());
@@ -154,7 +128,7 @@ async fn asked_to_stop() -> Result<()> {
 }
 
 /// Our certificate towards appliances, issued by the device authority at every start.
-fn server_tls(config: &Config, ctx: &Ctx, ca: &Ca, demand: ClientCertificate) -> Result<Arc<ServerConfig>> {
+pub(crate) fn server_tls(config: &Config, ctx: &Ctx, ca: &Ca, demand: ClientCertificate) -> Result<Arc<ServerConfig>> {
     let names: Vec<&str> = config.edge.names.iter().map(String::as_str).collect();
     let identity = ca.issue_server(&names, ctx.now()).context("issuing our certificate")?;
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).context("reading our key")?;
@@ -164,10 +138,7 @@ fn server_tls(config: &Config, ctx: &Ctx, ca: &Ca, demand: ClientCertificate) ->
 
 async fn open_line(config: &Config, ctx: &Ctx, desks: &Desks, fleet: &Fleet) -> Result<CloudLink> {
     let options = link::cloud::Options {
-        broker: BrokerChoice::Embedded {
-            listen: config.edge.mqtt,
-            tls: server_tls(config, ctx, fleet.ca(), ClientCertificate::Required)?,
-        },
+        broker: broker::choice(config, ctx, fleet.ca())?,
         registry: Arc::new(Register(fleet.clone())),
         ids: start::ids(),
         tuning: link::Tuning::default(),

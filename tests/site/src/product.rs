@@ -22,6 +22,10 @@ pub(crate) async fn start(processes: &mut Processes, layout: &Layout, options: &
     (options.progress)("signature server");
     processes.start(daemon(layout, "signd", &signd, &[])).await?;
     take_in(layout, options, &cloud, &edge, his).await?;
+    if options.mosquitto {
+        (options.progress)("broker: Mosquitto");
+        processes.start(mosquitto(layout, &cloud, ports).await?).await?;
+    }
     (options.progress)("cloud");
     processes.start(daemon(layout, "cloud", &cloud, &["serve"])).await?;
     (options.progress)("appliance: enrolment and line");
@@ -46,6 +50,15 @@ fn write_cloud(layout: &Layout, options: &Options) -> Result<std::path::PathBuf>
         Some(url) => format!("postgres = {url:?}"),
         None => "sqlite = \"cloud.sqlite\"".to_owned(),
     };
+    let (embedded, broker) = if options.mosquitto {
+        let address = format!("mqtts://localhost:{}", ports.of(Service::Mqtt));
+        (
+            String::new(),
+            format!("\n[broker]\nkind = \"external\"\naddress = {address:?}\n"),
+        )
+    } else {
+        (format!("mqtt = {:?}\n", ports.address(Service::Mqtt)), String::new())
+    };
     let text = format!(
         r#"[web]
 listen = "{web}"
@@ -64,9 +77,13 @@ key_file = "vault.key"
 
 [edge]
 https = "{https}"
-mqtt = "{mqtt}"
-names = ["localhost", "127.0.0.1"]
+{embedded}names = ["localhost", "127.0.0.1"]
 ca = "ca"
+{broker}
+[video]
+listen = "{media}"
+[video.turn]
+listen = "{turn}"
 
 [sms]
 base_url = "{sms}"
@@ -83,10 +100,51 @@ visit_stopped = "100003"
         port = ports.of(Service::Web),
         apps = layout.project.join("cloud/web/dist"),
         https = ports.address(Service::EdgeHttps),
-        mqtt = ports.address(Service::Mqtt),
         sms = ports.http(Service::Sms),
+        media = ports.address(Service::Media),
+        turn = ports.address(Service::Turn),
     );
     write(dir.join("cloud.toml"), &text)
+}
+
+/// Mosquitto with the papers and the access list that `cloud` writes for it.
+async fn mosquitto(layout: &Layout, cloud: &Path, ports: Ports) -> Result<Program> {
+    let folder = layout.data.join("broker");
+    let (port, out) = (ports.of(Service::Mqtt).to_string(), text(&folder));
+    let names = ["--name", "localhost", "--name", "127.0.0.1"];
+    let arguments = [
+        "broker",
+        "papers",
+        "--config",
+        &text(cloud),
+        "--port",
+        &port,
+        "--out",
+        &out,
+    ];
+    run(layout, "cloud", &[&arguments[..], &names].concat()).await?;
+    // Mosquitto gives up root for a user who cannot read our folder.
+    let config = folder.join("mosquitto.conf");
+    let user = Command::new("id").arg("-un").output().await.context("own name")?;
+    let own = format!(
+        "user {}\n{}",
+        String::from_utf8_lossy(&user.stdout).trim(),
+        std::fs::read_to_string(&config)?
+    );
+    std::fs::write(&config, own)?;
+    Ok(Program {
+        name: "mosquitto",
+        executable: "sh".into(),
+        // It says nothing of its own when it listens; those who come too early come again.
+        arguments: vec![
+            "-c".to_owned(),
+            format!(
+                "echo ready; PATH=$PATH:/usr/sbin exec mosquitto -c '{}'",
+                config.display()
+            ),
+        ],
+        environment: Vec::new(),
+    })
 }
 
 fn write_signd(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {

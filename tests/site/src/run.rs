@@ -18,6 +18,8 @@ pub struct Options {
     pub lock_minutes: u32,
     /// Run the cloud on this PostgreSQL database instead of SQLite.
     pub postgres: Option<String>,
+    /// Carry the line over Debian's Mosquitto instead of the embedded broker.
+    pub mosquitto: bool,
     /// Told as each part comes up.
     pub progress: fn(&str),
 }
@@ -37,6 +39,7 @@ impl Options {
             ports,
             lock_minutes: 15,
             postgres: None,
+            mosquitto: false,
             progress: |_| {},
         }
     }

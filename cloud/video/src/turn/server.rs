@@ -270,12 +270,12 @@ async fn serve<W: Wire>(shared: Arc<Shared>, mut session: Session, mut wire: W, 
         let end = session.until().unwrap_or(began + GREETING);
         reaction = tokio::select! {
             message = wire.receive() => match message {
-                Some(message) => session.from_client(&message, Instant::now(), shared.clock.now()),
+                Some(message) => session.hear_client(&message, Instant::now(), shared.clock.now()),
                 None => return,
             },
             got = hear(relay.as_ref(), &mut buffer) => {
                 let data = got.ok().and_then(|length| buffer.get(..length)).unwrap_or_default();
-                session.from_peer(data, Instant::now()).map_or(Reaction::Nothing, Reaction::Reply)
+                session.hear_peer(data, Instant::now()).map_or(Reaction::Nothing, Reaction::Reply)
             }
             () = tokio::time::sleep_until(end.into()) => {
                 session.tick(Instant::now());
@@ -317,7 +317,7 @@ async fn serve_datagrams(shared: Arc<Shared>, socket: Arc<UdpSocket>) {
         }
         // A stranger costs nothing but this answer.
         let mut session = Session::new(shared.house.clone(), client, false);
-        match session.from_client(bytes, Instant::now(), shared.clock.now()) {
+        match session.hear_client(bytes, Instant::now(), shared.clock.now()) {
             Reaction::Reply(answer) => {
                 let _ = socket.try_send_to(&answer, client);
             }

@@ -91,7 +91,7 @@ impl Session {
     }
 
     /// A message of the client. What is no message, or none for us, is dropped, as the standard has it.
-    pub(crate) fn from_client(&mut self, bytes: &[u8], now: Instant, wall: Timestamp) -> Reaction {
+    pub(crate) fn hear_client(&mut self, bytes: &[u8], now: Instant, wall: Timestamp) -> Reaction {
         self.tick(now);
         if let Some((number, data)) = frame::channel_data(bytes) {
             return self.on_channel_data(number, data, now);
@@ -107,7 +107,7 @@ impl Session {
     }
 
     /// Data of the peer, as it goes to the client.
-    pub(crate) fn from_peer(&self, data: &[u8], now: Instant) -> Option<Vec<u8>> {
+    pub(crate) fn hear_peer(&self, data: &[u8], now: Instant) -> Option<Vec<u8>> {
         let allocation = self.allocation.as_ref().filter(|a| a.permits(now))?;
         Some(match allocation.channel.filter(|(_, until)| now < *until) {
             Some((number, _)) => frame::channel(number, data, self.on_stream),

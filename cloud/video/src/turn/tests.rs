@@ -34,7 +34,7 @@ proptest! {
         let bytes = [&kind[..], &length, &cookie, &[7; 12], &body].concat();
         for cut in [bytes.len(), bytes.len() / 2, 21, 3] {
             let piece = bytes.get(..cut).unwrap_or(&bytes);
-            let reaction = stranger().from_client(piece, Instant::now(), Timestamp::from_seconds(1));
+            let reaction = stranger().hear_client(piece, Instant::now(), Timestamp::from_seconds(1));
             prop_assert!(matches!(reaction, Reaction::Nothing | Reaction::Reply(_)));
             if let Reaction::Reply(answer) = reaction {
                 prop_assert!(answer.len() < 600, "a small question does not make a flood: {}", answer.len());

@@ -9,6 +9,35 @@ export type CallStage = 'idle' | 'preparing' | 'joining' | 'alone' | 'talking' |
 interface Signal { type: string; sdp?: string; candidate?: RTCIceCandidateInit | null; reason?: string }
 
 const JOIN_MS = 20_000
+/** Remembers that this device's network needs the relay. */
+const RELAY_KEY = 'yiqiao.video.relay'
+
+function remembered(): boolean {
+  try { return localStorage.getItem(RELAY_KEY) === '1' } catch { return false }
+}
+
+/** What a browser is told of the ways to the room: on a network without UDP the relay alone, over a stream. */
+export function ways(servers: RTCIceServer[], relayOnly: boolean): RTCConfiguration {
+  if (!relayOnly) return { iceServers: servers }
+  const relays = servers
+    .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => /^turns?:/.test(url)) }))
+    .filter((server) => server.urls.length > 0)
+  const streams = relays
+    .map((server) => ({ ...server, urls: server.urls.filter((url) => url.includes('transport=tcp')) }))
+    .filter((server) => server.urls.length > 0)
+  if (relays.length === 0) return { iceServers: servers }
+  return { iceServers: streams.length > 0 ? streams : relays, iceTransportPolicy: 'relay' }
+}
+
+/** How media really goes, e.g. `relay/tcp` or `host/udp`; empty while it does not. */
+function pathOf(stats: RTCStatsReport): string {
+  let pair: { localCandidateId?: string } | undefined
+  stats.forEach((report: { type: string; nominated?: boolean; state?: string; localCandidateId?: string }) => {
+    if (report.type === 'candidate-pair' && report.nominated && report.state === 'succeeded') pair = report
+  })
+  const local = (pair?.localCandidateId && stats.get(pair.localCandidateId)) as { candidateType?: string; protocol?: string; relayProtocol?: string } | undefined
+  return local ? `${local.candidateType}/${local.relayProtocol ?? local.protocol}` : ''
+}
 
 function mediaWords(cause: unknown): string {
   const name = cause instanceof DOMException ? cause.name : ''
@@ -40,6 +69,11 @@ export function useCall(visit: string) {
   const words = ref('')
   const own = shallowRef<MediaStream>()
   const theirs = shallowRef<MediaStream>()
+  /** Only through the relay: the network lets no UDP out. */
+  const relayed = ref(remembered())
+  /** Whether there is a relay to go through. */
+  const relayable = ref(false)
+  const path = ref('')
   const muted = reactive({ audio: false, video: false })
   let peer: RTCPeerConnection | undefined
   let socket: WebSocket | undefined
@@ -91,7 +125,9 @@ export function useCall(visit: string) {
     if (!media || gone) return
     const { ice_servers } = await room.ice(visit)
     peer?.close()
-    const mine = new RTCPeerConnection({ iceServers: ice_servers })
+    relayable.value = ice_servers.some((server) => [server.urls].flat().some((url) => /^turns?:/.test(url)))
+    path.value = ''
+    const mine = new RTCPeerConnection(ways(ice_servers, relayed.value))
     peer = mine
     for (const track of media.getTracks()) mine.addTrack(track, media)
     mine.ontrack = (event) => {
@@ -116,6 +152,7 @@ export function useCall(visit: string) {
       void mine.getStats().then((stats) => {
         let bytes = 0
         stats.forEach((report: { type: string; bytesReceived?: number }) => { if (report.type === 'inbound-rtp') bytes += report.bytesReceived ?? 0 })
+        if (peer === mine) path.value = pathOf(stats)
         if (peer === mine && bytes > heard && stage.value === 'alone') stage.value = 'talking'
         heard = bytes
       }).catch(() => undefined)
@@ -167,6 +204,18 @@ export function useCall(visit: string) {
     for (const track of tracks ?? []) track.enabled = !muted[kind]
   }
 
+  /** Goes through the relay alone, or by any way again; the call is joined anew. */
+  function useRelay(on: boolean): void {
+    relayed.value = on
+    try { localStorage.setItem(RELAY_KEY, on ? '1' : '0') } catch { /* remembered for this call only */ }
+    if (stage.value === 'failed') {
+      void join()
+      return
+    }
+    attempts = 0
+    again()
+  }
+
   const hide = () => stop('ended')
   addEventListener('pagehide', hide)
   onScopeDispose(() => {
@@ -174,5 +223,5 @@ export function useCall(visit: string) {
     removeEventListener('pagehide', hide)
     stop('ended')
   })
-  return { stage, words, own, theirs, muted, join, toggle, leave: () => stop('ended') }
+  return { stage, words, own, theirs, muted, relayed, relayable, path, useRelay, join, toggle, leave: () => stop('ended') }
 }
