@@ -204,19 +204,23 @@ async fn the_console_answers_only_under_its_own_name_and_to_its_own_forms() {
     assert_eq!(foreign.status(), 403);
     appliance.page_with("/commands", "院内指令").await;
     let act = format!("http://127.0.0.1:{}/printing/act", appliance.console);
-    let form = |token: &str| format!("token={token}&key=a&act=reprint");
-    let post = async |token: &str| {
+    let whole = |token: &str| format!("token={token}&key=a&act=reprint");
+    let post = async |form: String| {
         let answer = appliance
             .http
             .post(&act)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(form(token))
+            .body(form)
             .send()
             .await
             .unwrap();
         answer.text().await.unwrap()
     };
-    assert!(post("0").await.contains("页面已过期"));
+    assert!(post(whole("0")).await.contains("页面已过期"));
+    // What nobody types is refused in words as well.
+    assert!(post("token=0".to_owned()).await.contains("提交的内容不完整"));
+    appliance.page_with("/commands?q=a&q=b", "查询条件有误").await;
+    appliance.page_with("/nothing", "没有这个页面").await;
 }
 
 #[test]

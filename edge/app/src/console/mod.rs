@@ -1,12 +1,14 @@
 //! The local console: pages in Chinese for the hospital's own staff, on the loopback address only. Rows show keys,
 //! states and reasons, never what a request says about a patient.
 
+mod failure;
 mod page;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -18,6 +20,7 @@ use serde::Deserialize;
 use store::StoreError;
 
 use crate::site::{Shown, Site};
+use failure::Failure;
 use page::{Page, cell, escape, when};
 
 #[derive(Clone)]
@@ -43,6 +46,8 @@ pub(crate) fn router(shown: Shown, ids: &Ids, listen: SocketAddr) -> Router {
         .route("/printing", get(printing))
         .route("/printing/act", post(act_print))
         .route("/rejected", get(rejected))
+        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "没有这个页面"))
+        .method_not_allowed_fallback(async || Failure::new(StatusCode::METHOD_NOT_ALLOWED, "不支持这种操作"))
         .layer(middleware::from_fn_with_state(console.clone(), guard))
         .with_state(console)
 }
@@ -68,22 +73,6 @@ async fn guard(State(console): State<Console>, request: Request, next: Next) -> 
     answer
 }
 
-struct Failure(String);
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "console");
-        Self("本机数据库暂时不可用，请稍后再试".to_owned())
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let page = Page::new("出错了").text(&self.0);
-        (StatusCode::CONFLICT, Html(page.finish(false))).into_response()
-    }
-}
-
 type Answer = Result<Html<String>, Failure>;
 
 fn site(console: &Console) -> Result<&Site, Failure> {
@@ -91,7 +80,7 @@ fn site(console: &Console) -> Result<&Site, Failure> {
         .shown
         .site
         .get()
-        .ok_or_else(|| Failure("本机尚未入网，院内业务尚未启用".to_owned()))
+        .ok_or_else(|| Failure::conflict("本机尚未入网，院内业务尚未启用".to_owned()))
 }
 
 async fn overview(State(console): State<Console>) -> Answer {
@@ -213,8 +202,9 @@ struct Listing {
     q: String,
 }
 
-async fn commands(State(console): State<Console>, Query(listing): Query<Listing>) -> Answer {
+async fn commands(State(console): State<Console>, listing: Result<Query<Listing>, QueryRejection>) -> Answer {
     let site = site(&console)?;
+    let Query(listing) = listing?;
     let (only_open, q) = (listing.open.is_some(), listing.q.clone());
     let rows = site.store.read(&site.scope, move |tx| {
         let q = q.clone();
@@ -262,7 +252,7 @@ async fn command(State(console): State<Console>, Query(query): Query<HashMap<Str
         })
     });
     let (entry, trail) = found.await.map_err(|e: StoreError| e)?;
-    let entry = entry.ok_or_else(|| Failure("没有这条指令".to_owned()))?;
+    let entry = entry.ok_or_else(|| Failure::conflict("没有这条指令".to_owned()))?;
     let mut page = Page::new("院内指令").facts(&[
         ("编号", escape(&entry.key)),
         ("接口", escape(&entry.method)),
@@ -315,24 +305,27 @@ struct Act {
     note: String,
 }
 
+type Sent = Result<Form<Act>, FormRejection>;
+
 fn checked(console: &Console, form: &Act) -> Result<(), Failure> {
     if form.token == console.token {
         Ok(())
     } else {
-        Err(Failure("页面已过期，请刷新后重试".to_owned()))
+        Err(Failure::conflict("页面已过期，请刷新后重试".to_owned()))
     }
 }
 
-async fn act_command(State(console): State<Console>, Form(form): Form<Act>) -> Result<Redirect, Failure> {
+async fn act_command(State(console): State<Console>, form: Sent) -> Result<Redirect, Failure> {
     let site = site(&console)?;
+    let Form(form) = form?;
     checked(&console, &form)?;
     let note: String = form.note.chars().take(200).collect();
     let done = match form.act.as_str() {
         "retry" => site.bridge.retry(&form.key, &note).await?,
         "refused" => site.bridge.settle_refused(&form.key, &note).await?,
-        _ => return Err(Failure("没有这项操作".to_owned())),
+        _ => return Err(Failure::conflict("没有这项操作".to_owned())),
     };
-    done.map_err(|refusal| Failure(format!("当前状态是“{}”，不能这样处理", journal_word(refusal.state))))?;
+    done.map_err(|refusal| Failure::conflict(format!("当前状态是“{}”，不能这样处理", journal_word(refusal.state))))?;
     Ok(Redirect::to(&format!("/commands/one?key={}", page::encode(&form.key))))
 }
 
@@ -375,19 +368,20 @@ async fn printing(State(console): State<Console>) -> Answer {
     Ok(Html(page.finish(false)))
 }
 
-async fn act_print(State(console): State<Console>, Form(form): Form<Act>) -> Result<Redirect, Failure> {
+async fn act_print(State(console): State<Console>, form: Sent) -> Result<Redirect, Failure> {
     let site = site(&console)?;
+    let Form(form) = form?;
     checked(&console, &form)?;
     let step = match form.act.as_str() {
         "printed" => Step::MarkPrinted,
         "reprint" => Step::Reprint,
         "cancel" => Step::Cancel,
-        _ => return Err(Failure("没有这项操作".to_owned())),
+        _ => return Err(Failure::conflict("没有这项操作".to_owned())),
     };
     site.hub
         .decide(&form.key, step)
         .await?
-        .map_err(|_| Failure("打印任务的状态已变化，请刷新后重试".to_owned()))?;
+        .map_err(|_| Failure::conflict("打印任务的状态已变化，请刷新后重试".to_owned()))?;
     Ok(Redirect::to("/printing"))
 }
 
