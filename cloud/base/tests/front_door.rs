@@ -108,6 +108,22 @@ fn a_phone_code_is_good_once_for_five_minutes_and_five_tries() {
     });
 }
 
+#[test]
+fn one_address_does_not_have_codes_sent_to_a_whole_town() {
+    at_the_door(|site| async move {
+        let ask = |n: u32| json!({"hospital": HOSPITAL, "phone": format!("139{n:08}")});
+        for n in 0..300 {
+            let (status, body) = site.browser().post("/auth/phone/code", ask(n)).await;
+            assert_eq!(status, StatusCode::NO_CONTENT, "{n}: {body}");
+        }
+        let (status, _) = site.browser().post("/auth/phone/code", ask(300)).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        site.clock.advance(Duration::from_secs(601));
+        let (status, _) = site.browser().post("/auth/phone/code", ask(300)).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+    });
+}
+
 /// Rows: AP-045
 #[test]
 fn staff_need_both_factors_and_are_locked_out_after_five_wrong_tries() {

@@ -73,6 +73,10 @@ impl Hospital for ScriptedLine {
     async fn online(&self, _tenant: &TenantId) -> bool {
         true
     }
+
+    async fn take_file(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Where text messages land.

@@ -15,10 +15,13 @@ use super::store::{Code, NewSession};
 use super::{AccountView, device, is_phone, mask_phone, secret, store as rows, with_cookie};
 use crate::session::PATIENT;
 use crate::sms::Sms;
-use crate::{ApiError, Ctx, Json, audit, tenants, throttle};
+use crate::{ApiError, Ctx, Json, Source, audit, tenants, throttle};
 
 const CODE_LIFE: Duration = Duration::from_secs(5 * 60);
+/// Login codes asked for from one address within ten minutes: a carrier hides many phones behind one.
+const FROM_ONE_SOURCE: u32 = 300;
 const MINUTE: Duration = Duration::from_secs(60);
+const TEN_MINUTES: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const PURPOSE: &str = "account.phone";
 
@@ -67,7 +70,11 @@ fn code_hash(ctx: &Ctx, tenant: &TenantId, phone: &str, code: &str) -> Result<St
 /// Sends a login code to a phone.
 #[utoipa::path(post, path = "/auth/phone/code", tag = "identity", request_body = CodeWanted,
     responses((status = 204), (status = 429, body = crate::error::ErrorBody)))]
-pub(super) async fn send_code(State(ctx): State<Ctx>, Json(wanted): Json<CodeWanted>) -> Result<StatusCode, ApiError> {
+pub(super) async fn send_code(
+    State(ctx): State<Ctx>,
+    source: Source,
+    Json(wanted): Json<CodeWanted>,
+) -> Result<StatusCode, ApiError> {
     let phone = checked_phone(&wanted.phone)?;
     let tenant = tenants::by_code(&ctx.store, &wanted.hospital).await?.id;
     let scope = Scope::system(tenant.clone());
@@ -81,8 +88,14 @@ pub(super) async fn send_code(State(ctx): State<Ctx>, Json(wanted): Json<CodeWan
         .write(&scope, move |tx| {
             let (index, hash) = (index.clone(), hash.clone());
             Box::pin(async move {
-                for (name, limit, window) in [("minute", 1, MINUTE), ("day", 10, DAY)] {
-                    let counted = throttle::hit(tx, &format!("code.{name}:{index}"), limit, window).await?;
+                let counters = [
+                    (format!("code.minute:{index}"), 1, MINUTE),
+                    (format!("code.day:{index}"), 10, DAY),
+                    // A ward behind one address is let through, somebody who tries number after number is not.
+                    (format!("code.source:{source}"), FROM_ONE_SOURCE, TEN_MINUTES),
+                ];
+                for (name, limit, window) in counters {
+                    let counted = throttle::hit(tx, &name, limit, window).await?;
                     if counted.is_err() {
                         return Ok::<_, ApiError>(counted);
                     }
