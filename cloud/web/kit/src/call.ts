@@ -161,7 +161,9 @@ export function useCall(visit: string) {
     socket = wire
     let queue: Promise<void> = Promise.resolve()
     wire.onmessage = (event: MessageEvent<string>) => {
-      queue = queue.then(() => hear(JSON.parse(event.data) as Signal)).catch(() => again())
+      queue = queue
+        .then(async () => { if (socket === wire) await hear(JSON.parse(event.data) as Signal) })
+        .catch(() => { if (socket === wire) again() })
     }
     wire.onclose = () => { if (socket === wire && stage.value !== 'ended' && stage.value !== 'failed') again() }
     wire.onopen = async () => {
@@ -178,7 +180,10 @@ export function useCall(visit: string) {
       return
     }
     stage.value = 'reconnecting'
+    // The room keeps one seat for each of us: the old one must not hear that we came again.
+    const old = socket
     socket = undefined
+    old?.close()
     setTimeout(() => { connect().catch((cause: unknown) => fail(asApiError(cause).message)) }, 600 * attempts)
   }
 
