@@ -54,6 +54,13 @@ impl House {
         self.folder.path()
     }
 
+    /// Adds to the configuration.
+    fn configure(&self, more: &str) {
+        let path = self.path().join("cloud.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{text}{more}")).unwrap();
+    }
+
     fn run(&self, args: &[&str]) -> Output {
         let config = self.path().join("cloud.toml");
         Command::new(CLOUD)
@@ -280,4 +287,66 @@ fn a_parked_entry_is_shown_applied_again_or_settled_with_a_note() {
     assert_eq!(house.ask("/admin/parked/settle", &admin, Some(settled)).0, 204);
     assert_eq!(house.ask("/admin/parked", &admin, None).1, json!([]));
     assert!(succeeded(&house.run(&["audit", "verify"])).contains("rows hold"));
+}
+
+/// Calls go on directly where UDP does; the operator reads in the log why others cannot join.
+#[test]
+fn a_relay_whose_port_is_taken_does_not_keep_the_cloud_from_starting() {
+    install_tls();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let house = House::new("sqlite = \"data/cloud.db\"");
+    house.configure(&format!("[video.turn]\nlisten = \"127.0.0.1:{port}\"\n"));
+    succeeded(&house.run(&["tenant", "import", "hospital.json"]));
+    let cloud = house.serve();
+    assert_eq!(house.get("/api/v1/hospitals").0, 200);
+    let said = cloud.stderr.all();
+    assert!(said.iter().any(|line| line.contains("[video.turn]")), "{said:?}");
+}
+
+#[test]
+fn a_broker_of_others_is_given_papers_that_only_it_can_use() {
+    let house = House::new("sqlite = \"data/cloud.db\"");
+    let command = ["broker", "papers", "--name", "broker.example", "--out", "papers"];
+    succeeded(&house.run(&command));
+    let read = |name: &str| std::fs::read_to_string(house.path().join("papers").join(name)).unwrap();
+    assert!(read("access").contains("pattern write yq/v1/%u/up/+"));
+    let config = read("mosquitto.conf");
+    for line in [
+        "listener 8883",
+        "require_certificate true",
+        "use_identity_as_username true",
+        "allow_anonymous false",
+    ] {
+        assert!(config.contains(line), "{line}");
+    }
+    let key = std::fs::metadata(house.path().join("papers/broker.key")).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&key.permissions()) & 0o777,
+        0o600
+    );
+    let (ours, theirs) = (
+        std::fs::read_to_string(house.path().join("ca/root.pem")).unwrap(),
+        read("ca.pem"),
+    );
+    let plain = |pem: &str| pem.replace(['\r', '\n'], "");
+    assert_eq!(plain(&ours), plain(&theirs), "appliances trust this root and no other");
+}
+
+#[test]
+fn a_line_needs_a_broker_of_ours_or_of_others() {
+    let house = House::new("sqlite = \"data/cloud.db\"");
+    let path = house.path().join("cloud.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let without: String = text
+        .lines()
+        .filter(|l| !l.starts_with("mqtt"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    std::fs::write(&path, &without).unwrap();
+    let out = house.run(&["effective"]);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("[edge] needs `mqtt`"));
+    house.configure("[broker]\nkind = \"external\"\naddress = \"mqtts://broker.example:8883\"\n");
+    let effective = succeeded(&house.run(&["effective"]));
+    assert!(effective.contains("mqtts://broker.example:8883"), "{effective}");
 }
