@@ -18,7 +18,7 @@ pub struct Config {
     /// PCRs of the sha256 bank to which the key of keys is sealed.
     #[serde(default = "default_pcrs")]
     pub pcrs: Vec<u8>,
-    /// Fewest digits of a signer's PIN, 4 to 12.
+    /// Fewest digits of a signer's PIN, 4 to 12; five wrong ones lock it, whatever their length.
     #[serde(default = "default_pin_min")]
     pub pin_min: usize,
     /// Users that may call besides the one `signd` runs as.
@@ -31,7 +31,7 @@ fn default_tpm() -> String {
 }
 
 fn default_pin_min() -> usize {
-    6
+    4
 }
 
 fn default_pcrs() -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! PINs.
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use records::sign::Pin;
 use zeroize::Zeroizing;
 
 use crate::Refusal;
@@ -10,12 +11,27 @@ pub(crate) const TRIES: u32 = 5;
 
 /// Digits only, as many as the hospital's rule wants, at most 12. Never fewer than 4: with five tries a guess then succeeds
 /// once in two thousand.
-pub(crate) fn check_shape(pin: &str, least: usize) -> Result<(), Refusal> {
-    let least = least.clamp(4, 12);
-    if (least..=12).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()) {
+pub(crate) fn check_shape(pin: &Pin, least: usize) -> Result<(), Refusal> {
+    let least = least.clamp(*Pin::DIGITS.start(), *Pin::DIGITS.end());
+    if pin.has_shape() && pin.0.len() >= least {
         Ok(())
     } else {
-        Err(Refusal::no("pin_shape", format!("签名密码应为 {least} 至 12 位数字。")))
+        Err(Refusal::no(
+            "pin_shape",
+            format!("签名密码应为 {least} 至 {} 位数字。", Pin::DIGITS.end()),
+        ))
+    }
+}
+
+/// A PIN that is being chosen: of the right shape, and not the first that anybody tries.
+pub(crate) fn check_choice(pin: &Pin, least: usize) -> Result<(), Refusal> {
+    check_shape(pin, least)?;
+    match pin.choose() {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Refusal::no(
+            "pin_guessable",
+            "签名密码过于简单（如 1111、1234），请换一个。",
+        )),
     }
 }
 

@@ -51,6 +51,47 @@ impl Operation for Status {
 #[serde(transparent)]
 pub struct Pin(pub String);
 
+/// Why a PIN is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinFault {
+    /// No 4 to 12 digits.
+    Shape,
+    /// The first that anybody tries: one digit repeated, or digits in their order upwards or downwards.
+    Guessable,
+}
+
+impl Pin {
+    /// Digits of a PIN. With five tries four digits are guessed once in two thousand; the fewest a hospital allows stand in
+    /// the settings of its signature server.
+    pub const DIGITS: std::ops::RangeInclusive<usize> = 4..=12;
+
+    /// Could these be the digits of a PIN at all? What cannot be one costs no try.
+    pub fn has_shape(&self) -> bool {
+        Self::DIGITS.contains(&self.0.len()) && self.0.bytes().all(|b| b.is_ascii_digit())
+    }
+
+    /// What speaks against choosing this PIN.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn choose(&self) -> Result<(), PinFault> {
+        if !self.has_shape() {
+            return Err(PinFault::Shape);
+        }
+        // 0 follows 9 and precedes 1 on the keyboard.
+        let steps = |by: u8| {
+            self.0
+                .as_bytes()
+                .windows(2)
+                .all(|w| matches!(w, [a, b] if (a - b'0' + by) % 10 == b - b'0'))
+        };
+        if steps(0) || steps(1) || steps(9) {
+            return Err(PinFault::Guessable);
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Debug for Pin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Pin(…)")
@@ -68,7 +109,7 @@ pub struct EnrolRequest {
     pub role: String,
     /// Name of the hospital, the organisation of the subject.
     pub organisation: String,
-    /// 6 to 12 digits.
+    /// 4 to 12 digits, not guessable at first sight: [`Pin::choose`].
     pub pin: Pin,
 }
 
@@ -273,4 +314,22 @@ pub struct ServerHealth {
     pub memory_locked: bool,
     /// Version of the server.
     pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pin, PinFault};
+
+    #[test]
+    fn four_digits_are_enough_unless_anybody_would_try_them_first() {
+        for good in ["7392", "1357", "2580", "1122", "202611", "739204815522"] {
+            assert_eq!(Pin(good.to_owned()).choose(), Ok(()), "{good}");
+        }
+        for weak in ["1111", "1234", "4321", "7890", "0987", "000000", "123456"] {
+            assert_eq!(Pin(weak.to_owned()).choose(), Err(PinFault::Guessable), "{weak}");
+        }
+        for none in ["", "739", "7392048155221", "73a2", "７３９２", " 7392"] {
+            assert_eq!(Pin(none.to_owned()).choose(), Err(PinFault::Shape), "{none}");
+        }
+    }
 }

@@ -104,6 +104,10 @@ pub struct PinBody {
 
 /// Sends an attempt to the signature server and verifies the answer.
 pub(crate) async fn call(ctx: &Ctx, scope: &Scope, attempt: Attempt, pin: Pin) -> Result<Signed, ApiError> {
+    // An empty field is no try: it stays here, and the attempt stays open.
+    if !pin.has_shape() {
+        return Err(ApiError::field("pin", "请输入签名密码（4到12位数字）"));
+    }
     let request = SignRequest {
         signer_id: attempt.signer.to_string(),
         pin,
@@ -130,7 +134,7 @@ pub(crate) async fn call(ctx: &Ctx, scope: &Scope, attempt: Attempt, pin: Pin) -
         Outcome::Unknown => Err(ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             "signature_unknown",
-            "签名服务器没有及时答复，请再次输入口令完成签名（不会重复签名）",
+            "签名服务器没有及时答复，请再次输入签名密码完成签名（不会重复签名）",
         )),
     }
 }

@@ -9,7 +9,7 @@ use base::permission::Signs;
 use base::{ApiError, Ctx, Json, Role, Staff};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use records::sign::{Enrol, EnrolRequest, Pin, SignerStatus, Status, StatusRequest};
+use records::sign::{Enrol, EnrolRequest, Pin, PinFault, SignerStatus, Status, StatusRequest};
 use records::{Outcome, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -45,7 +45,7 @@ pub(crate) struct SignatureView {
 pub(crate) struct Setup {
     /// `data:image/png;base64,…`.
     pub(crate) image: String,
-    /// 6 to 12 digits.
+    /// 4 to 12 digits; `1234` and `1111` are refused.
     pub(crate) pin: String,
 }
 
@@ -79,9 +79,10 @@ async fn current(ctx: &Ctx, staff: &Staff<Signs>) -> Result<SignatureView, ApiEr
 async fn enrol(ctx: &Ctx, staff: &Staff<Signs>, setup: Setup) -> Result<SignatureView, ApiError> {
     let picture = picture(&setup.image)?;
     let pin = Pin(setup.pin);
-    if !(6..=12).contains(&pin.0.len()) || !pin.0.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(ApiError::field("pin", "签名口令应为6到12位数字"));
-    }
+    pin.choose().map_err(|fault| match fault {
+        PinFault::Shape => ApiError::field("pin", "签名密码应为4到12位数字"),
+        PinFault::Guessable => ApiError::field("pin", "签名密码过于简单（如1111、1234），请换一个"),
+    })?;
     let scope = staff.scope();
     let organisation = ctx
         .store

@@ -128,6 +128,41 @@ async fn killing_the_server_gives_no_free_guess_and_two_administrators_unlock() 
     site.sign("rx_1", "sta_1", PIN, RX).await.done().expect("signed");
 }
 
+#[tokio::test]
+async fn four_digits_sign_what_anybody_tries_first_is_refused_and_no_pin_costs_no_try() {
+    let site = Site::new();
+    for (pin, refusal) in [
+        ("", "pin_shape"),
+        ("739", "pin_shape"),
+        ("1111", "pin_guessable"),
+        ("1234", "pin_guessable"),
+        ("4321", "pin_guessable"),
+    ] {
+        assert_eq!(code(site.enrol_with("sta_1", "王医生", pin).await), refusal, "{pin}");
+    }
+    assert!(!site.status("sta_1").await.enrolled);
+    site.enrol_with("sta_1", "王医生", "7392")
+        .await
+        .done()
+        .expect("enrolled");
+    for none in ["", "739", "739 2", "七三九二"] {
+        assert_eq!(code(site.sign("rx_1", "sta_1", none, RX).await), "pin_shape", "{none}");
+    }
+    assert_eq!(site.status("sta_1").await.tries_left, 5);
+    assert_eq!(code(site.sign("rx_1", "sta_1", "7391", RX).await), "pin_wrong");
+    assert_eq!(site.status("sta_1").await.tries_left, 4);
+    site.sign("rx_1", "sta_1", "7392", RX).await.done().expect("signed");
+    let weak = ChangePinRequest {
+        signer_id: "sta_1".to_owned(),
+        pin: Pin("7392".to_owned()),
+        new_pin: Pin("9876".to_owned()),
+    };
+    assert_eq!(
+        code(site.client.call::<ChangePin>(Some("w"), &weak).await),
+        "pin_guessable"
+    );
+}
+
 /// The kill comes while the attempt is being worked on, not after its answer.
 #[tokio::test]
 async fn a_guess_cut_off_by_a_kill_still_counts() {

@@ -63,12 +63,16 @@ impl Site {
     }
 
     pub(crate) async fn enrol(&self, id: &str, name: &str) -> Outcome<SignerStatus> {
+        self.enrol_with(id, name, PIN).await
+    }
+
+    pub(crate) async fn enrol_with(&self, id: &str, name: &str, pin: &str) -> Outcome<SignerStatus> {
         let asked = EnrolRequest {
             signer_id: id.to_owned(),
             name: name.to_owned(),
             role: "doctor".to_owned(),
             organisation: HOSPITAL.to_owned(),
-            pin: Pin(PIN.to_owned()),
+            pin: Pin(pin.to_owned()),
         };
         self.client.call::<Enrol>(Some(id), &asked).await
     }
