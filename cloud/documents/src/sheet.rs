@@ -209,7 +209,7 @@ fn herbs(pen: &mut Pen<'_>, sheet: &Sheet) {
         pen.y += 16.0;
     }
     if let Some(h) = &sheet.document.herbal {
-        next_page_unless(pen, 34.0);
+        next_page_unless(pen, 48.0);
         let decoction = if h.decoction { "，医院代煎" } else { "" };
         pen.y += 4.0;
         paragraph(
@@ -220,6 +220,9 @@ fn herbs(pen: &mut Pen<'_>, sheet: &Sheet) {
             RIGHT - MARGIN,
         );
         paragraph(pen, &format!("用法：{}", h.usage), 9.0, MARGIN, RIGHT - MARGIN);
+        if let Some(fee) = h.decoction_fee_fen {
+            paragraph(pen, &format!("代煎费：{fee} 元"), 9.0, MARGIN, RIGHT - MARGIN);
+        }
     }
 }
 
@@ -236,14 +239,7 @@ fn foot(pen: &mut Pen<'_>, sheet: &Sheet) {
     let d = &sheet.document;
     let y = FOOT + 8.0;
     pen.rule(y, 0.8);
-    pen.text_at(
-        MARGIN,
-        y + 14.0,
-        10.0,
-        Weight::Bold,
-        Ink::Black,
-        &format!("药品金额：{} 元", d.total_fen),
-    );
+    pen.text_at(MARGIN, y + 14.0, 10.0, Weight::Bold, Ink::Black, &sum(d));
     let until = format!("有效期至 {} 24时", d.valid_until);
     pen.right(RIGHT, y + 14.0, 9.0, Weight::Regular, Ink::Black, &until);
     signatory(pen, MARGIN, y + 22.0, "医师", &sheet.doctor);
@@ -268,6 +264,14 @@ fn foot(pen: &mut Pen<'_>, sheet: &Sheet) {
         Ink::Grey,
         "仅限本人使用。请遵医嘱服药；如有不适，请及时到医院就诊。",
     );
+}
+
+/// The sum as signed; what the hospital takes for decocting is no price of drugs and is named apart.
+fn sum(d: &PrescriptionDocument) -> String {
+    match d.herbal.as_ref().and_then(|h| h.decoction_fee_fen) {
+        Some(_) => format!("金额：{} 元（含代煎费）", d.total_fen),
+        None => format!("药品金额：{} 元", d.total_fen),
+    }
 }
 
 fn signatory(pen: &mut Pen<'_>, x: f32, y: f32, role: &str, who: &Signatory) {

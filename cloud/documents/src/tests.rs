@@ -168,12 +168,15 @@ fn herbs_stand_in_columns_and_long_prescriptions_turn_the_page_with_nothing_lost
     herbal.document.herbal = Some(DocumentHerbal {
         doses: 7,
         decoction: true,
+        decoction_fee_fen: Some(Fen(2_100)),
         usage: "水煎服，每日一剂，分两次温服".into(),
     });
     herbal.document.items = (0..14).map(|n| item(&format!("黄芪{n}"))).collect();
     let pages = lay_out(&herbal, &Square);
     assert_eq!(pages.len(), 1);
-    assert!(letters(&pages).contains("共 7 剂，医院代煎"));
+    for wanted in ["共 7 剂，医院代煎", "代煎费：21.00 元", "金额：65.00 元（含代煎费）"] {
+        assert!(letters(&pages).contains(wanted), "{wanted}");
+    }
     let mut long = sheet();
     for (n, item) in long.document.items.iter_mut().enumerate() {
         item.note = format!("{n}").repeat(900);

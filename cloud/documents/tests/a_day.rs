@@ -6,6 +6,8 @@
     reason = "a test that panics has failed"
 )]
 
+mod by_hand;
+mod herbs;
 mod world;
 
 use std::sync::Arc;

@@ -23,17 +23,27 @@ use records::id::{PrescriptionId, VisitId};
 use store::{Migration, Scope, StoreError, Tx};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use catalogue::PrescribingSettings;
 pub use dispensing::{PrescriptionPayments, on_command_result, on_print_state};
 
 /// Tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "treatment/0001_prescriptions",
-    sql: include_str!("schema.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "treatment/0001_prescriptions",
+        sql: include_str!("schema.sql"),
+    },
+    Migration {
+        name: "treatment/0002_by_hand",
+        sql: include_str!("by_hand.sql"),
+    },
+];
 
 /// Settings of this crate, for the page that shows them all.
 pub fn settings() -> Vec<base::settings::Kind> {
-    vec![base::settings::kind::<signing::SigningSettings>()]
+    vec![
+        base::settings::kind::<signing::SigningSettings>(),
+        base::settings::kind::<PrescribingSettings>(),
+    ]
 }
 
 /// The routes of this crate.

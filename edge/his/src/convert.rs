@@ -44,8 +44,8 @@ pub enum Convert {
     Times,
     /// Days of a decimal number of times per day (0.5 → 2).
     PerDays,
-    /// Whole part of a decimal, rounded half up (for units the canonical model counts whole).
-    Round,
+    /// Price of a gram in the hospital's money unit → fen per kilogram, exactly; a finer price is a misfit.
+    PerGram,
 }
 
 /// Money unit of a hospital's wire.
@@ -157,12 +157,7 @@ impl Habits {
             (Convert::Clock, _) => clock(text).ok_or_else(misfit).and_then(words),
             (Convert::Times, _) => rate(text).map(|r| Converted::Number(r.0)).ok_or_else(misfit),
             (Convert::PerDays, _) => rate(text).map(|r| Converted::Number(r.1)).ok_or_else(misfit),
-            (Convert::Round, _) => {
-                let (whole, fraction) = decimal(text).ok_or_else(misfit)?;
-                Ok(Converted::Number(
-                    whole + i64::from(fraction.starts_with(['5', '6', '7', '8', '9'])),
-                ))
-            }
+            (Convert::PerGram, _) => self.per_gram(text).map(Converted::Number).ok_or_else(misfit),
         }
     }
 
@@ -178,6 +173,22 @@ impl Habits {
             _ => return None,
         };
         Some(if negative { -fen } else { fen })
+    }
+
+    /// Fen per kilogram has three places of a fen per gram, five of a yuan.
+    fn per_gram(&self, text: &str) -> Option<i64> {
+        let (whole, fraction) = decimal(text)?;
+        let fraction = fraction.trim_end_matches('0');
+        let (places, scale) = match self.money {
+            MoneyUnit::Fen => (3, 1_000),
+            MoneyUnit::Yuan => (5, 100_000),
+        };
+        if fraction.len() > places {
+            return None;
+        }
+        whole
+            .checked_mul(scale)?
+            .checked_add(format!("{fraction:0<places$}").parse().ok()?)
     }
 
     fn money_out(&self, text: &str) -> Option<String> {
@@ -378,9 +389,28 @@ mod tests {
             assert_eq!(rate(text), Some(expected), "{text}");
         }
         assert_eq!(rate("0"), None);
-        assert_eq!(
-            one(&Habits::default(), "3.6", Convert::Round, Direction::In),
-            "Number(4)"
-        );
+    }
+
+    #[test]
+    fn the_price_of_a_gram_is_exact_or_refused() {
+        let per_gram = |h: &Habits, text: &str| one(h, text, Convert::PerGram, Direction::In);
+        for (text, expected) in [
+            ("3.6", "Number(3600)"),
+            ("12", "Number(12000)"),
+            ("0.125", "Number(125)"),
+            ("3.6000", "Number(3600)"),
+            ("3.6001", "misfit"),
+            ("-3.6", "misfit"),
+            ("", "misfit"),
+        ] {
+            assert_eq!(per_gram(&Habits::default(), text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("0.036", "Number(3600)"),
+            ("0.00125", "Number(125)"),
+            ("0.000001", "misfit"),
+        ] {
+            assert_eq!(per_gram(&yuan(), text), expected, "{text}");
+        }
     }
 }

@@ -287,6 +287,30 @@ async fn the_house_and_the_patients_history_are_read() {
     assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
 }
 
+/// Prices of herbs are tenths of a fen per gram here and stay exact; an entry that cannot be read exactly is left out, and
+/// the others stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn herbs_are_priced_exactly_and_one_that_does_not_fit_does_not_spoil_the_catalogue() {
+    let hospital = Hospital::open(&[]);
+    let edge = hospital.bridge(hospital.profile(&[], quick)).await;
+    let all = edge.done("dict.herb.list", json!({})).await;
+    let all = all.as_array().unwrap();
+    let price = |name: &str| all.iter().find(|h| h["name"] == name).unwrap()["price_fen_per_kg"].clone();
+    assert_eq!((price("黄芪"), price("甘草"), price("阿胶")), (json!(4_500), json!(3_600), json!(128_000)));
+
+    // As if the list priced some herbs finer than can be kept: their field cannot be read.
+    let finer = |text: &str| {
+        let toxic = "toxic = { from = \"toxic\", as = \"bool\", other = \"0\" }";
+        assert!(text.contains(toxic));
+        quick(text).replace(toxic, &format!("{toxic}\nway = \"decoction\""))
+    };
+    let other = Edge::open(&hospital.dir.path().join("other.sqlite"), hospital.profile(&[], finer)).await;
+    let kept = other.done("dict.herb.list", json!({})).await;
+    let kept = kept.as_array().unwrap();
+    assert!(!kept.is_empty() && kept.len() < all.len(), "{} of {}", kept.len(), all.len());
+    assert!(kept.iter().all(|h| h["name"] != "黄芪") && kept.iter().any(|h| h["name"] == "阿胶"));
+}
+
 fn child_number() -> String {
     let base = "11010120210506002";
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];

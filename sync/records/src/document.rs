@@ -42,7 +42,7 @@ pub struct PrescriptionDocument {
     pub items: Vec<DocumentItem>,
     /// Herbal: doses, decoction, usage.
     pub herbal: Option<DocumentHerbal>,
-    /// Sum.
+    /// Sum of the lines and, when the hospital decocts, its fee.
     pub total_fen: Fen,
     /// When it was written.
     pub written_at: Timestamp,
@@ -114,6 +114,9 @@ pub struct DocumentHerbal {
     pub doses: u32,
     /// Decocted by the hospital (代煎).
     pub decoction: bool,
+    /// The hospital's fee for decocting all doses (代煎费), part of the sum; absent when the patient decocts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoction_fee_fen: Option<Fen>,
     /// Usage in words.
     pub usage: String,
 }

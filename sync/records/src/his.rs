@@ -6,7 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Fen, LocalDate, Timestamp};
+use crate::{Fen, FenPerKg, LocalDate, Timestamp};
 
 /// One canonical operation: its name and the shapes of request and response.
 pub trait Operation {
@@ -710,8 +710,8 @@ pub struct Herb {
     pub name: String,
     /// Initials of the pinyin, upper case.
     pub pinyin: String,
-    /// Price of one gram.
-    pub price_fen_per_g: Fen,
+    /// Price, exact.
+    pub price_fen_per_kg: FenPerKg,
     /// Largest usual dose in grams per dose, when known.
     #[serde(default)]
     pub max_dose_g: Option<u32>,
@@ -741,10 +741,13 @@ pub struct SubmittedPrescription {
     /// Number of doses of a herbal prescription.
     #[serde(default)]
     pub herbal_doses: Option<u32>,
-    /// Decoction and usage of a herbal prescription.
+    /// Usage of a herbal prescription in words; names the decoction as well.
     #[serde(default)]
     pub herbal_usage: Option<String>,
-    /// Sum.
+    /// A herbal prescription is decocted by the hospital (代煎), which its bill charges.
+    #[serde(default)]
+    pub herbal_decoction: Option<bool>,
+    /// Sum as signed: the lines and the fee of decoction.
     pub total_fen: Fen,
     /// SM3 digest of the signed document, hex.
     pub document_sm3: String,

@@ -13,7 +13,7 @@ pub mod outcome;
 pub mod sign;
 
 pub use clock::{Clock, LocalDate, ManualClock, SystemClock, Timestamp};
-pub use fen::Fen;
+pub use fen::{Fen, FenPerKg};
 pub use id::{Actor, Entropy, Ids, PeerId, SeededEntropy, TenantId};
 pub use line::{HisCommand, HisCommandResult, Lane, PrintJob};
 pub use outcome::Outcome;

@@ -21,6 +21,7 @@ export function herbsByCourier(world) {
       await doctor.find('herbal-decoction').selectOption('1')
       await doctor.fill('herbal-usage', '每日一剂，代煎，早晚各一袋')
       assert.match(await doctor.reads('rx-sum'), /3 味，每剂 31g × 7 剂 = 217g/)
+      assert.match(await doctor.reads('decoction-fee'), /¥3\.00 × 7 剂 = ¥21\.00/)
       await doctor.shots('doctor-herbal')
       await doctor.click('rx-sign')
       await doctor.entersPin()
@@ -58,6 +59,8 @@ export function herbsByCourier(world) {
       const { patient, visit } = world
       await patient.go(`/patient/prescriptions/${visit.herbal}`)
       await patient.waits('prescription-detail', 'state', 'awaiting_payment')
+      assert.match(await patient.reads('rx-decoction'), /代煎费（7 剂）\s*¥21\.00/)
+      assert.equal(await patient.find('bill-differs').count(), 0)
       await patient.click('fulfil-delivery')
       await patient.says('运费到付')
       await patient.click('fulfil-save')

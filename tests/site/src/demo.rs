@@ -112,8 +112,9 @@ pub(crate) fn onboarding(his: &Value, merchant_dir: &Path, ports: Ports, claim_c
     }))
 }
 
+/// What the bench hospital's price list says beyond its dictionaries.
 fn settings() -> Value {
-    json!({})
+    json!({ "treatment.prescribing": { "offers_decoction": true, "decoction_fee_fen": 300 } })
 }
 
 fn merchant(dir: &Path, ports: Ports) -> Result<Value> {

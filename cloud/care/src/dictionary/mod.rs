@@ -12,6 +12,7 @@ use records::his::{DiagnosisTerm, Drug, Frequency, Herb, Term};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use routes::ready;
 pub use store::lookup;
 
 /// A kept dictionary older than this is fetched again.

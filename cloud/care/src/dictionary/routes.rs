@@ -106,8 +106,8 @@ mod schema {
         name: String,
         /// Initials of the pinyin.
         pinyin: String,
-        /// Price of one gram.
-        price_fen_per_g: i64,
+        /// Price of a kilogram, exact; a line is rounded half up to a fen.
+        price_fen_per_kg: i64,
         /// Largest usual dose in grams.
         max_dose_g: Option<u32>,
         /// Toxic.
@@ -257,6 +257,33 @@ pub(crate) async fn tick(ctx: &Ctx, tenant: &TenantId) -> Result<(), CareError> 
     renew::<HerbList, Herb>(ctx, tenant).await?;
     renew::<RouteList, Term>(ctx, tenant).await?;
     renew::<FrequencyList, Frequency>(ctx, tenant).await
+}
+
+async fn had<O, E>(ctx: &Ctx, tenant: &TenantId, kept: &[String]) -> Result<bool, StoreError>
+where
+    O: Operation<Request = Everything, Response = Vec<E>>,
+    E: Entry,
+{
+    Ok(kept.iter().any(|name| name == E::DICTIONARY) || refresh::<O, E>(ctx, tenant).await?)
+}
+
+/// Whether every dictionary a doctor writes with is kept; one that was never fetched is fetched now. Not for use within a
+/// unit of work.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ready(ctx: &Ctx, tenant: &TenantId) -> Result<bool, StoreError> {
+    let kept = ctx
+        .store
+        .read(&Scope::system(tenant.clone()), |tx| {
+            Box::pin(async move { sql::kept(tx).await })
+        })
+        .await?;
+    Ok(had::<DrugList, Drug>(ctx, tenant, &kept).await?
+        && had::<HerbList, Herb>(ctx, tenant, &kept).await?
+        && had::<RouteList, Term>(ctx, tenant, &kept).await?
+        && had::<FrequencyList, Frequency>(ctx, tenant, &kept).await?
+        && had::<DiagnosisList, DiagnosisTerm>(ctx, tenant, &kept).await?)
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {

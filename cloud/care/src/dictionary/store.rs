@@ -34,6 +34,18 @@ pub(crate) async fn fetched_at(tx: &mut Tx<'_>, dictionary: &str) -> Result<Opti
     Ok(row.map(|(at,)| at))
 }
 
+/// Names of the dictionaries that were fetched once.
+pub(crate) async fn kept(tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let rows: Vec<(String,)> = tx
+        .all(
+            "SELECT dictionary FROM care_dictionary WHERE tenant_id = $1",
+            &[&tenant],
+        )
+        .await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
 /// Makes the kept dictionary equal to the fetched one; only what differs is written. Answers how many rows that were.
 pub(crate) async fn replace<E: Entry>(tx: &mut Tx<'_>, fresh: &[E]) -> Result<u64, StoreError> {
     let (tenant, now, dictionary) = (tx.tenant().clone(), tx.now(), E::DICTIONARY);

@@ -37,6 +37,8 @@ pub(crate) struct Appliance {
     pub(crate) crooked: AtomicBool,
     /// Documents signed, by key: the server must never sign twice.
     pub(crate) signed: AtomicU32,
+    /// Signing calls that arrived.
+    pub(crate) asked: AtomicU32,
 }
 
 fn identity(name: &str) -> Identity {
@@ -103,6 +105,7 @@ impl Appliance {
             away: AtomicBool::new(false),
             crooked: AtomicBool::new(false),
             signed: AtomicU32::new(0),
+            asked: AtomicU32::new(0),
         }
     }
 
@@ -140,6 +143,7 @@ impl Appliance {
     }
 
     fn sign(&self, key: &str, request: &SignRequest) -> Outcome<Value> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let mut made = self.made.lock().unwrap();
         if !made.contains_key(key) {
             let people = self.people.lock().unwrap();
@@ -204,7 +208,7 @@ impl Hospital for Appliance {
                 drug("MOR", "吗啡片", "narcotic"),
             ])),
             "dict.herb.list" => Outcome::Done(
-                json!([{ "code": "HQ", "name": "黄芪", "pinyin": "HQ", "price_fen_per_g": 12,
+                json!([{ "code": "HQ", "name": "黄芪", "pinyin": "HQ", "price_fen_per_kg": 3650,
                 "max_dose_g": 30, "toxic": false }]),
             ),
             "dict.route.list" => Outcome::Done(json!([{ "code": "PO", "name": "口服" }])),

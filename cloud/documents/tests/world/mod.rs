@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use store::{Scope, SqliteOptions, Store, StreamKey};
 use tower::ServiceExt;
 
-pub(crate) use appliance::Appliance;
+pub(crate) use appliance::{Appliance, drawn};
 pub(crate) use channel::FakeChannel;
 
 pub(crate) const PIN: &str = "739204";
@@ -324,6 +324,53 @@ impl World {
             .expect("a result about a prescription");
     }
 
+    /// The appliance gives up asking: the outcome stays unknown.
+    pub(crate) async fn unanswered(&self, command: &HisCommand) {
+        let result = HisCommandResult {
+            key: command.key.clone(),
+            method: command.method.clone(),
+            subject: command.subject.clone(),
+            outcome: Outcome::Unknown,
+            needs_hand: true,
+            at: self.ctx.now(),
+        };
+        let ctx = self.ctx.clone();
+        self.ctx
+            .store
+            .write(&Scope::new(self.tenant.clone(), records::Actor::His), move |tx| {
+                let (ctx, result) = (ctx.clone(), result.clone());
+                Box::pin(async move { treatment::on_command_result(&ctx, tx, &result).await })
+            })
+            .await
+            .unwrap()
+            .expect("a result about a prescription");
+    }
+
+    /// As on the first day, before the appliance has delivered anything.
+    pub(crate) async fn forget_dictionaries(&self) {
+        self.sql(vec![
+            ("DELETE FROM care_term WHERE tenant_id = 'hos_1'".into(), vec![]),
+            ("DELETE FROM care_dictionary WHERE tenant_id = 'hos_1'".into(), vec![]),
+        ])
+        .await;
+    }
+
+    /// The hospital decocts, for so much a dose.
+    pub(crate) async fn decocts(&self, fee: i64) {
+        let set = treatment::PrescribingSettings {
+            offers_decoction: true,
+            decoction_fee_fen: records::Fen(fee),
+        };
+        self.ctx
+            .store
+            .write(&Scope::system(self.tenant.clone()), move |tx| {
+                let set = set.clone();
+                Box::pin(async move { base::settings::put(tx, &set).await })
+            })
+            .await
+            .unwrap();
+    }
+
     pub(crate) async fn printed(&self, job: &PrintJob, state: PrintOutcome) {
         let state = PrintState {
             key: job.key.clone(),
@@ -346,7 +393,7 @@ impl World {
 
     /// Both sign for the first time.
     pub(crate) async fn enrol(&self) {
-        let image = format!("data:image/png;base64,{}", appliance::drawn());
+        let image = format!("data:image/png;base64,{}", drawn());
         for (who, path) in [("stf_wang", "/doctor/signature"), ("stf_li", "/pharmacist/signature")] {
             let view = self.post(who, path, json!({ "image": image, "pin": PIN })).await;
             assert_eq!(view["enrolled"], true);
@@ -406,6 +453,12 @@ impl World {
     /// Chosen, paid at the channel, and the HIS being told.
     pub(crate) async fn paid(&mut self, fulfilment: Value) -> (String, HisCommand) {
         let id = self.billed().await;
+        let confirm = self.pays(&id, fulfilment).await;
+        (id, confirm)
+    }
+
+    /// The patient chooses and pays what is billed; the command that tells the HIS.
+    pub(crate) async fn pays(&mut self, id: &str, fulfilment: Value) -> HisCommand {
         self.post("acc_1", &format!("/prescriptions/{id}/fulfilment"), fulfilment)
             .await;
         let page = self
@@ -414,8 +467,7 @@ impl World {
         self.channel.pay_all(self.ctx.now());
         let payment = records::id::PaymentId::parse(page["payment_id"].as_str().unwrap()).unwrap();
         self.cashier.look(&self.tenant, &payment).await.unwrap();
-        let confirm = self.command("bill.confirm_payment").await;
-        (id, confirm)
+        self.command("bill.confirm_payment").await
     }
 
     pub(crate) async fn state(&self, id: &str) -> String {

@@ -7,7 +7,7 @@ use records::his::{
     BillConfirm, BillReceipt, BillRefund, DeliveryPush, Operation, PrescriptionReceipt, PrescriptionReview,
     PrescriptionRevoke, PrescriptionSubmit, RefundReceipt, ReviewReceipt,
 };
-use records::id::PrescriptionId;
+use records::id::{PrescriptionId, RefundId};
 use records::line::{PrintOutcome, PrintState, Slip, SlipItem};
 use records::{HisCommandResult, Outcome, PrintJob};
 use serde::de::DeserializeOwned;
@@ -42,7 +42,11 @@ pub async fn on_command_result(
         return Ok(None);
     };
     if result.needs_hand || !result.outcome.is_settled() {
-        let words = format!("{} 的结果未知，请与医院系统核对", result.method);
+        let words = format!("{}的结果未知，请与医院系统核对", named(&result.method));
+        // The money's own page lists what is left of a refund and lets a person tell the HIS again or settle it.
+        if let Some(refund) = refund_of(result) {
+            money::hold_refund(tx, &refund, &words).await?;
+        }
         hold(tx, &mut chart, words).await?;
         return Ok(Some(id));
     }
@@ -58,6 +62,19 @@ pub async fn on_command_result(
         tracing::warn!(rx.id = %id, his.method = result.method, "result of a command we do not order");
     }
     Ok(known.then_some(id))
+}
+
+/// A command in the words of the hospital.
+fn named(method: &str) -> &str {
+    match method {
+        PrescriptionSubmit::METHOD => "提交处方",
+        PrescriptionReview::METHOD => "审方结果登记",
+        PrescriptionRevoke::METHOD => "撤销处方",
+        BillConfirm::METHOD => "缴费确认",
+        BillRefund::METHOD => "退费登记",
+        DeliveryPush::METHOD => "快递信息登记",
+        other => other,
+    }
 }
 
 async fn hold(tx: &mut Tx<'_>, chart: &mut Chart, words: String) -> Result<(), ApiError> {
@@ -88,7 +105,12 @@ async fn said<T: DeserializeOwned>(
             Ok(answer) => Ok(Some(Said::Done(answer))),
             Err(error) => {
                 tracing::error!(rx.id = %chart.id, his.method = result.method, %error, "unreadable result");
-                hold(tx, chart, format!("{} 的答复无法识别", result.method)).await?;
+                hold(
+                    tx,
+                    chart,
+                    format!("{}的答复无法识别，请与医院系统核对", named(&result.method)),
+                )
+                .await?;
                 Ok(None)
             }
         },
@@ -107,7 +129,7 @@ async fn submitted(tx: &mut Tx<'_>, chart: &mut Chart, result: &HisCommandResult
             let to = chart.prescription()?.send(now, &receipt.his_prescription_number)?;
             chart.his_number = Some(receipt.his_prescription_number);
             table::moved(tx, chart, to).await?;
-            push_opinion(tx, chart).await?;
+            push_opinion(tx, chart, format!("{}.review", chart.id)).await?;
         }
         // Void in the meantime, and not yet withdrawn, because the HIS's number was not known.
         (Said::Done(receipt), State::Revoked | State::Expired | State::Revised) if chart.his_number.is_none() => {
@@ -153,6 +175,19 @@ async fn billed(tx: &mut Tx<'_>, ctx: &Ctx, chart: &mut Chart, result: &HisComma
             chart.bill_id = Some(bill);
             chart.bill_fen = Some(total);
             table::moved(tx, chart, to).await?;
+            // The HIS takes no other amount than its own: the bill stands, the patient sees both sums before paying, and a
+            // person at the hospital compares the price lists.
+            if total != chart.total_fen {
+                let signed = chart.total_fen;
+                hold(
+                    tx,
+                    chart,
+                    format!(
+                        "医院账单 {total} 元与医师签名的处方 {signed} 元不一致，请核对价目与代煎费；患者可见两个金额"
+                    ),
+                )
+                .await?;
+            }
         }
         Said::Done(ReviewReceipt { bill_id: None, .. }) => hold(tx, chart, "医院系统未生成账单".to_owned()).await?,
         Said::Refused(words) => {
@@ -170,36 +205,52 @@ async fn confirmed(tx: &mut Tx<'_>, ctx: &Ctx, chart: &mut Chart, result: &HisCo
     if chart.state != State::Paid {
         return Ok(true);
     }
-    let now = tx.now();
-    let payments = money::payments_of(tx, SUBJECT, chart.id.as_str()).await?;
-    let payment = payments.into_iter().find(|p| p.state.holds_money());
     match said {
-        Said::Done(receipt) => {
-            if let Some(payment) = &payment {
-                money::his_done(tx, &payment.id).await?;
-            }
-            let to = chart.prescription()?.dispense(now, &receipt.collect_at)?;
-            chart.his_order_number = Some(receipt.his_order_number);
-            chart.collect_at = Some(receipt.collect_at).filter(|w| !w.is_empty());
-            if chart.fulfilment.as_deref() != Some("delivery") {
-                chart.pickup_code = Some(super::code::<8>(&ctx.ids).to_uppercase());
-            }
-            table::moved(tx, chart, to).await?;
-            print(tx, ctx, chart).await?;
-            tell_delivery(tx, ctx, chart, "ordered").await?;
-        }
-        Said::Refused(words) => {
-            let to = chart
-                .prescription()?
-                .decline(now, &format!("医院未受理缴费：{words}；款项将原路退回"))?;
-            table::moved(tx, chart, to).await?;
-            if let Some(payment) = &payment {
-                money::open_refund(tx, &ctx.ids, &payment.id, &format!("医院未受理缴费：{words}")).await?;
-            }
-            withdraw(tx, chart, "缴费未成功").await?;
-        }
+        Said::Done(receipt) => taken(tx, ctx, chart, receipt.his_order_number, &receipt.collect_at).await?,
+        Said::Refused(words) => not_taken(tx, ctx, chart, &words).await?,
     }
     Ok(true)
+}
+
+async fn payment_of(tx: &mut Tx<'_>, chart: &Chart) -> Result<Option<money::Payment>, ApiError> {
+    let payments = money::payments_of(tx, SUBJECT, chart.id.as_str()).await?;
+    Ok(payments.into_iter().find(|p| p.state.holds_money()))
+}
+
+/// The HIS has the payment in its books: the pharmacy begins.
+pub(super) async fn taken(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    chart: &mut Chart,
+    his_order_number: String,
+    collect_at: &str,
+) -> Result<(), ApiError> {
+    let now = tx.now();
+    let to = chart.prescription()?.dispense(now, collect_at)?;
+    if let Some(payment) = payment_of(tx, chart).await? {
+        money::his_done(tx, &payment.id).await?;
+    }
+    chart.his_order_number = Some(his_order_number);
+    chart.collect_at = Some(collect_at.to_owned()).filter(|w| !w.is_empty());
+    if chart.fulfilment.as_deref() != Some("delivery") {
+        chart.pickup_code = Some(super::code::<8>(&ctx.ids).to_uppercase());
+    }
+    table::moved(tx, chart, to).await?;
+    print(tx, ctx, chart).await?;
+    Ok(tell_delivery(tx, ctx, chart, "ordered").await?)
+}
+
+/// The HIS has not taken the payment: the prescription is void and the money goes back.
+pub(super) async fn not_taken(tx: &mut Tx<'_>, ctx: &Ctx, chart: &mut Chart, words: &str) -> Result<(), ApiError> {
+    let now = tx.now();
+    let note = format!("医院未受理缴费：{words}；款项将原路退回");
+    let to = chart.prescription()?.decline(now, &note)?;
+    let payment = payment_of(tx, chart).await?;
+    table::moved(tx, chart, to).await?;
+    if let Some(payment) = payment {
+        money::open_refund(tx, &ctx.ids, &payment.id, &format!("医院未受理缴费：{words}")).await?;
+    }
+    Ok(withdraw(tx, chart, "缴费未成功").await?)
 }
 
 /// Orders the slip at the window: for the patient with the pick-up code, for a parcel as picking list.
@@ -232,6 +283,13 @@ pub(crate) async fn print(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<(
         let decoction = if h.decoction { "，代煎" } else { "" };
         footer.insert(0, format!("共{}剂{decoction}。{}", h.doses, h.usage));
     }
+    let fee = herbal.as_ref().and_then(|h| Some((h.doses, h.decoction_fee_fen?)));
+    let fee = fee.map(|(doses, fee)| SlipItem {
+        note: String::new(),
+        name: "代煎费".to_owned(),
+        quantity: format!("{doses}剂"),
+        amount_fen: Some(fee),
+    });
     let items = chart.lines()?.into_iter().map(|l| SlipItem {
         note: if herbal.is_some() {
             l.note
@@ -253,7 +311,7 @@ pub(crate) async fn print(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<(
             header: hospital_name,
             title: if delivery { "配送拣药单" } else { "取药凭条" }.to_owned(),
             fields,
-            items: items.collect(),
+            items: items.chain(fee).collect(),
             total_fen: chart.bill_fen,
             qr: chart.pickup_code.clone(),
             footer,
@@ -262,16 +320,20 @@ pub(crate) async fn print(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<(
     Ok(hospital::print(tx, &job).await?)
 }
 
+/// The refund a result is about: the key of the command is the refund's number and the act.
+fn refund_of(result: &HisCommandResult) -> Option<RefundId> {
+    if result.method != BillRefund::METHOD {
+        return None;
+    }
+    let (id, _) = result.key.split_once('.')?;
+    RefundId::parse(id)
+}
+
 async fn refunded(tx: &mut Tx<'_>, chart: &mut Chart, result: &HisCommandResult) -> Result<bool, ApiError> {
     let Some(said) = said::<RefundReceipt>(tx, chart, result).await? else {
         return Ok(true);
     };
-    // The key of the command is the refund's number and the act.
-    let refund = result
-        .key
-        .split_once('.')
-        .and_then(|(id, _)| records::id::RefundId::parse(id));
-    let Some(refund) = refund else {
+    let Some(refund) = refund_of(result) else {
         return Ok(false);
     };
     match said {
@@ -289,7 +351,7 @@ async fn refunded(tx: &mut Tx<'_>, chart: &mut Chart, result: &HisCommandResult)
 
 async fn told(tx: &mut Tx<'_>, chart: &mut Chart, result: &HisCommandResult) -> Result<bool, ApiError> {
     if let Outcome::Refused { text, .. } = &result.outcome {
-        hold(tx, chart, format!("{}：{text}", result.method)).await?;
+        hold(tx, chart, format!("医院未受理{}：{text}", named(&result.method))).await?;
     }
     Ok(true)
 }

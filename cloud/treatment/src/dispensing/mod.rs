@@ -10,6 +10,7 @@
 //! refused by the HIS: submit, review → rejected; payment → revoked and the money back (then bill.refund if it knew)
 //! ```
 
+pub(crate) mod by_hand;
 pub(crate) mod effects;
 mod payments;
 mod routes;
@@ -30,7 +31,11 @@ use crate::signing::{self, Purpose};
 
 pub use effects::{on_command_result, on_print_state};
 pub use payments::PrescriptionPayments;
-pub(crate) use routes::routes;
+
+/// The routes of dispensing.
+pub(crate) fn routes() -> utoipa_axum::router::OpenApiRouter<Ctx> {
+    routes::routes().merge(by_hand::routes())
+}
 
 /// The subject kind of our payments.
 pub const SUBJECT: &str = "prescription";
@@ -87,9 +92,13 @@ pub(crate) async fn approved(
     let code = chart.verify_code.get_or_insert_with(|| code::<16>(&ctx.ids)).clone();
     table::moved(tx, chart, to).await?;
     crate::verify::store::publish(tx, &code, &chart.id).await?;
+    submit(tx, ctx, chart, format!("{}.submit", chart.id)).await
+}
+
+/// Orders the prescription itself; a repeat that a person asks for has a key of its own, and the HIS knows the number.
+pub(crate) async fn submit(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart, key: String) -> Result<(), ApiError> {
     let submitted = submitted(tx, ctx, chart).await?;
-    order::<PrescriptionSubmit>(tx, chart, format!("{}.submit", chart.id), &submitted).await?;
-    Ok(())
+    Ok(order::<PrescriptionSubmit>(tx, chart, key, &submitted).await?)
 }
 
 /// What the HIS gets: read from the bytes the doctor signed, with the codes of the lines.
@@ -129,6 +138,10 @@ async fn submitted(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<Submitte
         kind: chart.kind.as_str().to_owned(),
         items: items.collect(),
         herbal_doses: herbal.as_ref().filter(|_| chart.kind == Kind::Herbal).map(|h| h.doses),
+        herbal_decoction: herbal
+            .as_ref()
+            .filter(|_| chart.kind == Kind::Herbal)
+            .map(|h| h.decoction),
         herbal_usage: herbal.as_ref().filter(|_| chart.kind == Kind::Herbal).map(usage),
         total_fen: chart.total_fen,
         document_sm3: kept.document_sm3,
@@ -137,7 +150,7 @@ async fn submitted(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<Submitte
 }
 
 /// Orders the opinion.
-pub(crate) async fn push_opinion(tx: &mut Tx<'_>, chart: &Chart) -> Result<(), StoreError> {
+pub(crate) async fn push_opinion(tx: &mut Tx<'_>, chart: &Chart, key: String) -> Result<(), StoreError> {
     let opinion = chart
         .opinion
         .clone()
@@ -145,7 +158,7 @@ pub(crate) async fn push_opinion(tx: &mut Tx<'_>, chart: &Chart) -> Result<(), S
     let opinion = opinion.ok_or_else(|| StoreError::Constraint {
         message: "an approved prescription has no opinion".to_owned(),
     })?;
-    order::<PrescriptionReview>(tx, chart, format!("{}.review", chart.id), &opinion).await
+    order::<PrescriptionReview>(tx, chart, key, &opinion).await
 }
 
 /// Tells the HIS, if it has the prescription, that it is void.
@@ -154,11 +167,16 @@ pub(crate) async fn withdraw(tx: &mut Tx<'_>, chart: &Chart, reason: &str) -> Re
         // It may be on its way: the result of the submission will find the prescription void and withdraw it then.
         return Ok(());
     }
+    withdraw_as(tx, chart, reason, format!("{}.revoke", chart.id)).await
+}
+
+/// The same with a key of its own.
+pub(crate) async fn withdraw_as(tx: &mut Tx<'_>, chart: &Chart, reason: &str, key: String) -> Result<(), StoreError> {
     let withdrawal = PrescriptionWithdrawal {
         prescription_number: chart.id.to_string(),
         reason: reason.to_owned(),
     };
-    order::<PrescriptionRevoke>(tx, chart, format!("{}.revoke", chart.id), &withdrawal).await
+    order::<PrescriptionRevoke>(tx, chart, key, &withdrawal).await
 }
 
 /// What follows when a prescription is void (revoked or expired): the open payment is closed, paid money goes back, the

@@ -4,7 +4,7 @@ use ::store::Tx;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use base::permission::{Dispenses, Oversees};
+use base::permission::Dispenses;
 use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Staff};
 use money::{Cashier, NewPayment};
 use records::Timestamp;
@@ -31,7 +31,7 @@ async fn of_patient(tx: &mut Tx<'_>, patient: &Patient, id: &PrescriptionId) -> 
     found.ok_or_else(ApiError::not_found)
 }
 
-async fn shown(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart, eye: Eye) -> Result<PrescriptionView, ApiError> {
+pub(super) async fn shown(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart, eye: Eye) -> Result<PrescriptionView, ApiError> {
     let diagnoses = crate::prescribing::diagnoses(tx, ctx, &chart.visit_id).await?;
     Ok(view::of(tx, &ctx.vault, chart, diagnoses, eye).await?)
 }
@@ -431,26 +431,6 @@ async fn ship(
     .await
 }
 
-/// Prescriptions a person has to look at.
-#[utoipa::path(get, path = "/admin/prescriptions/by-hand", tag = "admin", responses((status = 200, body = Vec<PrescriptionView>)))]
-async fn by_hand(State(ctx): State<Ctx>, staff: Staff<Oversees>) -> Result<Json<Vec<PrescriptionView>>, ApiError> {
-    let own = ctx.clone();
-    let views = ctx
-        .store
-        .read(&staff.scope(), move |tx| {
-            let ctx = own.clone();
-            Box::pin(async move {
-                let mut views = Vec::new();
-                for chart in table::by_hand(tx).await? {
-                    views.push(shown(tx, &ctx, &chart, Eye::Admin).await?);
-                }
-                Ok::<_, ApiError>(views)
-            })
-        })
-        .await?;
-    Ok(Json(views))
-}
-
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::new()
         .routes(routes!(list))
@@ -462,5 +442,4 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(prepare))
         .routes(routes!(hand_over))
         .routes(routes!(ship))
-        .routes(routes!(by_hand))
 }

@@ -20,9 +20,10 @@ const LONGEST: usize = 4_000;
 /// A diagnosis as the API takes and gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecordDiagnosis {
-    /// ICD-10 code.
+    /// ICD-10 code, one of the hospital's dictionary.
     pub code: String,
-    /// Name.
+    /// Name as the dictionary has it; what comes in the request is not looked at.
+    #[serde(default)]
     pub name: String,
     /// The main one.
     #[serde(default)]
@@ -99,11 +100,7 @@ impl Record {
         if let Some((field, _)) = fields.iter().find(|(_, text)| text.chars().count() > LONGEST) {
             return Err(Fault::Long(field));
         }
-        if !self
-            .diagnoses
-            .iter()
-            .all(|d| is_icd10(&d.code) && !d.name.trim().is_empty())
-        {
+        if !self.diagnoses.iter().all(|d| is_icd10(&d.code)) {
             return Err(Fault::Code);
         }
         let twice = |i: usize, code: &str| self.diagnoses.iter().take(i).any(|d| d.code == code);

@@ -5,6 +5,7 @@ use base::permission::Treats;
 use base::{ApiError, Ctx, Json, Path, Patient, Staff};
 use records::Timestamp;
 use records::document::{DocumentPatient, DocumentPerson, canonical};
+use records::his::DiagnosisTerm;
 use records::id::VisitId;
 use records::sign::Pin;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 use super::store::{self as table, Saved};
 use super::{Fault, Record, RecordDocument};
 use crate::signing::{self, Order, PinBody, Purpose};
-use crate::visit;
+use crate::{catalogue, visit};
 
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
@@ -109,21 +110,39 @@ async fn save(
 ) -> Result<Json<RecordView>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
     let record = record.checked()?;
+    if !record.diagnoses.is_empty() {
+        catalogue::ready(&ctx, &staff.tenant).await?;
+    }
     let (vault, code, doctor) = (ctx.vault.clone(), staff.his_code.clone(), staff.id.clone());
     let view = ctx
         .store
         .write(&staff.scope(), move |tx| {
             let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
-            let (doctor, record) = (doctor.clone(), record.clone());
+            let (doctor, mut record) = (doctor.clone(), record.clone());
             Box::pin(async move {
                 let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
                 visit::in_progress(&parties)?;
+                named(tx, &mut record).await?;
                 let saved = table::add(tx, &vault, &id, &doctor, &record).await?;
                 view(tx, &parties, Some(saved)).await
             })
         })
         .await?;
     Ok(Json(view))
+}
+
+/// Gives each diagnosis the name that the hospital's dictionary has for its code: what is signed and sent to the HIS never
+/// says one thing by code and another in words.
+async fn named(tx: &mut store::Tx<'_>, record: &mut Record) -> Result<(), ApiError> {
+    for (n, diagnosis) in record.diagnoses.iter_mut().enumerate() {
+        let known = care::dictionary::lookup::<DiagnosisTerm>(tx, &diagnosis.code).await?;
+        let Some(term) = known else {
+            let text = format!("诊断编码 {} 不在本院诊断目录中，请从目录中选择", diagnosis.code);
+            return Err(ApiError::field(format!("diagnoses[{n}].code"), text));
+        };
+        diagnosis.name = term.name;
+    }
+    Ok(())
 }
 
 /// Signs the newest version; possible until the visit is finished and after it.

@@ -92,8 +92,9 @@ pub fn western_amount(drug: &Drug, packs: u32) -> Option<Fen> {
     drug.price_fen.checked_times(i64::from(packs))
 }
 
-/// Grams and price of a herb over all doses.
+/// Grams and price of a herb over all doses. The price is exact per kilogram and rounded half up to a fen here, once for
+/// the line, as the HIS does on its bill; the sum adds whole fen.
 pub fn herbal_amount(herb: &Herb, grams_per_dose: u32, doses: u32) -> Option<(u32, Fen)> {
     let grams = grams_per_dose.checked_mul(doses)?;
-    Some((grams, herb.price_fen_per_g.checked_times(i64::from(grams))?))
+    Some((grams, herb.price_fen_per_kg.amount(u64::from(grams))?))
 }

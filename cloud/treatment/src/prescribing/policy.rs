@@ -10,7 +10,7 @@ use records::his::{Diagnosis, Drug, DrugControl, Frequency, Herb, Term};
 use records::{Actor, Fen, LocalDate};
 
 use super::arithmetic::{Decimal, herbal_amount, packs_needed, western_amount};
-use super::{Herbal, Kind, Line};
+use super::{Herbal, HerbalWish, Kind, Line, UnitPrice};
 
 /// 处方管理办法 art. 6: at most five drugs on one prescription.
 pub const MOST_WESTERN_LINES: usize = 5;
@@ -34,6 +34,8 @@ pub struct Catalogue {
     pub routes: HashMap<String, Term>,
     /// Frequencies by code.
     pub frequencies: HashMap<String, Frequency>,
+    /// What the hospital takes for decocting one dose; `None` when it does not decoct.
+    pub decoction_fee: Option<Fen>,
 }
 
 /// For whom, by whom and on what ground.
@@ -102,6 +104,9 @@ pub enum Objection {
     /// Herbal prescription without number of doses.
     #[error("请填写中药剂数（1–30剂）")]
     NoDoses,
+    /// The hospital does not decoct.
+    #[error("本院未开通代煎，请改为自煎")]
+    NoDecoction,
     /// The sum does not fit.
     #[error("处方金额过大")]
     TotalTooLarge,
@@ -201,7 +206,7 @@ pub struct Written {
     pub lines: Vec<Line>,
     /// Herbal part.
     pub herbal: Option<Herbal>,
-    /// Sum.
+    /// Sum of the lines and of the fee of decoction.
     pub total_fen: Fen,
 }
 
@@ -241,7 +246,7 @@ pub fn years(birth: LocalDate, today: LocalDate) -> i64 {
 pub fn write(
     kind: Kind,
     wishes: &[Wish],
-    herbal: Option<&Herbal>,
+    herbal: Option<&HerbalWish>,
     catalogue: &Catalogue,
     c: &Circumstances,
 ) -> Result<Written, Vec<Objection>> {
@@ -256,6 +261,10 @@ pub fn write(
     let doses = herbal.map_or(0, |h| h.doses);
     if kind == Kind::Herbal && !(1..=30).contains(&doses) {
         objections.push(Objection::NoDoses);
+    }
+    let brewed = herbal.is_some_and(|h| kind == Kind::Herbal && h.decoction);
+    if brewed && catalogue.decoction_fee.is_none() {
+        objections.push(Objection::NoDecoction);
     }
     let chronic = c.diagnoses.iter().any(|d| is_chronic(&d.code));
     let mut lines = Vec::new();
@@ -275,11 +284,23 @@ pub fn write(
             })),
         }
     }
-    let total = lines.iter().try_fold(Fen(0), |sum, l| sum.checked_add(l.amount_fen));
+    // The fee is taken per dose, as the HIS bills it.
+    let fee = catalogue.decoction_fee.filter(|_| brewed);
+    let fee = fee.map(|f| f.checked_times(i64::from(doses)));
+    let total = lines
+        .iter()
+        .map(|l| Some(l.amount_fen))
+        .chain(fee)
+        .try_fold(Fen(0), |sum, amount| sum.checked_add(amount?));
     match total {
         Some(total_fen) if objections.is_empty() => Ok(Written {
             lines,
-            herbal: herbal.filter(|_| kind == Kind::Herbal).cloned(),
+            herbal: herbal.filter(|_| kind == Kind::Herbal).map(|h| Herbal {
+                doses: h.doses,
+                decoction: h.decoction,
+                usage: h.usage.clone(),
+                decoction_fee_fen: fee.flatten(),
+            }),
             total_fen,
         }),
         Some(_) => Err(objections),
@@ -352,7 +373,9 @@ fn western(wish: &Wish, catalogue: &Catalogue, chronic: bool) -> Result<Line, Fa
         days: wish.days,
         quantity: wish.quantity,
         quantity_unit: drug.pack_unit.clone(),
-        price_fen: drug.price_fen,
+        price: UnitPrice::Pack {
+            price_fen: drug.price_fen,
+        },
         amount_fen,
         note: wish.note.trim().to_owned(),
     })
@@ -417,7 +440,9 @@ fn herb(wish: &Wish, catalogue: &Catalogue, doses: u32) -> Result<Line, Faults> 
         days: doses,
         quantity: grams,
         quantity_unit: "g".to_owned(),
-        price_fen: herb.price_fen_per_g,
+        price: UnitPrice::Weight {
+            price_fen_per_kg: herb.price_fen_per_kg,
+        },
         amount_fen,
         note: wish.note.trim().to_owned(),
     })

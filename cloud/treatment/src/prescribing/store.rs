@@ -94,6 +94,8 @@ store::row! {
         pub(crate) verify_code: Option<String>,
         /// Why a person has to look, if so.
         pub(crate) needs_hand: Option<String>,
+        /// How often a person has asked the HIS again.
+        pub(crate) retries: u32,
         /// The sealed PDF.
         pub(crate) pdf_blob: Option<String>,
         /// Its digest.
@@ -332,7 +334,7 @@ pub(crate) async fn save(tx: &mut Tx<'_>, c: &Chart) -> Result<(), StoreError> {
          written_at = $8, valid_until = $9, pharmacist_id = $10, pharmacist_name = $11, pharmacist_title = $12, \
          reviewed_at = $13, opinion = $14, his_number = $15, bill_id = $16, bill_fen = $17, fulfilment = $18, \
          address_sealed = $19, pickup_code = $20, courier = $21, waybill = $22, collect_at = $23, his_order_number = $24, \
-         appeal = $25, verify_code = $26, needs_hand = $27, pdf_blob = $28, pdf_sha256 = $29, kind = $30 \
+         appeal = $25, verify_code = $26, needs_hand = $27, pdf_blob = $28, pdf_sha256 = $29, kind = $30, retries = $31 \
          WHERE tenant_id = $1 AND id = $2",
         &[
             &tenant,
@@ -365,6 +367,7 @@ pub(crate) async fn save(tx: &mut Tx<'_>, c: &Chart) -> Result<(), StoreError> {
             &c.pdf_blob,
             &c.pdf_sha256,
             &c.kind,
+            &c.retries,
         ],
     )
     .await

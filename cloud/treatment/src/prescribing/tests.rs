@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use records::his::{Diagnosis, Drug, DrugControl, Frequency, Herb, Term};
 use records::id::{PrescriptionId, StaffId, VisitId};
-use records::{Actor, Fen, LocalDate, Timestamp};
+use records::{Actor, Fen, FenPerKg, LocalDate, Timestamp};
 
 use super::arithmetic::{Decimal, administrations, packs_needed};
 use super::policy::{Catalogue, Circumstances, Fault, Objection, Wish, write};
-use super::{Command, Herbal, Kind, Line, Prescription, State, next};
+use super::{Command, HerbalWish, Kind, Line, Prescription, State, UnitPrice, next};
 
 /// Rows: FT-122, AP-062
 #[test]
@@ -68,7 +68,7 @@ fn draft(state: State) -> Prescription {
             days: 28,
             quantity: 1,
             quantity_unit: "盒".into(),
-            price_fen: Fen(3250),
+            price: UnitPrice::Pack { price_fen: Fen(3250) },
             amount_fen: Fen(3250),
             note: String::new(),
         }],
@@ -203,14 +203,14 @@ fn catalogue() -> Catalogue {
         };
         c.drugs.insert(code.into(), drug);
     }
-    for (code, toxic) in [("H0", false), ("H1", true)] {
+    for (code, toxic) in [("H0", false), ("H1", true), ("H2", false)] {
         c.herbs.insert(
             code.into(),
             Herb {
                 code: code.into(),
                 name: code.into(),
                 pinyin: String::new(),
-                price_fen_per_g: Fen(12),
+                price_fen_per_kg: FenPerKg(3_650),
                 max_dose_g: Some(30),
                 toxic,
             },
@@ -392,9 +392,9 @@ fn five_drugs_fit_on_a_prescription_and_none_stands_twice() {
 /// Rows: FT-103
 #[test]
 fn herbs_are_priced_by_gram_and_dose_and_toxic_ones_refused() {
-    let herbal = Herbal {
+    let herbal = |decoction| HerbalWish {
         doses: 7,
-        decoction: true,
+        decoction,
         usage: "水煎服，每日一剂".into(),
     };
     let grams = |code: &str, g: u32| Wish {
@@ -402,25 +402,35 @@ fn herbs_are_priced_by_gram_and_dose_and_toxic_ones_refused() {
         dose_g: g,
         ..Wish::default()
     };
-    let written = write(
-        Kind::Herbal,
-        &[grams("H0", 15)],
-        Some(&herbal),
-        &catalogue(),
-        &circumstances(),
-    )
-    .unwrap();
-    assert_eq!((written.lines[0].quantity, written.total_fen), (105, Fen(105 * 12)));
-    let toxic = write(
-        Kind::Herbal,
-        &[grams("H1", 3)],
-        Some(&herbal),
-        &catalogue(),
-        &circumstances(),
-    )
-    .unwrap_err();
+    let written = |catalogue: &Catalogue, wishes: &[Wish], part: Option<&HerbalWish>| {
+        write(Kind::Herbal, wishes, part, catalogue, &circumstances())
+    };
+    // 105 g at 3.65 fen are 383.25 fen, 21 g are 76.65: each line is rounded half up, the sum adds whole fen.
+    let two = [grams("H0", 15), grams("H2", 3)];
+    let own = written(&catalogue(), &two, Some(&herbal(false))).unwrap();
+    assert_eq!(
+        (own.lines[0].quantity, own.lines[0].amount_fen, own.lines[1].amount_fen),
+        (105, Fen(383), Fen(77))
+    );
+    assert_eq!((own.total_fen, own.herbal.unwrap().decoction_fee_fen), (Fen(460), None));
+
+    let none = written(&catalogue(), &two, Some(&herbal(true))).unwrap_err();
+    assert_eq!(none, [Objection::NoDecoction]);
+    let decocting = Catalogue {
+        decoction_fee: Some(Fen(300)),
+        ..catalogue()
+    };
+    let brewed = written(&decocting, &two, Some(&herbal(true))).unwrap();
+    assert_eq!(
+        (brewed.total_fen, brewed.herbal.unwrap().decoction_fee_fen),
+        (Fen(460 + 7 * 300), Some(Fen(2_100)))
+    );
+    let at_home = written(&decocting, &two, Some(&herbal(false))).unwrap();
+    assert_eq!(at_home.total_fen, Fen(460), "no fee when the patient decocts");
+
+    let toxic = written(&catalogue(), &[grams("H1", 3)], Some(&herbal(false))).unwrap_err();
     assert_eq!(toxic[0].to_string(), "第1项 H1：医疗用毒性药品不能在线开具");
-    let no_doses = write(Kind::Herbal, &[grams("H0", 15)], None, &catalogue(), &circumstances()).unwrap_err();
+    let no_doses = written(&catalogue(), &[grams("H0", 15)], None).unwrap_err();
     assert_eq!(no_doses, [Objection::NoDoses]);
 }
 

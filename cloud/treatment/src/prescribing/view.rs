@@ -320,6 +320,10 @@ pub(crate) async fn of(
 ) -> Result<PrescriptionView, StoreError> {
     let tenant = tx.tenant().clone();
     let payments = money::payments_of(tx, crate::dispensing::SUBJECT, chart.id.as_str()).await?;
+    let allowed = match eye {
+        Eye::Admin => crate::dispensing::by_hand::allowed(chart, &payments),
+        _ => allowed(chart, eye),
+    };
     let trail = steps(tx, chart).await?;
     let rejections = rejections(tx, &chart.id).await?;
     let own = matches!(eye, Eye::Patient | Eye::Pharmacist);
@@ -368,7 +372,7 @@ pub(crate) async fn of(
         has_pdf: chart.pdf_blob.is_some(),
         trail,
         withheld,
-        allowed: allowed(chart, eye),
+        allowed,
         needs_hand: chart.needs_hand.clone().filter(|_| eye != Eye::Patient),
         valid_until: chart.valid_until,
         written_at: chart.written_at,

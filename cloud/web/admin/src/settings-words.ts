@@ -12,6 +12,8 @@ export const SETTINGS: Record<string, [string, string?]> = {
   patients_per_account: ['每账号就诊人上限'],
   guardian_below_years: ['需监护人的年龄（岁以下）'],
   slot_days: ['开放号源天数'],
+  offers_decoction: ['提供代煎', '关闭后医生不能为中药处方选择医院代煎'],
+  decoction_fee_fen: ['代煎费（每剂，分）', '与医院收费目录一致；按剂计入处方合计，医院账单不同时会提示核对'],
   departments: ['开放的科室', '科室代码，每行一个；空着表示全部开放'],
   hidden_doctors: ['不在线上显示的医生', '医生代码，每行一个'],
 }

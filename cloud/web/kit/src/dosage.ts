@@ -67,7 +67,13 @@ export function lineSum(drug: DrugUnits, dose: string, frequency: FrequencyUnits
   return { unitsPerTaking: each, takings, units: Number(units), packs, lastsDays, words: `每次 ${each}${drug.min_unit} × ${takings} 次 = ${units}${drug.min_unit}，合 ${packs}${drug.pack_unit}`, warnings }
 }
 
-/** Price of a herb line: grams per dose × doses × price of one gram. */
-export function herbAmount(doseG: number, doses: number, fenPerG: number): number {
-  return Math.round(doseG * doses * fenPerG)
+/** Price of a herb line in fen: grams per dose × doses × fen per kilogram, rounded half up once for the line, as the hospital's bill does. */
+export function herbAmount(doseG: number, doses: number, fenPerKg: number): number {
+  if (!Number.isInteger(doseG) || !Number.isInteger(doses) || doseG < 0 || doses < 0) return 0
+  return Number((BigInt(doseG) * BigInt(doses) * BigInt(fenPerKg) + 500n) / 1000n)
+}
+
+/** Price of a gram in yuan as the price list has it, e.g. `0.036`. */
+export function perGram(fenPerKg: number): string {
+  return `¥${Number((fenPerKg / 100_000).toFixed(5))}`
 }

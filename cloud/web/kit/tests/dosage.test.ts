@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { herbAmount, lineSum, millionths } from '../src/dosage'
+import { herbAmount, lineSum, millionths, perGram } from '../src/dosage'
 
 const amlodipine = { dose_per_min_unit: '5', dose_unit: 'mg', min_unit: '片', pack_unit: '盒', pack_size: 28, max_single_dose: '10' }
 const daily = { times: 1, per_days: 1 }
@@ -44,7 +44,17 @@ describe('arithmetic of a western line', () => {
 })
 
 describe('price of a herb line', () => {
-  it('is grams × doses × price of a gram', () => {
-    expect(herbAmount(30, 7, 9)).toBe(1890)
+  it('is grams × doses × price of a kilogram, rounded half up once for the line', () => {
+    expect(herbAmount(30, 7, 9000)).toBe(1890)
+    expect(herbAmount(1, 1, 3600)).toBe(4)
+    expect(herbAmount(1, 2, 3600)).toBe(7)
+    expect(herbAmount(1, 1, 500)).toBe(1)
+    expect(herbAmount(1, 1, 499)).toBe(0)
+    expect(herbAmount(Number.NaN, 7, 3600)).toBe(0)
+  })
+  it('shows the price of a gram as the list has it', () => {
+    expect(perGram(3600)).toBe('¥0.036')
+    expect(perGram(128000)).toBe('¥1.28')
+    expect(perGram(125)).toBe('¥0.00125')
   })
 })

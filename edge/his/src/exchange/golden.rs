@@ -19,7 +19,7 @@ fn requests() -> Vec<(&'static str, Value)> {
         json!({"prescription_number":"rx_1","visit_order_number":"con_1","his_patient_id":"P1","doctor_code":"D1","department_code":"K1",
         "diagnoses":[{"code":"J00","name":"感冒","main":false},{"code":"I10","name":"高血压","main":true}],"kind":kind,
         "items":[{"code":"W1","name":"A|B","dose":"5","dose_unit":"mg","route_code":"PO","frequency_code":"QD","days":7,"quantity":2,"quantity_unit":"盒","amount_fen":100}],
-        "herbal_doses":doses,"herbal_usage":usage,"total_fen":100,"document_sm3":"ab","signed_at":"2026-11-21T07:00:00Z"})
+        "herbal_doses":doses,"herbal_decoction":doses.is_number().then_some(true),"herbal_usage":usage,"total_fen":100,"document_sm3":"ab","signed_at":"2026-11-21T07:00:00Z"})
     };
     vec![
         ("patient.query", json!({"name":"张三","id_number":"110101198001010010"})),

@@ -123,9 +123,19 @@ impl Hospital {
             let mapped = self
                 .context(request, Direction::In)
                 .fill(&binding.response, Source::Xml(item));
-            let mut mapped = mapped.map_err(|e| Answer::Unclear {
-                why: format!("answer: {e}"),
-            })?;
+            let mut mapped = match mapped {
+                Ok(mapped) => mapped,
+                Err(why) if binding.leave_out_misfits => {
+                    let code = item.children.first().map(|first| first.text.trim());
+                    tracing::error!(his.method = binding.method, his.item = code, %why, "left out of the catalogue");
+                    continue;
+                }
+                Err(e) => {
+                    return Err(Answer::Unclear {
+                        why: format!("answer: {e}"),
+                    });
+                }
+            };
             if let Some(detail) = &binding.detail {
                 self.detail(endpoint, wire, detail, request, item, &mut mapped, within)
                     .await?;

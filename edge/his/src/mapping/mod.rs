@@ -387,7 +387,7 @@ fn narrow(spec: &Spec, text: String) -> Option<String> {
 
 fn literal(text: &str, form: Convert, way: Direction) -> Value {
     match (form, way) {
-        (Convert::Money | Convert::Int | Convert::Round | Convert::Times | Convert::PerDays, Direction::In) => {
+        (Convert::Money | Convert::Int | Convert::PerGram | Convert::Times | Convert::PerDays, Direction::In) => {
             text.parse::<i64>().map_or(Value::Null, Value::from)
         }
         (Convert::Bool, Direction::In) => Value::Bool(text == "1" || text == "true"),

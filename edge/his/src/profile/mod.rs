@@ -278,6 +278,10 @@ pub struct SoapBinding {
     /// Pages to be fetched one after another.
     #[serde(default)]
     pub pages: Option<Pages>,
+    /// For catalogues: an item that does not fit (a price finer than the canonical unit) is left out and named in the
+    /// log, the others stand. Without it one such item makes the whole answer unclear.
+    #[serde(default)]
+    pub leave_out_misfits: bool,
     /// A second call for each item.
     #[serde(default)]
     pub detail: Option<Detail>,

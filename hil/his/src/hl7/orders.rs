@@ -88,7 +88,8 @@ fn lines(message: &Message, params: &mut Node) -> (Vec<Node>, Vec<Node>) {
                 if herbal {
                     params.put("recipeType", "2");
                     params.put("fuCount", segment.get(11, 1));
-                    params.put("herbUsage", segment.get(7, 1));
+                    params.put("decoction", segment.get(7, 1));
+                    params.put("herbUsage", segment.get(7, 2));
                     continue;
                 }
                 let mut item = named("item", Vec::new());

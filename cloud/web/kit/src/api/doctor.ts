@@ -26,6 +26,7 @@ export const doctorApi = {
   herbs: (q: string) => body(api.GET('/api/v1/dictionary/herbs', find(q))),
   routes: () => body(api.GET('/api/v1/dictionary/routes')),
   frequencies: () => body(api.GET('/api/v1/dictionary/frequencies')),
+  decoction: () => body(api.GET('/api/v1/doctor/decoction')),
   prescriptions: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/prescriptions', one(id))),
   prescribe: (id: string, rx: NewPrescription) => body(api.POST('/api/v1/doctor/visits/{id}/prescriptions', { ...one(id), body: rx })),
   change: (id: string, rx: NewPrescription) => body(api.PUT('/api/v1/doctor/prescriptions/{id}', { ...one(id), body: rx })),

@@ -191,6 +191,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/prescriptions/{id}/by-hand/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells the HIS again what it has not answered. Nothing happens twice there. */
+        post: operations["post_admin_prescriptions_id_by_hand_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/prescriptions/{id}/by-hand/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Settles by hand what a person has found out with the hospital. */
+        post: operations["post_admin_prescriptions_id_by_hand_settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/settings": {
         parameters: {
             query?: never;
@@ -644,6 +678,23 @@ export interface paths {
         };
         /** Routes of taking. */
         get: operations["get_dictionary_routes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/decoction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the hospital takes for decocting, for the herbal prescription that is being written. */
+        get: operations["get_doctor_decoction"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1586,7 +1637,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The patient reads the record of their visit. */
+        /**
+         * The patient reads the record of their visit: while the doctor still writes, only a version that is signed; afterwards
+         *     the newest.
+         */
         get: operations["get_visits_id_record"];
         put?: never;
         post?: never;
@@ -1856,6 +1910,16 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description Whether the hospital decocts herbs (代煎), and for how much. */
+        Decoction: {
+            /**
+             * Format: int64
+             * @description Fee per dose.
+             */
+            fee_fen_per_dose: number;
+            /** @description It does. */
+            offered: boolean;
+        };
         /** @description A department shown online. */
         DepartmentView: {
             /** @description Code. */
@@ -1902,7 +1966,7 @@ export interface components {
         };
         /** @description A prescription as it comes from the app. */
         Draft: {
-            herbal?: components["schemas"]["Herbal"] | null;
+            herbal?: components["schemas"]["HerbalWish"] | null;
             /** @description Lines. */
             items: components["schemas"]["DraftLine"][];
             /** @description Western or herbal. */
@@ -2108,14 +2172,31 @@ export interface components {
             pinyin: string;
             /**
              * Format: int64
-             * @description Price of one gram.
+             * @description Price of a kilogram, exact; a line is rounded half up to a fen.
              */
-            price_fen_per_g: number;
+            price_fen_per_kg: number;
             /** @description Toxic. */
             toxic: boolean;
         };
-        /** @description The herbal part. */
+        /** @description The herbal part as it was written, with what the hospital takes for decocting. */
         Herbal: {
+            /** @description Decocted by the hospital (代煎). */
+            decoction?: boolean;
+            /**
+             * Format: int64
+             * @description The hospital's fee for decocting all doses (代煎费), part of the sum; absent when the patient decocts.
+             */
+            decoction_fee_fen?: number | null;
+            /**
+             * Format: int32
+             * @description Number of doses (剂数).
+             */
+            doses: number;
+            /** @description Usage in words. */
+            usage?: string;
+        };
+        /** @description The herbal part as the doctor writes it. */
+        HerbalWish: {
             /** @description Decocted by the hospital (代煎). */
             decoction?: boolean;
             /**
@@ -2175,10 +2256,10 @@ export interface components {
             doctor_name: string;
         };
         /** @description A line as it was written against the catalogue of that day. */
-        Line: {
+        Line: components["schemas"]["UnitPrice"] & {
             /**
              * Format: int64
-             * @description Amount.
+             * @description Amount, whole fen: what the sum counts.
              */
             amount_fen: number;
             /**
@@ -2200,11 +2281,6 @@ export interface components {
             name: string;
             /** @description The doctor's remark. */
             note: string;
-            /**
-             * Format: int64
-             * @description Price of one unit of the quantity.
-             */
-            price_fen: number;
             /**
              * Format: int32
              * @description Quantity: packs for drugs, grams altogether for herbs.
@@ -2501,6 +2577,11 @@ export interface components {
                 verify_code?: string | null;
                 /** @description Visit. */
                 visit_id: string;
+                /**
+                 * @description No pharmacist has approved it: the patient is told where it stands, not what it says (处方管理办法, art. 34–35;
+                 *     only an approved prescription reaches the patient).
+                 */
+                withheld: boolean;
                 /** @description When it was last written. */
                 written_at: string;
                 /**
@@ -2742,6 +2823,11 @@ export interface components {
             /** @description Its history. */
             history: components["schemas"]["PaymentStep"][];
         };
+        /**
+         * @description Whether the hospital has the money in its books.
+         * @enum {string}
+         */
+        PaymentFound: "taken" | "not_taken";
         /** @description A line of a payment's history. */
         PaymentStep: {
             /** @description Who. */
@@ -2833,6 +2919,14 @@ export interface components {
             /** @description Payment. */
             payment_id: string;
         };
+        /** @description What a person has found out with the hospital. */
+        PrescriptionSettlement: {
+            /** @description The HIS's number of the paid bill, when it has taken the payment. */
+            his_order_number?: string | null;
+            /** @description What was found, in words. */
+            note: string;
+            payment?: components["schemas"]["PaymentFound"] | null;
+        };
         /** @description A prescription. */
         PrescriptionView: {
             /** @description What may be done with it by the one who looks. */
@@ -2893,6 +2987,11 @@ export interface components {
             verify_code?: string | null;
             /** @description Visit. */
             visit_id: string;
+            /**
+             * @description No pharmacist has approved it: the patient is told where it stands, not what it says (处方管理办法, art. 34–35;
+             *     only an approved prescription reaches the patient).
+             */
+            withheld: boolean;
             /** @description When it was last written. */
             written_at: string;
             /**
@@ -2949,12 +3048,12 @@ export interface components {
         };
         /** @description A diagnosis as the API takes and gives it. */
         RecordDiagnosis: {
-            /** @description ICD-10 code. */
+            /** @description ICD-10 code, one of the hospital's dictionary. */
             code: string;
             /** @description The main one. */
             main?: boolean;
-            /** @description Name. */
-            name: string;
+            /** @description Name as the dictionary has it; what comes in the request is not looked at. */
+            name?: string;
         };
         /** @description A record with its state. */
         RecordView: components["schemas"]["Record"] & {
@@ -3105,7 +3204,7 @@ export interface components {
         Setup: {
             /** @description `data:image/png;base64,…`. */
             image: string;
-            /** @description 6 to 12 digits. */
+            /** @description 4 to 12 digits; `1234` and `1111` are refused. */
             pin: string;
         };
         /**
@@ -3311,6 +3410,20 @@ export interface components {
             to: string;
             /** @description State after, in words. */
             to_text: string;
+        };
+        /** @description What one unit of a line's quantity costs. */
+        UnitPrice: {
+            /**
+             * Format: int64
+             * @description Price of a pack.
+             */
+            price_fen: number;
+        } | {
+            /**
+             * Format: int64
+             * @description Price of a kilogram.
+             */
+            price_fen_per_kg: number;
         };
         /** @description Multipart form. */
         UploadForm: {
@@ -3870,6 +3983,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PrescriptionView"][];
+                };
+            };
+        };
+    };
+    post_admin_prescriptions_id_by_hand_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrescriptionView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_prescriptions_id_by_hand_settle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrescriptionSettlement"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrescriptionView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
@@ -4654,6 +4829,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Term"][];
+                };
+            };
+        };
+    };
+    get_doctor_decoction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decoction"];
                 };
             };
         };

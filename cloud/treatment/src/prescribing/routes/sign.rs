@@ -1,0 +1,174 @@
+//! The doctor's signature: the draft becomes a document, the signature server is asked, the prescription goes to review.
+
+use axum::extract::State;
+use base::permission::Prescribes;
+use base::session::Member;
+use base::{ApiError, Ctx, Json, Path, Staff};
+use records::Actor;
+use records::document::{DocumentHerbal, DocumentItem, DocumentPerson, PrescriptionDocument, canonical};
+use records::his::Diagnosis;
+use records::id::PrescriptionId;
+use records::sign::Pin;
+use store::Tx;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::draft::circumstances;
+use super::{act, objected, own};
+use crate::prescribing::policy::{self, VALID_DAYS, Wish};
+use crate::prescribing::store::{self as table, Chart};
+use crate::prescribing::{Herbal, HerbalWish, Kind, Line, PrescriptionView};
+use crate::signing::{self, Order, PinBody, Purpose};
+use crate::{catalogue, medical_record, visit};
+
+/// Signs: the signature server is asked, its signature verified, and the prescription goes to the pharmacists.
+#[utoipa::path(post, path = "/doctor/prescriptions/{id}/sign", tag = "prescription", params(("id" = String, Path)),
+    request_body = PinBody, responses((status = 200, body = PrescriptionView), (status = 422, body = base::error::ErrorBody),
+    (status = 504, description = "unknown outcome: enter the PIN again", body = base::error::ErrorBody)))]
+async fn sign(
+    State(ctx): State<Ctx>,
+    staff: Staff<Prescribes>,
+    Path(id): Path<String>,
+    Json(body): Json<PinBody>,
+) -> Result<Json<PrescriptionView>, ApiError> {
+    let number = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
+    catalogue::ready(&ctx, &staff.tenant).await?;
+    let (own_ctx, member) = (ctx.clone(), staff.member.clone());
+    let attempt = ctx
+        .store
+        .write(&staff.scope(), move |tx| {
+            let (ctx, member, number) = (own_ctx.clone(), member.clone(), number.clone());
+            Box::pin(async move {
+                let chart = own(tx, &member, &number).await?;
+                let order = order(tx, &ctx, &member, &chart).await?;
+                signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
+            })
+        })
+        .await?;
+    let document: PrescriptionDocument = serde_json::from_slice(&attempt.document).map_err(ApiError::internal)?;
+    let signed = signing::call(&ctx, &staff.scope(), attempt, Pin(body.pin)).await?;
+    let name = staff.name.clone();
+    act(&ctx, &staff, &id, move |tx, ctx, mut chart| {
+        let (signed, name, document) = (signed.clone(), name.clone(), document.clone());
+        Box::pin(async move {
+            signing::store::keep(tx, &ctx.vault, &signed, "doctor", &name).await?;
+            let (by, now) = (tx.actor().clone(), tx.now());
+            let p = chart.prescription()?;
+            table::moved(tx, &mut chart, p.sign(now, &by, document.valid_until)?).await?;
+            let p = chart.prescription()?;
+            table::moved(tx, &mut chart, p.submit(now, &by)?).await?;
+            Ok(chart)
+        })
+    })
+    .await
+}
+
+/// The document of a draft, its lines checked once more against today's catalogue.
+async fn order(tx: &mut Tx<'_>, ctx: &Ctx, member: &Member, chart: &Chart) -> Result<Order, ApiError> {
+    let p = chart.prescription()?;
+    p.may_edit(&Actor::Staff(member.id.clone()))?;
+    let parties = visit::of(tx, &ctx.vault, &chart.visit_id).await?;
+    let c = circumstances(tx, ctx, &parties).await?;
+    let again: Vec<Wish> = p.lines.iter().map(|l| wish_of(p.kind, l)).collect();
+    let catalogue = catalogue::of(tx, &again).await?;
+    let wish = p.herbal.as_ref().map(wish_of_part);
+    let written = policy::write(p.kind, &again, wish.as_ref(), &catalogue, &c).map_err(|o| objected(&o))?;
+    let amounts = |lines: &[Line]| lines.iter().map(|l| l.amount_fen).collect::<Vec<_>>();
+    let same = written.total_fen == p.total_fen && written.herbal == p.herbal;
+    if !same || amounts(&written.lines) != amounts(&p.lines) {
+        return Err(ApiError::conflict(
+            "prices_changed",
+            "药品价格或代煎费已变化，请重新保存处方、核对金额后再签名",
+        ));
+    }
+    let (now, hospital) = (tx.now(), base::tenants::by_id(tx).await?.name);
+    let today = now.local_date();
+    let document = PrescriptionDocument {
+        format: "yiqiao.prescription/1".to_owned(),
+        number: chart.id.to_string(),
+        revision: chart.revision,
+        hospital,
+        department: chart.department_name.clone(),
+        visit: chart.visit_id.to_string(),
+        patient: medical_record::patient(&parties, now),
+        doctor: DocumentPerson {
+            id: member.id.to_string(),
+            code: chart.doctor_code.clone(),
+            name: member.name.clone(),
+            title: member.title.clone(),
+        },
+        diagnoses: c.diagnoses,
+        kind: p.kind.as_str().to_owned(),
+        items: p.lines.iter().map(item).collect(),
+        herbal: p.herbal.as_ref().map(|h| DocumentHerbal {
+            doses: h.doses,
+            decoction: h.decoction,
+            decoction_fee_fen: h.decoction_fee_fen,
+            usage: h.usage.clone(),
+        }),
+        total_fen: p.total_fen,
+        written_at: now,
+        // The day of writing counts as the first.
+        valid_until: today.plus_days(VALID_DAYS - 1),
+    };
+    Ok(Order {
+        purpose: Purpose::Prescription,
+        subject: chart.id.to_string(),
+        // A new saving of the draft or of the record, or a new day, is another document.
+        intent: format!("{}/{}/{today}", chart.edition, diagnoses_digest(&document.diagnoses)),
+        signer: member.id.clone(),
+        document: canonical(&document).map_err(ApiError::internal)?,
+    })
+}
+
+fn diagnoses_digest(diagnoses: &[Diagnosis]) -> String {
+    hex::encode(gm::sm3(&serde_json::to_vec(diagnoses).unwrap_or_default()))
+}
+
+fn wish_of(kind: Kind, line: &Line) -> Wish {
+    Wish {
+        drug_code: line.drug_code.clone(),
+        dose: line.dose.clone(),
+        dose_unit: line.dose_unit.clone(),
+        route_code: line.route_code.clone(),
+        frequency_code: line.frequency_code.clone(),
+        days: line.days,
+        quantity: line.quantity,
+        quantity_unit: line.quantity_unit.clone(),
+        dose_g: if kind == Kind::Herbal {
+            line.dose.parse().unwrap_or(0)
+        } else {
+            0
+        },
+        note: line.note.clone(),
+    }
+}
+
+fn wish_of_part(part: &Herbal) -> HerbalWish {
+    HerbalWish {
+        doses: part.doses,
+        decoction: part.decoction,
+        usage: part.usage.clone(),
+    }
+}
+
+fn item(line: &Line) -> DocumentItem {
+    DocumentItem {
+        code: line.drug_code.clone(),
+        name: line.name.clone(),
+        specification: line.specification.clone(),
+        dose: line.dose.clone(),
+        dose_unit: line.dose_unit.clone(),
+        route: line.route_name.clone(),
+        frequency: line.frequency_name.clone(),
+        days: line.days,
+        quantity: line.quantity,
+        quantity_unit: line.quantity_unit.clone(),
+        amount_fen: line.amount_fen,
+        note: line.note.clone(),
+    }
+}
+
+pub(super) fn routes() -> OpenApiRouter<Ctx> {
+    OpenApiRouter::new().routes(routes!(sign))
+}
