@@ -71,6 +71,8 @@ operations! {
     BillStatus = "bill.status", false, OrderQuestion => BillState;
     /// 检查报告列表与详情 (annex 53).
     ExamReports = "report.exam.list", false, HistoryQuestion => Vec<ExamReport>;
+    /// Where the picture of an examination lies (检查报告详情, annex 53).
+    ExamImage = "report.exam.image", false, ReportQuestion => FileAddress;
     /// 检验报告列表与详情 (annex 54).
     LabReports = "report.lab.list", false, HistoryQuestion => Vec<LabReport>;
     /// 查询院内就诊记录 (annex 55).
@@ -602,9 +604,23 @@ pub struct ExamReport {
     pub findings: String,
     /// Opinion (检查意见).
     pub opinion: String,
-    /// Digest of the image, when the appliance holds or uploads one (`sm3:` or `sha256:` hex).
-    #[serde(default)]
-    pub image_digest: Option<String>,
+    /// Where the picture lies in the hospital's network; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
+}
+
+/// One report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportQuestion {
+    /// Number in the HIS.
+    pub report_number: String,
+}
+
+/// Where a file lies in the hospital's network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileAddress {
+    /// `http://…`; empty when there is none.
+    pub address: String,
 }
 
 /// A coded term.

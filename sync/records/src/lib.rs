@@ -10,6 +10,7 @@ pub mod his;
 pub mod id;
 pub mod line;
 pub mod outcome;
+pub mod picture;
 pub mod sign;
 
 pub use clock::{Clock, LocalDate, ManualClock, SystemClock, Timestamp};

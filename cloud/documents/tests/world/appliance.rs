@@ -226,6 +226,10 @@ impl Hospital for Appliance {
     async fn online(&self, _: &TenantId) -> bool {
         !self.away.load(Ordering::SeqCst)
     }
+
+    async fn take_file(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 fn drug(code: &str, name: &str, control: &str) -> Value {

@@ -1,4 +1,5 @@
-import { api, body } from './call'
+import { DEADLINE, send } from '../http'
+import { api, body, path, seg } from './call'
 import type { Paged, Visit, ExamReport, Group, LabReport, NewPrescription, PastPrescription, PastVisit, ProblemClass, Record_, SavedRecord } from './types'
 
 const one = (id: string) => ({ params: { path: { id } } })
@@ -18,6 +19,7 @@ export const doctorApi = {
   pastPrescriptions: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/history/prescriptions', one(id))) as Promise<PastPrescription[]>,
   labs: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/history/labs', one(id))) as Promise<LabReport[]>,
   exams: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/history/exams', one(id))) as Promise<ExamReport[]>,
+  examPicture: async (id: string, report: string) => (await send(path(`/doctor/visits/${seg(id)}/history/exams/${seg(report)}/picture`), {}, DEADLINE.upload)).blob(),
   record: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/record', one(id))) as Promise<SavedRecord>,
   saveRecord: (id: string, record: Record_) => body(api.PUT('/api/v1/doctor/visits/{id}/record', { ...one(id), body: record })) as Promise<SavedRecord>,
   signRecord: (id: string, pin: string) => body(api.POST('/api/v1/doctor/visits/{id}/record/sign', { ...one(id), body: { pin } })) as Promise<SavedRecord>,

@@ -67,4 +67,4 @@ export interface Diagnosis { code: string; name: string; main?: boolean }
 export interface PastVisit { visit_number: string; date: string; department_code: string; department_name: string; doctor_name: string; diagnoses: Diagnosis[] }
 export interface PastPrescription { number: string; date: string; department_name: string; doctor_name: string; items: { drug_code: string; name: string; specification: string; usage: string; quantity: string }[] }
 export interface LabReport { report_number: string; name: string; reported_at: string; department_name: string; items: { name: string; result: string; unit: string; reference: string; flag: string }[] }
-export interface ExamReport { report_number: string; name: string; part: string; reported_at: string; department_name: string; findings: string; opinion: string; image_digest?: string | null }
+export interface ExamReport { report_number: string; name: string; part: string; reported_at: string; department_name: string; findings: string; opinion: string; has_picture: boolean }
