@@ -1,0 +1,148 @@
+//! Does time depend on a secret? Two classes of secrets, drawn in random order: one special value again and again, and
+//! random ones. Welch's t between the times of both tells whether their means differ (after dudect: Reparaz, Balasch,
+//! Verbauwhede, 2017). Times are of the processor for this thread, so that others on the machine disturb less; slow
+//! measurements are cut off at several percentiles, because interruptions say nothing of secrets.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what a measurement cannot set up ends it"
+)]
+
+use std::hint::black_box;
+
+use curve::{Bound, DEFAULT_ID, Nonces, PrivateKey};
+use rustix::time::{ClockId, clock_gettime};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject {
+    /// A secret multiple of the base point and the inverse of 1 + d: what is done for a key, and k·G for a nonce. The
+    /// special scalar is 1: all its digits but one are zero.
+    SmallMultiple,
+    /// The same; the special scalar has the largest digit in every window.
+    LargeMultiple,
+    /// A signature; the special key is 1.
+    Signature,
+    /// As `SmallMultiple`, and on purpose 64 bytes of SM3 (about the time of one addition of 37) more unless the lowest
+    /// byte but one is zero: a leak that must be found.
+    Control,
+}
+
+impl Subject {
+    fn special(self) -> [u8; 32] {
+        let mut one = [0; 32];
+        one[31] = 1;
+        match self {
+            // Windows of 1000000 (the digit 0) less one half each: 63, the largest positive digit, in all but the highest.
+            Self::LargeMultiple => {
+                let mut ones = [0xff; 32];
+                ones[0] = 0x0f;
+                // 63 = 0111111 in each window of seven bits: ones but for every seventh bit.
+                for bit in (6..256).step_by(7) {
+                    ones[31 - bit / 8] &= !(1 << (bit % 8));
+                }
+                ones
+            }
+            Self::SmallMultiple | Self::Signature | Self::Control => one,
+        }
+    }
+}
+
+/// Processor time of this thread, in nanoseconds.
+fn now() -> i64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    bytes
+}
+
+/// Time of one act, in nanoseconds.
+fn time(subject: Subject, secret: &[u8; 32], nonces: &mut Nonces, bound: &Bound) -> i64 {
+    match subject {
+        Subject::SmallMultiple | Subject::LargeMultiple => {
+            let begun = now();
+            let key = PrivateKey::from_bytes(black_box(secret));
+            let took = now() - begun;
+            black_box(key.is_ok());
+            took
+        }
+        Subject::Control => {
+            let begun = now();
+            let key = PrivateKey::from_bytes(black_box(secret));
+            if secret[30] != 0 {
+                black_box(bound.digest(black_box(&[0; 64])));
+            }
+            let took = now() - begun;
+            black_box(key.is_ok());
+            took
+        }
+        Subject::Signature => {
+            let key = PrivateKey::from_bytes(secret).expect("in range");
+            let begun = now();
+            // Eight, so that the clock weighs less.
+            for number in 0..8 {
+                black_box(key.sign(black_box(&[number; 32]), nonces).is_ok());
+            }
+            now() - begun
+        }
+    }
+}
+
+/// The largest |t| of `count` measurements, over several cut-offs.
+pub(crate) fn largest_t(subject: Subject, count: usize) -> f64 {
+    let mut nonces = Nonces::new();
+    let some = PrivateKey::generate(&mut nonces).expect("key");
+    let bound = Bound::new(DEFAULT_ID, some.public_key()).expect("bound");
+    let special = subject.special();
+    // All secrets lie ready in one place, so that fetching them is the same for both classes.
+    let secrets: Vec<(bool, [u8; 32])> = (0..count)
+        .map(|_| {
+            let is_special = random::<1>()[0] & 1 == 1;
+            let mut secret = random::<32>();
+            secret[0] &= 0x7f; // below n
+            (is_special, if is_special { special } else { secret })
+        })
+        .collect();
+    for (_, secret) in secrets.iter().take(200) {
+        time(subject, secret, &mut nonces, &bound);
+    }
+    let times: Vec<(bool, f64)> = secrets
+        .iter()
+        .map(|(is_special, secret)| (*is_special, time(subject, secret, &mut nonces, &bound) as f64))
+        .collect();
+    let mut sorted: Vec<f64> = times.iter().map(|(_, time)| *time).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    [0.5, 0.75, 0.9, 0.97]
+        .into_iter()
+        .map(|part| {
+            let limit = sorted[(count as f64 * part) as usize];
+            let of = |class: bool| -> Vec<f64> {
+                let kept = times
+                    .iter()
+                    .filter(|(is_special, time)| *is_special == class && *time <= limit);
+                kept.map(|(_, time)| *time).collect()
+            };
+            welch(&of(true), &of(false)).abs()
+        })
+        .fold(0.0, f64::max)
+}
+
+fn welch(a: &[f64], b: &[f64]) -> f64 {
+    let moments = |all: &[f64]| {
+        let n = all.len() as f64;
+        let mean = all.iter().sum::<f64>() / n;
+        let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (mean, variance / n)
+    };
+    // A class that a cut-off leaves nearly empty differs as much as can be.
+    if a.len() < 20 || b.len() < 20 {
+        return f64::INFINITY;
+    }
+    let ((mean_a, error_a), (mean_b, error_b)) = (moments(a), moments(b));
+    (mean_a - mean_b) / (error_a + error_b).sqrt().max(f64::MIN_POSITIVE)
+}

@@ -1,0 +1,100 @@
+//! SM2 signatures (GB/T 32918.1, .2 and .5) in plain safe Rust: constant-time signing, fast verification.
+//!
+//! ```
+//! use curve::{Bound, DEFAULT_ID, KnownKey, Nonces, PrivateKey, Signature};
+//! # fn main() -> Result<(), curve::Refused> {
+//! let mut nonces = Nonces::new();
+//! let key = PrivateKey::generate(&mut nonces)?;
+//! let bound = Bound::new(DEFAULT_ID, key.public_key())?;
+//! let e = bound.digest("处方".as_bytes());
+//! let der = key.sign(&e, &mut nonces)?.to_der();
+//! key.public_key().verify(&e, &Signature::from_der(&der)?)?;
+//! KnownKey::new(key.public_key()).verify(&e, &Signature::from_der(&der)?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `mask` `limbs` | choice without branches; 256 bits as four words |
+//! | `field` `scalar` | integers modulo p and modulo n |
+//! | `point` `comb` `wnaf` | the curve; public multiples of known points by tables, of others by windows |
+//! | `masked` | secret multiples of the base point |
+//! | `health` `nonce` | the random source watched; nonces in batches |
+//! | `digest` `signature` `sign` `verify` | the standard's algorithms |
+//!
+//! # User id and Z
+//! Every signature is over e = SM3(Z_A ‖ M), and Z_A binds the signer's *user id* and key. Both sides must agree on the
+//! id: it is [`DEFAULT_ID`] for certificates and documents (GB/T 35276), another one in TLS (RFC 8998). An id of up to
+//! 8191 bytes is taken as bytes, without any text conversion; an empty one is allowed and is not the default. A signature
+//! over the bare SM3(M) is another signature and is never tried silently.
+//!
+//! # Secrecy
+//! Secret are d, (1+d)⁻¹, every k, and the X, Y, Z of k·G. From them no branch and no address is derived:
+//! * tables are read whole, row by row, and the wanted point is gathered by masks (`masked::scan`);
+//! * signs, the digit zero and the first addition are chosen by masks; that the incomplete addition never meets an
+//!   exception is shown in `masked`;
+//! * inversions are powers with a fixed, public exponent;
+//! * a value is revealed only where the standard itself reveals it: that a nonce or key is out of range and drawn again.
+//!
+//! Private keys and nonces are wiped on drop, cannot be cloned or printed, and nonces are watched and never shared between
+//! processes (see `nonce`). What the optimiser spills to the stack is not wiped: the process that signs locks its memory and
+//! cannot be dumped.
+//!
+//! # What was looked at
+//! * `tests/timing.rs` (short) and `cargo run --release -p curve --example timing -- 600` (long, seconds): Welch's t of the
+//!   thread's processor time, a special against random secrets, beside a multiplication that skips zero digits on purpose,
+//!   which the same test must find.
+//! * The assembly of the secret path, rustc 1.95, x86-64:
+//!   `cargo rustc --release -p curve --lib -- --emit asm -C codegen-units=1 -C lto=off`, then the functions whose names
+//!   contain `comb…multiply`, `nonce…fill_x`, `scalar…multiply`, `sign_with` in `target/release/deps/curve-*.s`.
+//! * The processor's 64-bit multiplication must take the same time for all operands; on x86-64 and AArch64 servers it does,
+//!   on some small cores (Cortex-M3) it does not.
+#![forbid(unsafe_code)]
+
+mod comb;
+mod digest;
+mod field;
+mod health;
+mod limbs;
+mod mask;
+mod masked;
+mod nonce;
+mod point;
+mod scalar;
+mod sign;
+mod signature;
+mod verify;
+mod wnaf;
+
+pub use digest::{Bound, DEFAULT_ID, z};
+pub use nonce::Nonces;
+pub use sign::PrivateKey;
+pub use signature::Signature;
+pub use verify::{KnownKey, PublicKey};
+
+/// Why a key or signature was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not an uncompressed point of the curve.
+    #[error("not a point of the curve")]
+    PublicKey,
+    /// The private key is not in [1, n−2].
+    #[error("private key out of range")]
+    PrivateKeyRange,
+    /// The signature is not the DER it should be.
+    #[error("malformed signature")]
+    SignatureForm,
+    /// r or s is not in [1, n−1].
+    #[error("signature out of range")]
+    SignatureRange,
+    /// The signature does not verify.
+    #[error("signature does not verify")]
+    Signature,
+    /// The user id is longer than its length field can say.
+    #[error("user id longer than 8191 bytes")]
+    IdTooLong,
+    /// The operating system's random source is absent or looks broken: nothing is signed any more.
+    #[error("the random source is absent or failed its health test")]
+    Randomness,
+}
