@@ -126,7 +126,7 @@ pub(crate) fn timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
 fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
     let often = Duration::from_secs(2);
     let (sms, prune, care, treatment, calls) = (ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone());
-    let video = desks.video.clone();
+    let (video, base) = (desks.video.clone(), ctx.clone());
     let (cashier, till) = (desks.cashier.clone(), desks.cashier.clone());
     vec![
         timer("sms", often, move || send_messages(sms.clone())),
@@ -149,6 +149,10 @@ fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
         timer("video", often, move || {
             let (ctx, video) = (calls.clone(), video.clone());
             async move { video::tick(&ctx, &video).await }
+        }),
+        timer("base", Duration::from_secs(60), move || {
+            let ctx = base.clone();
+            async move { base::tick(&ctx).await }
         }),
         timer("prune", Duration::from_secs(3600), move || {
             forget_delivered(prune.clone())

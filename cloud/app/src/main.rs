@@ -163,10 +163,18 @@ fn say(text: &str) -> Result<()> {
 
 async fn verify(config: &Config) -> Result<()> {
     let store = start::store(config).await?;
+    let vault = start::vault(config, &start::ids())?;
     let mut broken = 0;
     for tenant in tenants::all(&store).await? {
-        match audit::verify(&store, &tenant.id).await {
-            Ok((rows, end)) => say(&format!("{}: {rows} rows hold, ending {end}", tenant.code))?,
+        match audit::verify(&store, &vault, &tenant.id).await {
+            Ok(whole) => say(&format!(
+                "{}: {} rows hold, ending {}; {} signed checkpoints verify with {}",
+                tenant.code,
+                whole.rows,
+                whole.head,
+                whole.checkpoints,
+                audit::public_key(&vault, &tenant.id)?,
+            ))?,
             Err(Broken::Store(error)) => return Err(error.into()),
             Err(why) => {
                 broken += 1;

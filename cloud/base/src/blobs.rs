@@ -26,6 +26,55 @@ use crate::{ApiError, Ctx, Json, Path, Session, Who};
 /// Largest upload by a person.
 const UPLOAD_LIMIT: usize = 12 << 20;
 
+/// What one person may upload in a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Quota {
+    files: u64,
+    bytes: u64,
+}
+
+/// A visit takes nine photos and a chat a few more.
+const OF_PATIENT: Quota = Quota {
+    files: 100,
+    bytes: 200 << 20,
+};
+/// Staff answer many patients.
+const OF_STAFF: Quota = Quota {
+    files: 1000,
+    bytes: 2 << 30,
+};
+
+impl Quota {
+    const fn of(session: &Session) -> Self {
+        match session.who {
+            Who::Patient(_) => OF_PATIENT,
+            Who::Staff(_) => OF_STAFF,
+        }
+    }
+
+    /// Refuses what would go beyond it. Days are local.
+    async fn check(self, tx: &mut Tx<'_>, owner: &str, more: u64) -> Result<(), ApiError> {
+        let (tenant, today) = (tx.tenant().clone(), tx.now().local_date().start());
+        let (files, bytes): (u64, i64) = tx
+            .one(
+                "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM base_blob
+                 WHERE tenant_id = $1 AND owner = $2 AND created_at >= $3",
+                &[&tenant, &owner, &today],
+            )
+            .await?;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if files < self.files && bytes.saturating_add(more) <= self.bytes {
+            return Ok(());
+        }
+        let words = format!(
+            "今天上传的文件已达上限（{}个或{}MB），请明天再传",
+            self.files,
+            self.bytes >> 20
+        );
+        Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "upload_quota", words))
+    }
+}
+
 /// A kind of file we take, known by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -317,6 +366,15 @@ async fn upload(State(ctx): State<Ctx>, session: Session, mut form: Multipart) -
         return Err(ApiError::field("purpose", "用途有误"));
     }
     let file = file.ok_or_else(|| ApiError::field("file", "请选择文件"))?;
+    let (quota, size) = (Quota::of(&session), u64::try_from(file.len()).unwrap_or(u64::MAX));
+    let owner = session.scope().actor.to_string();
+    // Counted before the file is written; what several requests at once may go beyond it is one file each.
+    ctx.store
+        .read(&session.scope(), move |tx| {
+            let owner = owner.clone();
+            Box::pin(async move { quota.check(tx, &owner, size).await })
+        })
+        .await?;
     let blob = put(&ctx, &session.scope(), &purpose, &file).await?;
     Ok(Json(Uploaded {
         id: blob.id.into_string(),

@@ -8,8 +8,10 @@
 
 pub mod audit;
 pub mod blobs;
+pub mod csv;
 pub mod error;
 pub mod events;
+pub mod flood;
 pub mod hospital;
 pub mod http;
 pub mod identity;
@@ -17,6 +19,7 @@ pub mod permission;
 pub mod session;
 pub mod settings;
 pub mod sms;
+pub mod source;
 pub mod tenants;
 pub mod throttle;
 pub mod vault;
@@ -34,6 +37,7 @@ pub use http::{Json, Page, Paged, Path, Query};
 pub use permission::{Permission, Role};
 pub use session::{Patient, Session, Staff, Who};
 pub use sms::{Sms, SmsSender};
+pub use source::Source;
 pub use vault::Vault;
 
 /// What every handler and timer works with; the state of the whole router.
@@ -78,10 +82,47 @@ impl Ctx {
 }
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "base/0001_identity",
-    sql: include_str!("schema.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "base/0001_identity",
+        sql: include_str!("schema.sql"),
+    },
+    Migration {
+        name: "base/0002_audit_checkpoint",
+        sql: "CREATE TABLE base_audit_checkpoint(
+                  tenant_id TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, hash TEXT NOT NULL, signature TEXT NOT NULL,
+                  PRIMARY KEY (tenant_id, seq));
+              CREATE INDEX base_audit_time ON base_audit(tenant_id, at);",
+    },
+    Migration {
+        name: "base/0003_floods",
+        sql: "CREATE TABLE base_flood(
+                  tenant_id TEXT NOT NULL, kind TEXT NOT NULL, minute BIGINT NOT NULL, source TEXT NOT NULL, times BIGINT NOT NULL,
+                  PRIMARY KEY (tenant_id, kind, minute, source));
+              CREATE INDEX base_throttle_age ON base_throttle(tenant_id, window_start);
+              CREATE INDEX base_blob_owner ON base_blob(tenant_id, owner, created_at);",
+    },
+];
+
+/// One round of what this crate looks after: counters that are over, the day's checkpoint of the audit chain.
+pub async fn tick(ctx: &Ctx) {
+    let hospitals = tenants::all(&ctx.store).await.unwrap_or_default();
+    for hospital in hospitals {
+        let scope = store::Scope::system(hospital.id.clone());
+        let swept = ctx.store.write(&scope, |tx| {
+            Box::pin(async move {
+                throttle::forget(tx).await?;
+                flood::sum_up(tx).await
+            })
+        });
+        if let Err(error) = swept.await.map_err(|e: store::StoreError| e) {
+            tracing::error!(%error, "counters not swept");
+        }
+        if let Err(error) = audit::tick(ctx, &hospital.id).await {
+            tracing::error!(%error, "no checkpoint of the audit chain");
+        }
+    }
+}
 
 /// The routes of this crate: sign-in, sessions, hospitals, uploads, files, events.
 pub fn routes() -> utoipa_axum::router::OpenApiRouter<Ctx> {

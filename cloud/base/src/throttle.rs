@@ -7,7 +7,11 @@ use store::Tx;
 
 use crate::ApiError;
 
-/// Counts one try of `name` (e.g. `sms:` and the phone's index); refuses when more than `limit` fall in one `window`.
+/// The longest window that may be counted in.
+pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Counts one try of `name` (e.g. `sms:` and the phone's index); refuses when more than `limit` fall in one `window`
+/// of at most [`LONGEST`].
 ///
 /// The count must survive the refusal, so call it in a unit of its own and look at the answer outside.
 pub async fn hit(
@@ -33,4 +37,14 @@ pub async fn hit(
         return Ok(Err(ApiError::too_many(wait)));
     }
     Ok(Ok(()))
+}
+
+/// Forgets counters that count no more: names can be made up without end.
+pub(crate) async fn forget(tx: &mut Tx<'_>) -> Result<u64, store::StoreError> {
+    let (tenant, over) = (tx.tenant().clone(), tx.now().minus(LONGEST));
+    tx.exec(
+        "DELETE FROM base_throttle WHERE tenant_id = $1 AND window_start <= $2",
+        &[&tenant, &over],
+    )
+    .await
 }

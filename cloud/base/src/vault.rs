@@ -70,6 +70,11 @@ impl Vault {
         Sm4Gcm::new_from_slice(half).map_err(|_| VaultError::Key)
     }
 
+    /// A secret of this hospital for one use, which is not stored anywhere.
+    pub(crate) fn derived(&self, tenant: &TenantId, label: &str) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+        self.keyed(tenant, &format!("derived\0{label}"), b"")
+    }
+
     /// Seals a value of this hospital for one purpose, e.g. `account.phone`.
     pub fn seal(&self, tenant: &TenantId, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let nonce: [u8; NONCE] = self.ids.random();

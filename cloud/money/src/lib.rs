@@ -24,7 +24,7 @@ use records::id::{PaymentId, RefundId};
 use records::{Fen, Ids, Timestamp};
 use store::{Migration, StoreError, Tx};
 
-pub use cashier::{Cashier, NoticeEffect, NoticeError, Till};
+pub use cashier::{Cashier, Found, NoticeEffect, NoticeError, Till};
 pub use payments::store::PaymentStep;
 pub use payments::{Payment, PaymentState};
 pub use refunds::{Refund, RefundState};
@@ -32,7 +32,11 @@ pub use routes::{PaymentView, routes, tick};
 pub use subject::{Keep, PaymentSubject, Subjects, WriteBack};
 
 /// Tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[payments::store::MIGRATION, refunds::store::MIGRATION];
+pub const MIGRATIONS: &[Migration] = &[
+    payments::store::MIGRATION,
+    refunds::store::MIGRATION,
+    payments::store::CHARGED,
+];
 
 /// How long after handing out the channel's page the first look is taken: notices usually come sooner.
 pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -136,6 +140,7 @@ pub async fn open(tx: &mut Tx<'_>, ids: &Ids, new: &NewPayment) -> Result<Paymen
         state: PaymentState::Created,
         pay_url: None,
         channel_number: None,
+        charged_fen: None,
         paid_at: None,
         expires_at: new.expires_at,
         created_at: tx.now(),
@@ -226,10 +231,20 @@ pub async fn open_refund(tx: &mut Tx<'_>, ids: &Ids, id: &PaymentId, reason: &st
     let from = payment.state;
     let (payment, event) = payment.reverse()?;
     payments::store::save(tx, &payment, from, event, reason, None).await?;
+    write_refund(tx, ids, &payment, reason).await
+}
+
+/// Writes down the refund of everything that the channel took for a payment.
+pub(crate) async fn write_refund(
+    tx: &mut Tx<'_>,
+    ids: &Ids,
+    payment: &Payment,
+    reason: &str,
+) -> Result<Refund, MoneyError> {
     let refund = Refund {
         id: RefundId::generate(ids, tx.now()),
-        payment_id: payment.id,
-        amount_fen: payment.amount_fen,
+        payment_id: payment.id.clone(),
+        amount_fen: payment.received_fen(),
         reason: reason.to_owned(),
         state: RefundState::Requested,
         channel_refund_number: None,

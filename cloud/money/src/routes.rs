@@ -1,6 +1,8 @@
 //! Payments over HTTP: the payer's view, the administrator's list, and the channel's callback.
 
-use axum::extract::{DefaultBodyLimit, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use base::permission::Oversees;
 use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Staff, audit};
@@ -265,6 +267,7 @@ async fn notice(
     State(ctx): State<Ctx>,
     axum::Extension(cashier): axum::Extension<Cashier>,
     Path(merchant_id): Path<String>,
+    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, axum::Json<Answer>) {
@@ -281,7 +284,7 @@ async fn notice(
         Err(NoticeError::NoTill) => answer(StatusCode::NOT_FOUND, "FAIL", "没有该商户"),
         Err(NoticeError::Refused(tenant, refusal)) => {
             tracing::warn!(notice.refusal = refusal.word(), "channel notice refused");
-            write_refusal(&ctx, tenant, &merchant_id, refusal.word()).await;
+            write_refusal(&ctx, tenant, &merchant_id, refusal.word(), source(&headers, peer)).await;
             answer(StatusCode::UNAUTHORIZED, "FAIL", "签名验证未通过")
         }
         Err(NoticeError::Money(MoneyError::Absent)) => answer(StatusCode::NOT_FOUND, "FAIL", "没有该订单"),
@@ -292,16 +295,32 @@ async fn notice(
     }
 }
 
-/// A refused notice goes into the audit chain: somebody may be trying.
-async fn write_refusal(ctx: &Ctx, tenant: TenantId, merchant_id: &str, word: &'static str) {
+/// Where a request comes from: what the nearest proxy saw, else the other end of the connection.
+fn source(headers: &HeaderMap, peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>) -> String {
+    let forwarded = headers.get("x-forwarded-for").and_then(|v| v.to_str().ok());
+    let nearest = forwarded.and_then(|v| v.rsplit(',').next()).map(str::trim);
+    match (nearest.filter(|v| !v.is_empty()), peer) {
+        (Some(nearest), _) => nearest.to_owned(),
+        (None, Some(axum::Extension(ConnectInfo(peer)))) => peer.ip().to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+/// A refused notice goes into the audit chain: somebody may be trying. Of a flood only the first few do.
+async fn write_refusal(ctx: &Ctx, tenant: TenantId, merchant_id: &str, word: &'static str, source: String) {
+    const REFUSED: &str = "payment.notice_refused";
     let merchant = merchant_id.to_owned();
     let written = ctx
         .store
         .write(&Scope::new(tenant, Actor::Channel), move |tx| {
-            let merchant = merchant.clone();
-            Box::pin(
-                async move { audit::record(tx, "payment.notice_refused", &merchant, json!({ "reason": word })).await },
-            )
+            let (merchant, source) = (merchant.clone(), source.clone());
+            Box::pin(async move {
+                if !base::flood::count(tx, REFUSED, &source).await? {
+                    return Ok(());
+                }
+                let detail = json!({ "reason": word, "source": source });
+                audit::record(tx, REFUSED, &merchant, detail).await
+            })
         })
         .await;
     if let Err(error) = written.map_err(|e: StoreError| e) {

@@ -12,8 +12,8 @@ use store::{Scope, SqliteOptions, Store, StoreError, Tx};
 use crate::channel::{ChannelState, RawNotice};
 use crate::testing::{Fault, Ledger};
 use crate::{
-    Cashier, Keep, MoneyError, NewPayment, NoticeEffect, NoticeError, PayError, Payment, PaymentState, PaymentSubject,
-    Refund, RefundState, Subjects, Till, WriteBack,
+    Cashier, Found, Keep, MoneyError, NewPayment, NoticeEffect, NoticeError, PayError, Payment, PaymentState,
+    PaymentSubject, Refund, RefundState, Subjects, Till, WriteBack,
 };
 
 /// Something sold, as simple as can be: it keeps money only while it is on offer.
@@ -489,5 +489,81 @@ fn in_any_order_of_payer_notice_query_close_and_lost_answers_the_books_agree() {
         for seed in 1..=40 {
             one_random_life(&c, seed).await;
         }
+    });
+}
+
+impl Counter {
+    /// The payer has paid, and the channel says another amount than was ordered.
+    async fn charged_otherwise(&self, name: &str, charged: Fen) -> PaymentId {
+        let id = self.sell(name).await;
+        self.cashier.pay(&self.tenant, &id, "10.0.0.1").await.unwrap();
+        assert!(self.ledger.payer_pays(&id));
+        self.ledger.books().orders.get_mut(&id).unwrap().amount = charged;
+        self.settle().await;
+        assert_eq!(self.see(&id).await.0.state, PaymentState::Manual);
+        assert_eq!(
+            self.told(name).await,
+            "",
+            "nobody hears of a charge that is not understood"
+        );
+        id
+    }
+
+    async fn decide(&self, id: &PaymentId, found: Found) -> Result<Payment, MoneyError> {
+        let (id, cashier) = (id.clone(), self.cashier.clone());
+        self.write(move |tx| {
+            let (id, cashier) = (id.clone(), cashier.clone());
+            Box::pin(async move { cashier.settle_charge(tx, &id, found, "已与渠道账单核对").await })
+        })
+        .await
+    }
+}
+
+#[test]
+fn another_amount_that_a_person_accepts_pays_the_order_once() {
+    on_each(|c| async move {
+        let id = c.charged_otherwise("t1", Fen(2400)).await;
+        for _ in 0..2 {
+            assert_eq!(c.decide(&id, Found::Accepted).await.unwrap().state, PaymentState::Paid);
+        }
+        assert_eq!(c.told("t1").await, "paid ", "told once, however often it was decided");
+        assert!(c.decide(&id, Found::Refused).await.is_err(), "one decision only");
+        // Whatever goes back later is what the channel took.
+        assert_eq!(c.refund(&id).await.unwrap().amount_fen, Fen(2400));
+        c.settle().await;
+        assert_eq!(
+            (c.see(&id).await.0.state, c.ledger.holds()),
+            (PaymentState::Reversed, Fen(0))
+        );
+    });
+}
+
+#[test]
+fn another_amount_that_a_person_refuses_goes_back_as_it_came_once() {
+    on_each(|c| async move {
+        let id = c.charged_otherwise("t1", Fen(9900)).await;
+        for _ in 0..2 {
+            assert_eq!(
+                c.decide(&id, Found::Refused).await.unwrap().state,
+                PaymentState::Reversing
+            );
+        }
+        assert!(c.decide(&id, Found::Accepted).await.is_err(), "one decision only");
+        c.settle().await;
+        let (payment, refund) = c.see(&id).await;
+        assert_eq!(
+            (payment.state, refund.unwrap().amount_fen),
+            (PaymentState::Reversed, Fen(9900))
+        );
+        assert_eq!((c.ledger.holds(), c.ledger.books().refunds.len()), (Fen(0), 1));
+        assert_eq!(
+            c.told("t1").await,
+            "closed returned ",
+            "the order is over, and never counted as paid"
+        );
+        assert!(
+            c.decide(&c.sell("t2").await, Found::Accepted).await.is_err(),
+            "nothing to decide"
+        );
     });
 }

@@ -4,19 +4,21 @@
 //! `hash = SM3(previous hash ‖ '\n' ‖ canonical row)`, both in hexadecimal; the first row follows 64 zeros. Rows are only
 //! ever inserted, in the unit of the act itself; `base_audit_head` is the queue that orders them.
 
+mod checkpoint;
 mod routes;
+mod search;
+mod verify;
 
-use records::{TenantId, Timestamp};
+use records::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use sm3::{Digest, Sm3};
-use store::{Scope, Store, StoreError, Tx};
+use store::{StoreError, Tx};
 use utoipa::ToSchema;
 
+pub use checkpoint::{Checkpoint, public_key, tick};
 pub(crate) use routes::routes;
-
-/// Rows read at once when the chain is verified.
-const STRIDE: u32 = 1000;
+pub use verify::{Broken, Whole, verify};
 
 /// A row of the chain.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -50,28 +52,6 @@ impl store::FromRow for Row {
             hash: row.get(6)?,
         })
     }
-}
-
-/// Why a chain does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    /// A row does not follow from the one before.
-    #[error("row {0} was changed, or the row before it was")]
-    Link(u64),
-    /// A row is missing.
-    #[error("row {0} is missing")]
-    Missing(u64),
-    /// The end was cut off.
-    #[error("the chain ends at row {found}, its head says {head}")]
-    Cut {
-        /// The last row.
-        found: u64,
-        /// What the head says.
-        head: u64,
-    },
-    /// It could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 fn first() -> String {
@@ -118,74 +98,4 @@ pub async fn record(tx: &mut Tx<'_>, action: &str, subject: &str, detail: Value)
         ),
     ])
     .await
-}
-
-/// Walks the whole chain of a hospital; answers its length and last link.
-pub async fn verify(store: &Store, tenant: &TenantId) -> Result<(u64, String), Broken> {
-    let scope = Scope::system(tenant.clone());
-    let (mut seq, mut hash) = (0_u64, first());
-    loop {
-        let rows: Vec<(u64, Timestamp, String, String, String, String, String)> = store
-            .read(&scope, move |tx| {
-                Box::pin(async move {
-                    let tenant = tx.tenant().clone();
-                    tx.all(
-                        "SELECT seq, at, actor, action, subject, detail, hash FROM base_audit
-                         WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-                        &[&tenant, &seq, &STRIDE],
-                    )
-                    .await
-                })
-            })
-            .await
-            .map_err(|e: StoreError| Broken::Store(e))?;
-        let last = rows.len() < usize::try_from(STRIDE).unwrap_or(usize::MAX);
-        for (at_seq, at, actor, action, subject, detail, kept) in rows {
-            seq += 1;
-            if at_seq != seq {
-                return Err(Broken::Missing(seq));
-            }
-            hash = link(&hash, seq, at, [&actor, &action, &subject], &detail);
-            if hash != kept {
-                return Err(Broken::Link(seq));
-            }
-        }
-        if last {
-            break;
-        }
-    }
-    let head: Option<(u64, String)> = store
-        .read(&scope, move |tx| {
-            Box::pin(async move {
-                let tenant = tx.tenant().clone();
-                tx.opt("SELECT seq, hash FROM base_audit_head WHERE tenant_id = $1", &[&tenant])
-                    .await
-            })
-        })
-        .await
-        .map_err(|e: StoreError| Broken::Store(e))?;
-    match head {
-        // Rows that were added while we walked are not missing.
-        Some((head, _)) if head < seq => Err(Broken::Cut { found: seq, head }),
-        Some((head, end)) if head == seq && end != hash => Err(Broken::Link(seq)),
-        Some((head, _)) if head > seq && !grew(store, &scope, seq).await? => Err(Broken::Cut { found: seq, head }),
-        None if seq > 0 => Err(Broken::Cut { found: seq, head: 0 }),
-        _ => Ok((seq, hash)),
-    }
-}
-
-async fn grew(store: &Store, scope: &Scope, seq: u64) -> Result<bool, StoreError> {
-    let next: Option<(u64,)> = store
-        .read(scope, move |tx| {
-            Box::pin(async move {
-                let tenant = tx.tenant().clone();
-                tx.opt(
-                    "SELECT seq FROM base_audit WHERE tenant_id = $1 AND seq = $2",
-                    &[&tenant, &(seq + 1)],
-                )
-                .await
-            })
-        })
-        .await?;
-    Ok(next.is_some())
 }

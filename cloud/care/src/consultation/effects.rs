@@ -128,14 +128,16 @@ async fn refund_of(tx: &mut Tx<'_>, visit: &VisitId) -> Result<Option<Refund>, C
 
 /// Tells the HIS of money that went back.
 async fn write_back(tx: &mut Tx<'_>, visit: &Visit) -> Result<(), CareError> {
-    let refund = refund_of(tx, &visit.id).await?.ok_or(CareError::Absent)?;
+    let payment = paid(tx, &visit.id).await?;
+    let refund = money::refund_of(tx, &payment.id).await?.ok_or(CareError::Absent)?;
     let tries = orders::count(tx, &visit.id, RegistrationRefund::METHOD).await?;
     let record = RefundRecord {
         order_number: visit.id.as_str().to_owned(),
         his_order_number: visit.his_order_number.clone().unwrap_or_default(),
         refund_number: refund.id.as_str().to_owned(),
         channel_refund_number: refund.channel_refund_number.unwrap_or_default(),
-        amount_fen: refund.amount_fen,
+        // What the HIS was told of, also where the channel took another amount.
+        amount_fen: payment.amount_fen,
         refunded_at: refund.returned_at.unwrap_or(tx.now()),
         reason: refund.reason,
     };

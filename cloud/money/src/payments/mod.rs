@@ -4,6 +4,8 @@
 //! created ──pages──▶ pending ──charged──▶ paid ──confirming──▶ his_confirming ──done──▶ done
 //!    │                  │                  │  └────────────── reverse ───────────┴──────▶ reversing ──▶ reversed
 //!    └────── close ─────┴──▶ closing ──▶ closed          (money that arrives after closing: paid, then reversed)
+//! any, charged with another amount ──▶ manual ──accept──▶ paid
+//!                                          └───give back──▶ reversing
 //! ```
 //!
 //! Invariants:
@@ -115,6 +117,8 @@ pub enum PaymentEvent {
     ChargedAfterClose,
     /// The channel's amount is not ours.
     AmountDiffers,
+    /// A person took that amount as payment.
+    Accepted,
     /// Closing began.
     Closes,
     /// Closed at the channel.
@@ -141,6 +145,7 @@ impl PaymentEvent {
             Self::Charged => "charged",
             Self::ChargedAfterClose => "charged_after_close",
             Self::AmountDiffers => "amount_differs",
+            Self::Accepted => "accepted",
             Self::Closes => "closes",
             Self::Closed => "closed",
             Self::Confirming => "his_confirming",
@@ -184,6 +189,8 @@ pub struct Payment {
     pub pay_url: Option<String>,
     /// The channel's transaction number.
     pub channel_number: Option<String>,
+    /// What the channel took, where that is not `amount_fen`.
+    pub charged_fen: Option<Fen>,
     /// When the channel took the money.
     pub paid_at: Option<Timestamp>,
     /// When it lapses.
@@ -241,6 +248,7 @@ impl Payment {
                 self.paid_at = Some(at);
                 if amount.is_some_and(|a| a != self.amount_fen) {
                     self.state = S::Manual;
+                    self.charged_fen = amount;
                     return (self, PaymentEvent::AmountDiffers);
                 }
                 self.state = S::Paid;
@@ -251,6 +259,37 @@ impl Payment {
                 };
                 (self, event)
             }
+        }
+    }
+
+    /// What the channel holds once it was paid.
+    pub fn received_fen(&self) -> Fen {
+        self.charged_fen.unwrap_or(self.amount_fen)
+    }
+
+    /// A person says: the order counts as paid, although the channel took another amount.
+    ///
+    /// # Errors
+    /// Unless that is what a person had to look at.
+    pub fn accept(self) -> Moved {
+        match (self.state, self.charged_fen) {
+            (PaymentState::Manual, Some(_)) => self.to(PaymentState::Paid, PaymentEvent::Accepted),
+            (PaymentState::Paid | PaymentState::HisConfirming | PaymentState::Done, Some(_)) => {
+                Ok((self, PaymentEvent::Nothing))
+            }
+            _ => self.refuse("accept"),
+        }
+    }
+
+    /// A person says: what the channel took goes back, because it is another amount.
+    ///
+    /// # Errors
+    /// Unless that is what a person had to look at.
+    pub fn give_back(self) -> Moved {
+        match (self.state, self.charged_fen) {
+            (PaymentState::Manual, Some(_)) => self.to(PaymentState::Reversing, PaymentEvent::Reversing),
+            (PaymentState::Reversing | PaymentState::Reversed, Some(_)) => Ok((self, PaymentEvent::Nothing)),
+            _ => self.refuse("give_back"),
         }
     }
 

@@ -45,11 +45,17 @@ CREATE TABLE channel_notice (
 ",
 };
 
+/// What the channel took, where that is not what was ordered.
+pub(crate) const CHARGED: Migration = Migration {
+    name: "money/0003_charged",
+    sql: "ALTER TABLE payment ADD COLUMN charged_fen BIGINT;",
+};
+
 store::row! {
     struct Row {
         id: PaymentId, subject_kind: String, subject_id: String, account_id: String, description: String,
         amount_fen: Fen, state: PaymentState, pay_url: Option<String>, channel_number: Option<String>,
-        paid_at: Option<Timestamp>, expires_at: Timestamp, created_at: Timestamp,
+        charged_fen: Option<Fen>, paid_at: Option<Timestamp>, expires_at: Timestamp, created_at: Timestamp,
     }
 }
 
@@ -65,6 +71,7 @@ impl From<Row> for Payment {
             state: r.state,
             pay_url: r.pay_url,
             channel_number: r.channel_number,
+            charged_fen: r.charged_fen,
             paid_at: r.paid_at,
             expires_at: r.expires_at,
             created_at: r.created_at,
@@ -144,7 +151,7 @@ pub(crate) async fn save(
     let (tenant, now) = (tx.tenant().clone(), tx.now());
     tx.exec(
         "UPDATE payment SET state = $3, pay_url = $4, channel_number = $5, paid_at = $6, updated_at = $7, \
-         look_at = $8, looks = 0 WHERE tenant_id = $1 AND id = $2",
+         look_at = $8, looks = 0, charged_fen = $9 WHERE tenant_id = $1 AND id = $2",
         &[
             &tenant,
             &p.id,
@@ -154,6 +161,7 @@ pub(crate) async fn save(
             &p.paid_at,
             &now,
             &look_at,
+            &p.charged_fen,
         ],
     )
     .await?;

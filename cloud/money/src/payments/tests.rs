@@ -24,6 +24,7 @@ fn payment(state: PaymentState) -> Payment {
         state,
         pay_url: None,
         channel_number: paid.then(|| "wx1".to_owned()),
+        charged_fen: (state == PaymentState::Manual).then_some(Fen(2400)),
         paid_at: paid.then(|| Timestamp::from_seconds(1)),
         expires_at: Timestamp::from_seconds(900),
         created_at: Timestamp::from_seconds(0),
@@ -49,6 +50,8 @@ const COMMANDS: &[Command] = &[
     ("reverse", Payment::reverse),
     ("reversed", Payment::reversed),
     ("hold", |p| Ok(p.hold())),
+    ("accept", Payment::accept),
+    ("give back", Payment::give_back),
 ];
 
 fn table() -> String {

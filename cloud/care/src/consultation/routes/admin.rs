@@ -1,10 +1,11 @@
 //! The administrator's view: search, export, the whole trail.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base::permission::Oversees;
-use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff, audit};
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff, audit, csv};
 use money::{PaymentStep, PaymentView};
 use records::{LocalDate, TenantId};
 use serde::{Deserialize, Serialize};
@@ -207,17 +208,7 @@ async fn show(
     Ok(Json(detail))
 }
 
-/// One cell: quoted, and never a formula for the spreadsheet that opens it.
-fn cell(text: &str) -> String {
-    let safe = match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
-        _ => text.to_owned(),
-    };
-    format!("\"{}\"", safe.replace('"', "\"\""))
-}
-
 fn table(visits: &[VisitView]) -> String {
-    let mut out = String::from("\u{feff}");
     let head = [
         "问诊编号",
         "状态",
@@ -235,9 +226,7 @@ fn table(visits: &[VisitView]) -> String {
         "结束时间",
         "说明",
     ];
-    out.push_str(&head.join(","));
-    out.push_str("\r\n");
-    for v in visits {
+    let rows = visits.iter().map(|v| {
         let time = |t: Option<records::Timestamp>| t.map(records::Timestamp::local_text).unwrap_or_default();
         let row = [
             v.id.clone(),
@@ -256,11 +245,9 @@ fn table(visits: &[VisitView]) -> String {
             time(v.finished_at),
             v.message.clone().unwrap_or_default(),
         ];
-        let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
-        out.push_str(&cells.join(","));
-        out.push_str("\r\n");
-    }
-    out
+        row.map(Cow::Owned).to_vec()
+    });
+    csv::table(std::iter::once(head.map(Cow::Borrowed).to_vec()).chain(rows))
 }
 
 /// The same list as a table for spreadsheets.
@@ -292,11 +279,7 @@ async fn export(
         })
         .await
         .map_err(ApiError::from)?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"visits.csv\""),
-    ];
-    Ok((headers, table(&items)).into_response())
+    Ok(csv::download("visits.csv", table(&items)))
 }
 
 pub(super) fn routes() -> OpenApiRouter<Ctx> {

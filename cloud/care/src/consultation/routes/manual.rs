@@ -4,8 +4,8 @@ use axum::Extension;
 use axum::extract::State;
 use base::permission::Settles;
 use base::{ApiError, Ctx, Json, Path, Staff, audit};
-use money::{Cashier, Payment};
-use records::id::{RefundId, VisitId};
+use money::{Cashier, Found, Payment};
+use records::id::{PaymentId, RefundId, VisitId};
 use records::{LocalDate, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -39,7 +39,7 @@ struct ManualItem {
     /// Since when.
     #[schema(value_type = String)]
     since: Timestamp,
-    /// What may be done: `retry`, `settle`.
+    /// What may be done: `retry`, `settle`; for a payment `accept`, `refund`.
     allowed: Vec<String>,
 }
 
@@ -81,16 +81,18 @@ async fn items(tx: &mut Tx<'_>) -> Result<Vec<ManualItem>, CareError> {
         });
     }
     for payment in money::held_payments(tx, 200).await? {
+        let (charged, ordered) = (payment.received_fen(), payment.amount_fen);
+        let text = format!("渠道实收{charged}元，订单金额{ordered}元，请与支付渠道核对");
         items.push(ManualItem {
             id: payment.id.as_str().to_owned(),
             kind: "payment".to_owned(),
             subject_kind: payment.subject_kind,
             subject_id: payment.subject_id,
-            text: "渠道收款金额与订单金额不符，请与支付渠道核对".to_owned(),
-            amount_fen: payment.amount_fen.0,
+            text,
+            amount_fen: charged.0,
             slot_date: None,
             since: payment.created_at,
-            allowed: Vec::new(),
+            allowed: vec!["accept".to_owned(), "refund".to_owned()],
         });
     }
     Ok(items)
@@ -111,7 +113,8 @@ async fn list(State(ctx): State<Ctx>, staff: Staff<Settles>) -> Result<Json<Vec<
 struct Settlement {
     /// What was found, in words.
     note: String,
-    /// For a visit: `registered` (the HIS has it) or `refund` (it has not; the default). For a refund nothing.
+    /// For a visit: `registered` (the HIS has it) or `refund` (it has not; the default). For a payment whose amount is
+    /// not the order's: `accept` or `refund`. For a refund nothing.
     #[serde(default)]
     outcome: Option<String>,
 }
@@ -119,7 +122,7 @@ struct Settlement {
 /// What a settlement moved, to be announced after its commit.
 enum Moved {
     Visit(VisitId),
-    Payment(Payment),
+    Payment(Box<Payment>),
 }
 
 async fn announce(ctx: &Ctx, cashier: &Cashier, tenant: &TenantId, moved: Moved) {
@@ -138,7 +141,7 @@ async fn retry_in(tx: &mut Tx<'_>, ctx: &Ctx, cashier: &Cashier, id: &str) -> Re
     }
     let refund = RefundId::parse(id).ok_or(CareError::Absent)?;
     audit::record(tx, "refund.retry", id, json!({})).await?;
-    Ok(Moved::Payment(cashier.retry_refund(tx, &refund).await?))
+    Ok(Moved::Payment(Box::new(cashier.retry_refund(tx, &refund).await?)))
 }
 
 /// Tries again: the HIS is told again, or the refund is sent again. Neither can happen twice.
@@ -196,8 +199,17 @@ async fn settle_in(
         perform(tx, ctx, &mut visit, moved).await?;
         return Ok(Moved::Visit(visit.id));
     }
+    if let Some(payment) = PaymentId::parse(id) {
+        let decided = match found.outcome.as_deref() {
+            Some("accept") => Found::Accepted,
+            Some("refund") => Found::Refused,
+            _ => return Err(ApiError::field("outcome", "请选择按已支付处理，或退款").into()),
+        };
+        let payment = cashier.settle_charge(tx, &payment, decided, note).await?;
+        return Ok(Moved::Payment(Box::new(payment)));
+    }
     let refund = RefundId::parse(id).ok_or(CareError::Absent)?;
-    Ok(Moved::Payment(cashier.settle_refund(tx, &refund).await?))
+    Ok(Moved::Payment(Box::new(cashier.settle_refund(tx, &refund).await?)))
 }
 
 /// Settles by hand what a person has found out with the hospital.
