@@ -248,7 +248,8 @@ impl Store {
     /// answers how many went. The peer is told of the hole when the next entry is sent. For lanes whose entries are
     /// states, not events.
     pub async fn outbox_coalesce(&self, key: &StreamKey, most: u64) -> Result<u64, StoreError> {
-        const WAITING: &str = "tenant_id = $1 AND peer = $2 AND lane = $3 AND seq > (SELECT s.acked_seq FROM store_stream s
+        const WAITING: &str =
+            "tenant_id = $1 AND peer = $2 AND lane = $3 AND seq > (SELECT s.acked_seq FROM store_stream s
             WHERE s.tenant_id = $1 AND s.peer = $2 AND s.lane = $3)";
         let wanted = key.clone();
         self.write_relieving(&Scope::system(key.tenant.clone()), move |tx| {
