@@ -10,6 +10,7 @@ mod merchants;
 mod messages;
 mod onboarding;
 mod parked;
+mod port;
 mod serve;
 mod start;
 mod uploads;

@@ -1,7 +1,6 @@
 //! `cloud serve`: opens everything, says `ready`, and stops cleanly when asked.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ use tower_http::compression::CompressionLayer;
 use crate::config::Config;
 use crate::contexts::{self, Desks, Timer};
 use crate::line::{Line, Post, Register};
-use crate::{broker, calls, merchants, messages, start, uploads, web};
+use crate::{broker, calls, merchants, messages, port, start, uploads, web};
 
 /// How long requests under way may take after we were asked to stop.
 const LEAVE: Duration = Duration::from_secs(3);
@@ -81,13 +80,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     });
     let router = router(&config, ctx, &desks, line.clone(), fleet);
     let leaving = stop.clone();
-    tasks.spawn(async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(people, service).with_graceful_shutdown(async move { leaving.cancelled().await });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the web port ended");
-        }
-    });
+    tasks.spawn(async move { port::serve(people, router, port::HEADERS, leaving).await });
 
     let mut out = std::io::stdout();
     writeln!(out, "ready")
