@@ -1,16 +1,12 @@
-//! Keys: SM2 (signing and verifying) and ECDSA P-256 (the seal that ordinary PDF readers understand).
+//! Keys: SM2 and ECDSA P-256 (the seal that ordinary PDF readers understand); here the public half and what both share.
 
-use getrandom::SysRng;
-use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
-};
-use sm2::dsa::signature::{RandomizedSigner, Verifier};
-use sm2::dsa::{Signature, SigningKey, VerifyingKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use sm3::{Digest, Sm3};
-use zeroize::Zeroizing;
 
 use crate::der::{self, Reader, tag};
-use crate::{Refused, oid};
+pub use crate::known::keep_tables;
+pub use crate::private::{P256Key, Signer, Sm2Key};
+use crate::{Refused, known, oid};
 
 /// The user id of GB/T 35276 section 10, mixed into every SM2 signature.
 pub const USER_ID: &str = "1234567812345678";
@@ -89,7 +85,7 @@ impl PublicKey {
             return Err(Refused::InvalidKey);
         }
         if family == Family::Gm {
-            VerifyingKey::from_sec1_bytes(USER_ID, &point).map_err(|_| Refused::InvalidKey)?;
+            curve::PublicKey::from_point(&point).map_err(|_| Refused::InvalidKey)?;
         }
         // ring checks a P-256 point when it verifies.
         Ok(Self { family, point })
@@ -106,11 +102,8 @@ impl PublicKey {
         match self.family {
             Family::Gm => {
                 let raw = raw_signature(signature)?;
-                let signature = Signature::from_slice(&raw).map_err(|_| Refused::SignatureInvalid)?;
-                VerifyingKey::from_sec1_bytes(USER_ID, &self.point)
-                    .map_err(|_| Refused::InvalidKey)?
-                    .verify(message, &signature)
-                    .map_err(|_| Refused::SignatureInvalid)
+                let signature = curve::Signature::from_bytes(&raw).map_err(|_| Refused::SignatureInvalid)?;
+                known::verify(&self.point, message, &signature)
             }
             Family::Classic => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.point)
                 .verify(message, signature)
@@ -177,138 +170,10 @@ fn raw_signature(signature: &[u8]) -> Result<[u8; 64], Refused> {
     Ok(raw)
 }
 
-/// What can sign: a key at hand, or one that lives elsewhere.
-pub trait Signer {
-    /// Its public half.
-    fn public_key(&self) -> &PublicKey;
-    /// DER signature over `message`, with randomness from the operating system.
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused>;
-}
-
-/// An SM2 private key. The scalar is wiped on drop; callers lock the memory it lives in.
-pub struct Sm2Key {
-    secret: Zeroizing<[u8; 32]>,
-    public: PublicKey,
-}
-
-impl Sm2Key {
-    /// A new key from the operating system's random source.
-    pub fn generate() -> Result<Self, Refused> {
-        // A random 256-bit string is outside [1, n-2] about once in 2^32: drawn again.
-        for _ in 0..8 {
-            let mut secret = Zeroizing::new([0u8; 32]);
-            getrandom::fill(secret.as_mut_slice()).map_err(|_| Refused::InvalidKey)?;
-            if let Ok(key) = Self::from_secret(secret) {
-                return Ok(key);
-            }
-        }
-        Err(Refused::InvalidKey)
-    }
-
-    /// From the scalar.
-    pub fn from_secret(secret: Zeroizing<[u8; 32]>) -> Result<Self, Refused> {
-        let signing = Loaded::new(&secret)?;
-        let point = signing.0.verifying_key().to_sec1_bytes();
-        let public = PublicKey::from_point(Family::Gm, &point)?;
-        drop(signing);
-        Ok(Self { secret, public })
-    }
-
-    /// The scalar, to be wrapped by custody.
-    #[must_use]
-    pub fn secret(&self) -> &[u8; 32] {
-        &self.secret
-    }
-}
-
-impl std::fmt::Debug for Sm2Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sm2Key")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The library's key type does not wipe itself: it is overwritten by the key 1 when done.
-struct Loaded(SigningKey);
-
-impl Loaded {
-    fn new(secret: &[u8; 32]) -> Result<Self, Refused> {
-        SigningKey::from_slice(USER_ID, secret)
-            .map(Self)
-            .map_err(|_| Refused::InvalidKey)
-    }
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        let mut one = [0u8; 32];
-        if let Some(last) = one.last_mut() {
-            *last = 1;
-        }
-        if let Ok(blank) = SigningKey::from_slice(USER_ID, &one) {
-            self.0 = blank;
-            std::hint::black_box(&self.0);
-        }
-    }
-}
-
-impl Signer for Sm2Key {
-    fn public_key(&self) -> &PublicKey {
-        &self.public
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused> {
-        let signature = Loaded::new(&self.secret)?
-            .0
-            .try_sign_with_rng(&mut SysRng, message)
-            .map_err(|_| Refused::InvalidKey)?;
-        let raw = signature.to_bytes();
-        let (r, s) = raw.split_at_checked(32).ok_or(Refused::InvalidKey)?;
-        Ok(der::sequence(&[&der::unsigned(r), &der::unsigned(s)]))
-    }
-}
-
-/// An ECDSA P-256 private key.
-pub struct P256Key {
-    pair: EcdsaKeyPair,
-    public: PublicKey,
-}
-
-impl P256Key {
-    /// PKCS#8 of a new key.
-    pub fn generate() -> Result<Zeroizing<Vec<u8>>, Refused> {
-        let rng = ring::rand::SystemRandom::new();
-        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng)
-            .map(|document| Zeroizing::new(document.as_ref().to_vec()))
-            .map_err(|_| Refused::InvalidKey)
-    }
-
-    /// From PKCS#8.
-    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Refused> {
-        let rng = ring::rand::SystemRandom::new();
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &rng).map_err(|_| Refused::InvalidKey)?;
-        let public = PublicKey::from_point(Family::Classic, pair.public_key().as_ref())?;
-        Ok(Self { pair, public })
-    }
-}
-
-impl Signer for P256Key {
-    fn public_key(&self) -> &PublicKey {
-        &self.public
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused> {
-        self.pair
-            .sign(&ring::rand::SystemRandom::new(), message)
-            .map(|signature| signature.as_ref().to_vec())
-            .map_err(|_| Refused::InvalidKey)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     const X: &str = "09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020";

@@ -12,6 +12,7 @@
 //! # Conventions
 //! * SM2 signatures are over `e = SM3(Z ‖ M)` with the user id `1234567812345678` (GB/T 35276 10). A signature over
 //!   the bare digest (the dialect of some command-line tools) is refused, never tried silently.
+//! * SM2 itself is the crate `curve`; keys that verify often keep a table there ([`key::keep_tables`]).
 //! * Certificates are judged at the signing time the signer stated, and that time may not lie after `now`.
 //! * DER only: definite, minimal lengths, sorted sets are not demanded of others, trailing bytes are refused.
 
@@ -20,7 +21,9 @@ pub mod chain;
 pub mod cms;
 pub mod der;
 pub mod key;
+mod known;
 pub mod oid;
+mod private;
 mod refused;
 
 pub use certificate::{Certificate, Identity};

@@ -89,6 +89,9 @@ pub enum Refused {
     /// A critical extension nobody here knows.
     #[error("unknown critical extension {0}")]
     UnknownCritical(String),
+    /// The operating system's random source is absent or failed its health test; nothing was signed.
+    #[error("the random source failed; nothing was signed")]
+    Randomness,
 }
 
 impl Refused {
@@ -119,6 +122,7 @@ impl Refused {
             Self::NotAnAuthority { .. } => "not_an_authority",
             Self::WrongUsage => "wrong_usage",
             Self::UnknownCritical(_) => "unknown_critical_extension",
+            Self::Randomness => "randomness",
         }
     }
 
@@ -136,6 +140,7 @@ impl Refused {
             }
             Self::WrongUsage | Self::UnknownCritical(_) => "该证书不能用于签署文件。",
             Self::NoSigner | Self::ManySigners | Self::SignerCertificateMissing => "签名信息不完整。",
+            Self::Randomness => "随机数来源异常，已停止签名，请联系管理员。",
             _ => "签名数据格式不正确，无法验证。",
         }
     }

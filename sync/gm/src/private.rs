@@ -1,0 +1,126 @@
+//! Private keys.
+
+use std::cell::RefCell;
+
+use curve::{Bound, Nonces, PrivateKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use zeroize::Zeroizing;
+
+use crate::Refused;
+use crate::key::{Family, PublicKey, USER_ID};
+
+thread_local! {
+    /// Nonces ready for signatures of any key, as secret as the keys: of this thread alone, wiped when it ends. A process
+    /// that signs locks its memory and does not fork.
+    static NONCES: RefCell<Nonces> = RefCell::default();
+}
+
+/// What can sign: a key at hand, or one that lives elsewhere.
+pub trait Signer {
+    /// Its public half.
+    fn public_key(&self) -> &PublicKey;
+    /// DER signature over `message`, with randomness from the operating system.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused>;
+}
+
+/// An SM2 private key. The scalar is wiped on drop; callers lock the memory it lives in.
+pub struct Sm2Key {
+    secret: Zeroizing<[u8; 32]>,
+    key: PrivateKey,
+    /// What the hash takes in before each message.
+    bound: Bound,
+    public: PublicKey,
+}
+
+impl Sm2Key {
+    /// A new key from the operating system's random source.
+    pub fn generate() -> Result<Self, Refused> {
+        let key = NONCES
+            .with_borrow_mut(PrivateKey::generate)
+            .map_err(|_| Refused::Randomness)?;
+        Self::new(key.to_bytes(), key)
+    }
+
+    /// From the scalar.
+    pub fn from_secret(secret: Zeroizing<[u8; 32]>) -> Result<Self, Refused> {
+        let key = PrivateKey::from_bytes(&secret).map_err(|_| Refused::InvalidKey)?;
+        Self::new(secret, key)
+    }
+
+    fn new(secret: Zeroizing<[u8; 32]>, key: PrivateKey) -> Result<Self, Refused> {
+        let public = PublicKey::from_point(Family::Gm, &key.public_key().to_point())?;
+        let bound = Bound::new(USER_ID.as_bytes(), key.public_key()).map_err(|_| Refused::InvalidKey)?;
+        Ok(Self {
+            secret,
+            key,
+            bound,
+            public,
+        })
+    }
+
+    /// The scalar, to be wrapped by custody.
+    #[must_use]
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+}
+
+impl std::fmt::Debug for Sm2Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sm2Key")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Signer for Sm2Key {
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused> {
+        let e = self.bound.digest(message);
+        NONCES
+            .with_borrow_mut(|nonces| self.key.sign(&e, nonces))
+            .map(|signature| signature.to_der())
+            .map_err(|_| Refused::Randomness)
+    }
+}
+
+/// An ECDSA P-256 private key.
+pub struct P256Key {
+    pair: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+impl P256Key {
+    /// PKCS#8 of a new key.
+    pub fn generate() -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let rng = ring::rand::SystemRandom::new();
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng)
+            .map(|document| Zeroizing::new(document.as_ref().to_vec()))
+            .map_err(|_| Refused::InvalidKey)
+    }
+
+    /// From PKCS#8.
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Refused> {
+        let rng = ring::rand::SystemRandom::new();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &rng).map_err(|_| Refused::InvalidKey)?;
+        let public = PublicKey::from_point(Family::Classic, pair.public_key().as_ref())?;
+        Ok(Self { pair, public })
+    }
+}
+
+impl Signer for P256Key {
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.pair
+            .sign(&ring::rand::SystemRandom::new(), message)
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| Refused::InvalidKey)
+    }
+}
