@@ -11,6 +11,7 @@ mod place;
 mod report;
 mod sign_rate;
 mod slots;
+mod sm2;
 mod soap;
 mod sync_log;
 mod timing;

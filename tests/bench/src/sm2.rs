@@ -1,0 +1,171 @@
+//! SM2 and SM3 in one thread, beside RustCrypto's and OpenSSL's: what the product calls, without sockets and journals.
+//!
+//! Own figure and peer are measured by turns in processor time of the thread, so that others on the machine weigh on both
+//! or on neither; the value is the median of the turns.
+
+use std::hint::black_box;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use gm::key::{Signer, keep_tables};
+use gm::{PublicKey, Sm2Key, USER_ID};
+use rustix::time::{ClockId, clock_gettime};
+use sm2::dsa::signature::{RandomizedSigner, Verifier};
+use zeroize::Zeroizing;
+
+use crate::report::Row;
+use crate::say;
+
+/// Bytes of a message.
+const MESSAGE: usize = 1024;
+/// Bytes hashed at once.
+const BLOCK: usize = 16 * 1024;
+const PEER: &str = "RustCrypto sm2, its key objects made once";
+
+/// Processor time of this thread, in seconds.
+fn now() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Rates of both, by turns.
+struct Turns {
+    own: f64,
+    peer: f64,
+    samples: u64,
+}
+
+impl Turns {
+    fn row(&self, name: &str, note: &str) -> Row {
+        Row::new(name, self.own, "operations/s")
+            .beside(PEER, self.peer)
+            .samples(self.samples)
+            .note(note)
+    }
+}
+
+/// Operations in a second of processor time, for about `seconds`.
+fn rate(seconds: f64, act: &mut dyn FnMut() -> Result<()>) -> Result<(f64, u64)> {
+    let (begun, mut done) = (now(), 0u64);
+    loop {
+        // The clock is a system call: it is not asked after every operation.
+        for _ in 0..32 {
+            act()?;
+        }
+        done += 32;
+        let took = now() - begun;
+        if took >= seconds {
+            return Ok((done as f64 / took, done));
+        }
+    }
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_unstable_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+fn by_turns(quick: bool, mut own: impl FnMut() -> Result<()>, mut peer: impl FnMut() -> Result<()>) -> Result<Turns> {
+    let (turns, seconds) = if quick { (1, 0.02) } else { (7, 0.4) };
+    rate(seconds / 4.0, &mut own)?;
+    rate(seconds / 4.0, &mut peer)?;
+    let (mut ours, mut theirs, mut samples) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..turns {
+        let (figure, done) = rate(seconds, &mut own)?;
+        ours.push(figure);
+        samples += done;
+        theirs.push(rate(seconds, &mut peer)?.0);
+    }
+    Ok(Turns {
+        own: median(ours),
+        peer: median(theirs),
+        samples,
+    })
+}
+
+pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
+    say("SM2 and SM3 in one thread");
+    let mut secret = Zeroizing::new([0u8; 32]);
+    let key = Sm2Key::generate().context("a key")?;
+    secret.copy_from_slice(key.secret());
+    let theirs = sm2::dsa::SigningKey::from_slice(USER_ID, secret.as_slice())
+        .ok()
+        .context("the peer's key")?;
+    let message = vec![7u8; MESSAGE];
+    let mut random = getrandom::SysRng;
+
+    let sign = by_turns(
+        quick,
+        || {
+            black_box(key.sign(black_box(&message)).context("a signature")?);
+            Ok(())
+        },
+        || {
+            let made = theirs.try_sign_with_rng(&mut random, black_box(&message)).ok();
+            black_box(made.context("the peer's signature")?);
+            Ok(())
+        },
+    )?;
+
+    let public: &PublicKey = key.public_key();
+    let signature = key.sign(&message).context("a signature")?;
+    let made = theirs
+        .try_sign_with_rng(&mut random, &message)
+        .ok()
+        .context("the peer's signature")?;
+    let verify = || {
+        let peer = theirs.verifying_key();
+        by_turns(
+            quick,
+            || public.verify(black_box(&message), &signature).context("a verdict"),
+            || {
+                peer.verify(black_box(&message), &made)
+                    .ok()
+                    .context("the peer's verdict")
+            },
+        )
+    };
+    keep_tables(0);
+    let unknown = verify()?;
+    keep_tables(64);
+    for _ in 0..4 {
+        public.verify(&message, &signature).context("a verdict")?;
+    }
+    let known = verify()?;
+
+    let block = vec![7u8; BLOCK];
+    let (hashes, samples) = rate(if quick { 0.02 } else { 2.0 }, &mut || {
+        black_box(gm::sm3(black_box(&block)));
+        Ok(())
+    })?;
+    let megabytes = |bytes: f64| bytes / 1e6;
+    Ok(vec![
+        sign.row(
+            "sm2-sign-1k",
+            "1 KiB message, DER, nonces in batches of 32, constant time",
+        ),
+        unknown.row("sm2-verify-unknown", "1 KiB message; key read and Z computed each time"),
+        known.row("sm2-verify-known", "1 KiB message; the key's table is kept"),
+        Row::new("sm3-16k", megabytes(hashes * BLOCK as f64), "MB/s")
+            .beside("openssl speed sm3, 16 KiB", megabytes(openssl_sm3(quick)?))
+            .samples(samples)
+            .note("RustCrypto sm3, as the product uses it; both in processor time"),
+    ])
+}
+
+/// Bytes per second of Debian's OpenSSL.
+fn openssl_sm3(quick: bool) -> Result<f64> {
+    let seconds = if quick { "1" } else { "3" };
+    let block = BLOCK.to_string();
+    let output = Command::new("openssl")
+        .args(["speed", "-mr", "-seconds", seconds, "-bytes", &block, "-evp", "sm3"])
+        .output()
+        .context("openssl speed")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // `+F:25:sm3:499875430.40`; without -elapsed it counts the processor's time.
+    let line = text.lines().find(|line| line.starts_with("+F:"));
+    match line.and_then(|line| line.rsplit(':').next()?.parse::<f64>().ok()) {
+        Some(rate) if rate > 0.0 => Ok(rate),
+        _ => bail!("openssl speed says nothing of SM3: {text}"),
+    }
+}
