@@ -10,6 +10,7 @@ mod addresses;
 mod bench;
 mod control;
 mod demo;
+mod leftovers;
 mod phone;
 pub mod ports;
 pub mod processes;

@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::leftovers;
+
 /// How long a daemon may take to say `ready`.
 const READY: Duration = Duration::from_secs(60);
 /// How long a daemon may take to stop when asked.
@@ -37,19 +39,22 @@ struct Running {
 /// All daemons of a run.
 #[derive(Debug)]
 pub struct Processes {
+    data: PathBuf,
     logs: PathBuf,
     running: Vec<Running>,
 }
 
 impl Processes {
-    /// None yet; logs go to this folder.
+    /// None yet; logs go to `logs` in this folder.
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn new(logs: &Path) -> Result<Self> {
-        std::fs::create_dir_all(logs).with_context(|| format!("making {}", logs.display()))?;
+    pub fn new(data: &Path) -> Result<Self> {
+        let logs = data.join("logs");
+        std::fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
         Ok(Self {
-            logs: logs.to_path_buf(),
+            data: data.to_path_buf(),
+            logs,
             running: Vec::new(),
         })
     }
@@ -87,6 +92,9 @@ impl Processes {
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", program.executable.display()))?;
+        if let Some(pid) = child.id() {
+            leftovers::note(&self.data, pid)?;
+        }
         let stdout = child.stdout.take().context("stdout is piped")?;
         let mut lines = BufReader::new(stdout).lines();
         let ready = tokio::time::timeout(READY, async {

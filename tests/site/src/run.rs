@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::leftovers::{self, Claim};
 use crate::ports::{Ports, Service};
 use crate::processes::Processes;
 use crate::{Addresses, bench, demo, product};
@@ -99,6 +100,7 @@ impl Layout {
 pub struct Site {
     processes: Processes,
     addresses: Addresses,
+    _claim: Claim,
 }
 
 /// The folder of the built programs: ours, or for a test binary the one above it.
@@ -132,11 +134,16 @@ impl Site {
     /// When a port is taken or a part does not come up; the end of its log is in the message.
     pub async fn start(folder: &Path, options: Options) -> Result<Self> {
         let ports = options.ports;
+        let layout = Layout::new(folder)?;
+        let claim = leftovers::claim(&layout.data)?;
+        let left = leftovers::end(&layout.data).await?;
+        if left > 0 {
+            (options.progress)(&format!("{left} processes of a run that was killed are stopped"));
+        }
         if let Some(port) = ports.taken() {
             bail!("port {port} is in use: stop what listens there, or choose another first port with --port");
         }
-        let layout = Layout::new(folder)?;
-        let mut processes = Processes::new(&layout.data.join("logs"))?;
+        let mut processes = Processes::new(&layout.data)?;
         let his = start_bench(&mut processes, &layout, &options).await?;
         product::start(&mut processes, &layout, &options, &his).await?;
         let addresses = Addresses {
@@ -153,7 +160,11 @@ impl Site {
             data: layout.data.clone(),
             demo: demo::people(&his)?,
         };
-        Ok(Self { processes, addresses })
+        Ok(Self {
+            processes,
+            addresses,
+            _claim: claim,
+        })
     }
 
     /// Where everything is.
