@@ -13,8 +13,8 @@ use crate::key::USER_ID;
 
 /// Verified signatures after which a key gets its table.
 const EARNED: u32 = 3;
-/// Keys kept when nothing else is said: 5.5 MiB when all have tables.
-const DEFAULT_KEPT: usize = 64;
+/// Keys kept when nothing else is said: 22 MiB when all have tables.
+const DEFAULT_KEPT: usize = 256;
 
 /// A point as certificates have it.
 type Point = [u8; 65];

@@ -127,7 +127,7 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
     };
     keep_tables(0);
     let unknown = verify()?;
-    keep_tables(64);
+    keep_tables(256);
     for _ in 0..4 {
         public.verify(&message, &signature).context("a verdict")?;
     }
