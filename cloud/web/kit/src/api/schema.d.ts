@@ -38,6 +38,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same rows as a table for spreadsheets. The export is itself an act that is noted. */
+        get: operations["get_admin_audit_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/audit/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Checkpoints of the chain, newest first. */
+        get: operations["get_admin_audit_checkpoints"];
+        put?: never;
+        /** Signs the head of the chain now. */
+        post: operations["post_admin_audit_checkpoints"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Walks the chain and its checkpoints (链校验). That it was asked for is itself noted. */
+        post: operations["post_admin_audit_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/consents": {
         parameters: {
             query?: never;
@@ -389,7 +441,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs out. */
+        /** Signs out. A session of the other kind in the same browser goes on. */
         post: operations["post_auth_logout"];
         delete?: never;
         options?: never;
@@ -927,6 +979,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/doctor/visits/{id}/history/exams/{number}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The picture of one examination of the visit's patient. */
+        get: operations["get_doctor_visits_id_history_exams_number_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/doctor/visits/{id}/history/labs": {
         parameters: {
             query?: never;
@@ -1005,7 +1074,10 @@ export interface paths {
         };
         /** The record of a visit. */
         get: operations["get_doctor_visits_id_record"];
-        /** Saves the record; a new version when something changed. */
+        /**
+         * Saves the record on top of the version that was shown; a new version when something changed. 409 `record_changed` when
+         *     another one was saved meanwhile: nothing is overwritten unseen.
+         */
         put: operations["put_doctor_visits_id_record"];
         post?: never;
         delete?: never;
@@ -1853,6 +1925,30 @@ export interface components {
             /** @description What the patient takes otherwise, as told. */
             medications: string;
         };
+        /** @description A signed head of the chain. */
+        Checkpoint: {
+            /**
+             * Format: date-time
+             * @description When it was signed.
+             */
+            at: string;
+            /** @description Link of that row. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description The row it vouches for, with all before it.
+             */
+            seq: number;
+            /** @description DER signature, hexadecimal. */
+            signature: string;
+        };
+        /** @description The signed checkpoints of the chain. */
+        Checkpoints: {
+            /** @description Newest first. */
+            items: components["schemas"]["Checkpoint"][];
+            /** @description The key they verify with (an uncompressed SM2 point, hexadecimal); keep a copy outside of this system. */
+            public_key: string;
+        };
         /** @description The code that came. */
         CodeGiven: {
             /** @description Six digits. */
@@ -2297,7 +2393,7 @@ export interface components {
         };
         /** @description Something a person has to settle. */
         ManualItem: {
-            /** @description What may be done: `retry`, `settle`. */
+            /** @description What may be done: `retry`, `settle`; for a payment `accept`, `refund`. */
             allowed: string[];
             /**
              * Format: int64
@@ -3073,6 +3169,14 @@ export interface components {
              */
             version: number;
         };
+        /** @description What the doctor wrote, and on top of what. */
+        RecordWish: components["schemas"]["Record"] & {
+            /**
+             * Format: int32
+             * @description The version that was shown when it was written; 0 for the form that nobody had saved yet.
+             */
+            based_on?: number;
+        };
         /** @description A recording for replay. */
         RecordingView: {
             /** @description The file. */
@@ -3197,7 +3301,10 @@ export interface components {
         Settlement: {
             /** @description What was found, in words. */
             note: string;
-            /** @description For a visit: `registered` (the HIS has it) or `refund` (it has not; the default). For a refund nothing. */
+            /**
+             * @description For a visit: `registered` (the HIS has it) or `refund` (it has not; the default). For a payment whose amount is
+             *     not the order's: `accept` or `refund`. For a refund nothing.
+             */
             outcome?: string | null;
         };
         /** @description Handwriting and PIN. */
@@ -3218,6 +3325,16 @@ export interface components {
             courier: string;
             /** @description Waybill. */
             waybill: string;
+        };
+        /** @description The signer's PIN and what they saw. */
+        SignRecord: {
+            /** @description The signer's PIN. */
+            pin: string;
+            /**
+             * Format: int32
+             * @description The version on the screen; when another one is the newest, nothing is signed. Absent: the newest, whatever it says.
+             */
+            version?: number | null;
         };
         /** @description How a signature stands. */
         SignatureView: {
@@ -3447,20 +3564,29 @@ export interface components {
              */
             size: number;
         };
-        /** @description The answer. */
+        /** @description What the verification of the chain came to. */
         Verified: {
-            /** @description The document. */
-            document: components["schemas"]["VerifiedDocument"];
-            /** @description For an uploaded file: byte for byte the one that was issued. */
-            file_is_issued?: boolean | null;
-            /** @description For an uploaded file: `valid`, `broken` or `absent`. */
-            file_seal?: string | null;
-            /** @description Why not. */
-            reason?: string | null;
-            /** @description The signatures. */
-            signatures: components["schemas"]["VerifiedSignature"][];
-            /** @description Signed by both, and in force. */
-            valid: boolean;
+            /**
+             * Format: int64
+             * @description The first row that is not as it was written.
+             */
+            broken_at?: number | null;
+            /**
+             * Format: int64
+             * @description Signed checkpoints that were verified.
+             */
+            checkpoints: number;
+            /** @description The last link, when the chain holds. */
+            head: string;
+            /** @description In words. */
+            message: string;
+            /**
+             * Format: int64
+             * @description Rows walked, when the chain holds.
+             */
+            rows: number;
+            /** @description Whether every row is as it was written. */
+            whole: boolean;
         };
         /** @description The document as shown to the public, read from the signed bytes. */
         VerifiedDocument: {
@@ -3715,9 +3841,18 @@ export interface operations {
     get_admin_audit: {
         parameters: {
             query?: {
+                /** @description Words anywhere in actor, action, subject or particulars. */
+                q?: string;
+                /** @description An id, whole. */
                 subject?: string;
+                /** @description An action (`visit.accept`) or the first part of one (`visit`). */
                 action?: string;
+                /** @description An id, or a staff member's login name or name. */
                 actor?: string;
+                /** @description First day, `YYYY-MM-DD`. */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description Up to 100. */
@@ -3735,6 +3870,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Paged_Row"];
+                };
+            };
+        };
+    };
+    get_admin_audit_csv: {
+        parameters: {
+            query?: {
+                /** @description Words anywhere in actor, action, subject or particulars. */
+                q?: string;
+                /** @description An id, whole. */
+                subject?: string;
+                /** @description An action (`visit.accept`) or the first part of one (`visit`). */
+                action?: string;
+                /** @description An id, or a staff member's login name or name. */
+                actor?: string;
+                /** @description First day, `YYYY-MM-DD`. */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description text/csv, UTF-8 with BOM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    get_admin_audit_checkpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoints"];
+                };
+            };
+        };
+    };
+    post_admin_audit_checkpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoints"];
+                };
+            };
+        };
+    };
+    post_admin_audit_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verified"];
                 };
             };
         };
@@ -5311,6 +5536,44 @@ export interface operations {
             };
         };
     };
+    get_doctor_visits_id_history_exams_number_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_doctor_visits_id_history_labs: {
         parameters: {
             query?: {
@@ -5493,7 +5756,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Record"];
+                "application/json": components["schemas"]["RecordWish"];
             };
         };
         responses: {
@@ -5526,7 +5789,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PinBody"];
+                "application/json": components["schemas"]["SignRecord"];
             };
         };
         responses: {
