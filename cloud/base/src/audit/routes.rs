@@ -77,7 +77,7 @@ async fn export(
 
 /// What the verification of the chain came to.
 #[derive(Debug, Serialize, ToSchema)]
-struct Verified {
+struct ChainVerified {
     /// Whether every row is as it was written.
     whole: bool,
     /// In words.
@@ -94,11 +94,11 @@ struct Verified {
 }
 
 /// Walks the chain and its checkpoints (链校验). That it was asked for is itself noted.
-#[utoipa::path(post, path = "/admin/audit/verify", tag = "admin", responses((status = 200, body = Verified)))]
-async fn check(State(ctx): State<Ctx>, staff: Staff<SeesAudit>) -> Result<Json<Verified>, ApiError> {
+#[utoipa::path(post, path = "/admin/audit/verify", tag = "admin", responses((status = 200, body = ChainVerified)))]
+async fn check(State(ctx): State<Ctx>, staff: Staff<SeesAudit>) -> Result<Json<ChainVerified>, ApiError> {
     let walked = verify(&ctx.store, &ctx.vault, &staff.tenant).await;
     let verified = match walked {
-        Ok(whole) => Verified {
+        Ok(whole) => ChainVerified {
             whole: true,
             message: format!("链条完整：共{}条记录，{}个签名检查点", whole.rows, whole.checkpoints),
             broken_at: None,
@@ -110,7 +110,7 @@ async fn check(State(ctx): State<Ctx>, staff: Staff<SeesAudit>) -> Result<Json<V
         Err(Broken::Key(error)) => return Err(error.into()),
         Err(broken) => {
             tracing::error!(audit.tenant = %staff.tenant, error = %broken, "the audit chain does not hold");
-            Verified {
+            ChainVerified {
                 whole: false,
                 message: broken.person(),
                 broken_at: broken.row(),
