@@ -12,6 +12,7 @@ use crate::limbs;
 use crate::mask::Mask;
 use crate::point::{Affine, Jacobian, to_affine_all};
 use crate::scalar::Scalar;
+use crate::sum::Sum;
 
 /// Width of the windows over the base point: 37 rows of 64 points, 148 KiB.
 pub(crate) const GENERATOR_WIDTH: u32 = 7;
@@ -39,7 +40,7 @@ impl Comb {
             let mut multiple = base;
             points.push(multiple);
             for _ in 1..row {
-                multiple = multiple.add_jacobian_public(&base);
+                multiple = multiple.add_public(&base);
                 points.push(multiple);
             }
             base = multiple.double(); // 2^(w−1)·2
@@ -62,7 +63,7 @@ impl Comb {
     }
 
     /// start + k·P for public values, in all cases.
-    pub(crate) fn add_multiple_public(&self, start: Jacobian, k: &Scalar) -> Jacobian {
+    pub(crate) fn add_multiple_public(&self, start: Sum, k: &Scalar) -> Sum {
         let mut digits = Digits::new(k, self.width);
         let mut sum = start;
         for row in self.rows() {

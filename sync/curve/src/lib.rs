@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `mask` `limbs` | choice without branches; 256 bits as four words |
 //! | `field` `scalar` | integers modulo p and modulo n |
-//! | `point` `comb` `wnaf` | the curve; public multiples of known points by tables, of others by windows |
+//! | `point` `sum` `comb` `wnaf` | the curve; public multiples of known points by tables, of others by windows |
 //! | `masked` | secret multiples of the base point |
 //! | `health` `nonce` | the random source watched; nonces in batches |
 //! | `digest` `signature` `sign` `verify` | the standard's algorithms |
@@ -64,6 +64,7 @@ mod point;
 mod scalar;
 mod sign;
 mod signature;
+mod sum;
 mod verify;
 mod wnaf;
 

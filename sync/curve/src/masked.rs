@@ -18,8 +18,9 @@ use std::sync::LazyLock;
 use crate::comb::{self, Digits, GENERATOR_WIDTH};
 use crate::field::Fp;
 use crate::mask::Mask;
-use crate::point::{Affine, Jacobian};
+use crate::point::Affine;
 use crate::scalar::Scalar;
+use crate::sum::Sum;
 
 /// Points of a row.
 const POINTS: usize = 1 << (GENERATOR_WIDTH - 1);
@@ -47,17 +48,17 @@ fn columns(points: &[Affine]) -> Row {
 }
 
 /// k·G for a secret k in [1, n−1]. Every point of the table is read whatever k is; no branch depends on k.
-pub(crate) fn multiply(k: &Scalar) -> Jacobian {
+pub(crate) fn multiply(k: &Scalar) -> Sum {
     let mut digits = Digits::new(k, GENERATOR_WIDTH);
-    let mut sum = Jacobian::INFINITY;
+    let mut sum = Sum::INFINITY;
     let mut empty = Mask::SET;
     for row in TABLE.iter() {
         let (size, negative) = digits.next();
         let point = scan(row, size).negated_if(negative);
         let more = sum.add_distinct(&point);
         let none = Mask::is_zero(size).hidden();
-        let next = Jacobian::pick(empty, &point.into(), &more);
-        sum = Jacobian::pick(none, &sum, &next);
+        let next = Sum::pick(empty, &point.into(), &more);
+        sum = Sum::pick(none, &sum, &next);
         empty = empty.and(none).hidden();
     }
     sum

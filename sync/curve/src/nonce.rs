@@ -13,8 +13,8 @@ use crate::Refused;
 use crate::field::{self, Fp};
 use crate::health::{CANDIDATE, Health};
 use crate::masked;
-use crate::point::{Jacobian, x_modulo_order};
 use crate::scalar::Scalar;
+use crate::sum::{Sum, x_modulo_order};
 
 /// Pairs made at once.
 const BATCH: usize = 32;
@@ -115,18 +115,18 @@ fn uniform(candidate: &[u8]) -> Result<Scalar, Refused> {
 
 /// The x of every k·G, with one inversion.
 fn fill_x(nonces: &mut [Nonce; BATCH]) {
-    let mut points = Zeroizing::new([Jacobian::INFINITY; BATCH]);
+    let mut points = Zeroizing::new([Sum::INFINITY; BATCH]);
     for (point, nonce) in points.iter_mut().zip(nonces.iter()) {
         *point = masked::multiply(&nonce.k);
     }
     let mut inverses = Zeroizing::new([Fp::ZERO; BATCH]);
     let mut scratch = Zeroizing::new([Fp::ZERO; BATCH]);
     for (inverse, point) in inverses.iter_mut().zip(points.iter()) {
-        *inverse = point.z;
+        *inverse = point.zz;
     }
     field::invert_all(inverses.as_mut_slice(), scratch.as_mut_slice());
     for ((nonce, point), inverse) in nonces.iter_mut().zip(points.iter()).zip(inverses.iter()) {
-        nonce.x = x_modulo_order(&point.x.mul(&inverse.square()));
+        nonce.x = x_modulo_order(&point.x.mul(inverse));
     }
 }
 

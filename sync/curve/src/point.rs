@@ -5,7 +5,6 @@ use zeroize::Zeroize;
 use crate::field::{self, Fp};
 use crate::limbs::Limbs;
 use crate::mask::Mask;
-use crate::scalar::Scalar;
 
 /// A point other than infinity.
 #[derive(Clone, Copy, Default, Zeroize)]
@@ -97,38 +96,9 @@ impl Jacobian {
         Self { x, y, z }
     }
 
-    /// self + other, neither infinity nor the same nor each other's negative: the caller shows that it cannot be, or
-    /// looks at Z, which becomes 0 for both of the latter. Eight products and three squares, no branch.
-    #[inline(always)]
-    pub(crate) fn add_distinct(&self, other: &Affine) -> Self {
-        let zz = self.z.square();
-        let h = other.x.mul(&zz).sub(&self.x);
-        let r = other.y.mul(&zz.mul(&self.z)).sub(&self.y);
-        let z = h.mul(&self.z);
-        let hh = h.square();
-        let hhh = hh.mul(&h);
-        let v = hh.mul(&self.x);
-        let x = r.square().sub(&hhh).sub(&v.double());
-        let y = r.mul(&v.sub(&x)).sub(&self.y.mul(&hhh));
-        Self { x, y, z }
-    }
-
     /// self + other for public points, in all cases.
     #[inline(never)]
-    pub(crate) fn add_public(&self, other: &Affine) -> Self {
-        if self.z.is_zero().reveal() {
-            return (*other).into();
-        }
-        let sum = self.add_distinct(other);
-        if sum.z.is_zero().reveal() {
-            return self.add_same_x(&(*other).into());
-        }
-        sum
-    }
-
-    /// self + other for public points, in all cases.
-    #[inline(never)]
-    pub(crate) fn add_jacobian_public(&self, other: &Self) -> Self {
+    pub(crate) fn add_public(&self, other: &Self) -> Self {
         if self.z.is_zero().reveal() {
             return *other;
         }
@@ -163,16 +133,6 @@ impl Jacobian {
         }
     }
 
-    /// `yes` where the mask is set, `no` where not.
-    #[inline(always)]
-    pub(crate) fn pick(mask: Mask, yes: &Self, no: &Self) -> Self {
-        Self {
-            x: Fp::pick(mask, &yes.x, &no.x),
-            y: Fp::pick(mask, &yes.y, &no.y),
-            z: Fp::pick(mask, &yes.z, &no.z),
-        }
-    }
-
     /// −self.
     pub(crate) fn neg(&self) -> Self {
         Self {
@@ -180,11 +140,6 @@ impl Jacobian {
             y: self.y.neg(),
             z: self.z,
         }
-    }
-
-    /// With Z = 1; the point is not infinity. No branch.
-    pub(crate) fn to_affine(self) -> Affine {
-        self.with_inverse(&self.z.invert())
     }
 
     /// With the inverse of Z at hand.
@@ -195,17 +150,6 @@ impl Jacobian {
             y: self.y.mul(&square).mul(inverse),
         }
     }
-
-    /// Whether the point's x, modulo n, is `wanted` (GB/T 32918.2, 7.1 B7), without an inversion: X = x·Z².
-    pub(crate) fn has_x_public(&self, wanted: &Scalar) -> bool {
-        if self.z.is_zero().reveal() {
-            return false;
-        }
-        let zz = self.z.square();
-        let is = |candidate: Option<Fp>| candidate.is_some_and(|x| x.mul(&zz).equals(&self.x).reveal());
-        // x may be in [n, p) as well.
-        is(Fp::from_limbs(wanted.limbs())) || is(wanted.plus_order().and_then(|x| Fp::from_limbs(&x)))
-    }
 }
 
 /// All with Z = 1, by one inversion; none is infinity.
@@ -214,11 +158,6 @@ pub(crate) fn to_affine_all(points: &[Jacobian]) -> Vec<Affine> {
     field::invert_all(&mut inverses, &mut vec![Fp::ZERO; points.len()]);
     let pairs = points.iter().zip(&inverses);
     pairs.map(|(point, inverse)| point.with_inverse(inverse)).collect()
-}
-
-/// The number of an affine x, modulo n.
-pub(crate) fn x_modulo_order(x: &Fp) -> Scalar {
-    Scalar::reduced(&x.to_limbs())
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use crate::comb::{Comb, GENERATOR};
 use crate::limbs;
-use crate::point::{Affine, Jacobian};
+use crate::point::Affine;
 use crate::scalar::Scalar;
+use crate::sum::Sum;
 use crate::{Refused, Signature, wnaf};
 
 /// Width of the windows over a known key: 43 rows of 32 points, 86 KiB.
@@ -73,7 +74,7 @@ impl PublicKey {
 
     /// Verifies a signature over e (see [`crate::Bound`]).
     pub fn verify(&self, e: &[u8; 32], signature: &Signature) -> Result<(), Refused> {
-        judge(e, signature, |t| wnaf::multiply_public(&self.point, t))
+        judge(e, signature, |t| wnaf::multiply_public(&self.point, t).into())
     }
 }
 
@@ -114,12 +115,12 @@ impl KnownKey {
 
     /// Verifies a signature over e.
     pub fn verify(&self, e: &[u8; 32], signature: &Signature) -> Result<(), Refused> {
-        judge(e, signature, |t| self.table.add_multiple_public(Jacobian::INFINITY, t))
+        judge(e, signature, |t| self.table.add_multiple_public(Sum::INFINITY, t))
     }
 }
 
 /// B3 to B7: t = r + s must not be zero, and r = e + x of s·G + t·P.
-fn judge(e: &[u8; 32], signature: &Signature, multiple: impl FnOnce(&Scalar) -> Jacobian) -> Result<(), Refused> {
+fn judge(e: &[u8; 32], signature: &Signature, multiple: impl FnOnce(&Scalar) -> Sum) -> Result<(), Refused> {
     let Signature { r, s } = signature;
     let t = r.add(s);
     if t.is_zero().reveal() {

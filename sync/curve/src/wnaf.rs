@@ -16,7 +16,7 @@ pub(crate) fn multiply_public(point: &Affine, t: &Scalar) -> Jacobian {
     let mut odd = [first; ODD];
     let mut last = first;
     for multiple in odd.iter_mut().skip(1) {
-        last = last.add_jacobian_public(&twice);
+        last = last.add_public(&twice);
         *multiple = last;
     }
     let mut sum = Jacobian::INFINITY;
@@ -29,9 +29,9 @@ pub(crate) fn multiply_public(point: &Affine, t: &Scalar) -> Jacobian {
             continue; // digits are below 16 in size
         };
         sum = if digit < 0 {
-            sum.add_jacobian_public(&multiple.neg())
+            sum.add_public(&multiple.neg())
         } else {
-            sum.add_jacobian_public(multiple)
+            sum.add_public(multiple)
         };
     }
     sum

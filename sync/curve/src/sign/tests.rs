@@ -19,7 +19,7 @@ fn nonce(k: &[u8; 32]) -> Nonce {
     let k = Scalar::from_bytes(k).expect("below n");
     Nonce {
         k,
-        x: crate::point::x_modulo_order(&masked::multiply(&k).to_affine().x),
+        x: crate::sum::x_modulo_order(&masked::multiply(&k).to_affine().x),
     }
 }
 
