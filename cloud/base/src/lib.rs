@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod blobs;
+pub mod cookies;
 pub mod csv;
 pub mod error;
 pub mod events;

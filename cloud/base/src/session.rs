@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode};
 use records::id::{AccountId, StaffId};
 use records::{Actor, TenantId, Timestamp};
 use sm3::{Digest, Sm3};
 use store::{Scope, StoreError, Tx};
 
+use crate::cookies::{Carried, Kind, carried, meant};
 use crate::permission::{Gate, Permission, Reach, Role};
 use crate::{ApiError, Ctx};
-
-/// Name of the cookie.
-pub const COOKIE: &str = "yq_session";
 
 /// How long a session lasts: idle, and in all.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +124,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// Patient or staff.
+    pub const fn kind(&self) -> Kind {
+        match self.who {
+            Who::Patient(_) => Kind::Patient,
+            Who::Staff(_) => Kind::Staff,
+        }
+    }
+
     /// As the actor of histories.
     pub fn actor(&self) -> Actor {
         match &self.who {
@@ -199,27 +205,6 @@ pub(crate) fn split_token(token: &str) -> Option<(TenantId, &str)> {
     Some((TenantId::parse(tenant)?, secret))
 }
 
-/// The token of a request, and whether it came by cookie.
-pub(crate) fn token_of(parts: &Parts) -> Option<(String, bool)> {
-    let bearer = parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    if let Some(token) = bearer {
-        return Some((token.trim().to_owned(), false));
-    }
-    parts
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, token)| (token.to_owned(), true))
-}
-
 /// A page of another site can make the browser send the cookie, but not this header.
 fn refuse_foreign_pages(parts: &Parts) -> Result<(), ApiError> {
     let harmless = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -227,7 +212,7 @@ fn refuse_foreign_pages(parts: &Parts) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::new(
-        axum::http::StatusCode::FORBIDDEN,
+        StatusCode::FORBIDDEN,
         "cross_site",
         "请求来源不受信任，请刷新页面后重试",
     ))
@@ -333,6 +318,39 @@ pub async fn of_token(ctx: &Ctx, token: &str) -> Result<Session, ApiError> {
     Ok(found.session)
 }
 
+/// The session of a request: of this kind, or of either. One that came by the header may be of another kind; whoever
+/// needs a kind looks.
+async fn of_request(parts: &mut Parts, ctx: &Ctx, kind: Option<Kind>) -> Result<Session, ApiError> {
+    let fits = |session: &Session| kind.is_none_or(|kind| kind == session.kind());
+    let carried = carried(&parts.headers, kind);
+    if let Some(known) = parts.extensions.get::<Session>()
+        && (fits(known) || !matches!(&carried, Carried::Cookies(tokens) if !tokens.is_empty()))
+    {
+        return Ok(known.clone());
+    }
+    let session = match carried {
+        Carried::Bearer(token) => of_token(ctx, &token).await?,
+        Carried::Cookies(tokens) => {
+            let mut found = None;
+            for token in tokens {
+                refuse_foreign_pages(parts)?;
+                match of_token(ctx, &token).await {
+                    Ok(session) if fits(&session) => {
+                        found = Some(session);
+                        break;
+                    }
+                    Ok(_) => {}
+                    Err(ended) if ended.status == StatusCode::UNAUTHORIZED => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            found.ok_or_else(ApiError::unauthenticated)?
+        }
+    };
+    parts.extensions.insert(session.clone());
+    Ok(session)
+}
+
 impl<S> FromRequestParts<S> for Session
 where
     Ctx: FromRef<S>,
@@ -340,16 +358,8 @@ where
 {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        if let Some(known) = parts.extensions.get::<Self>() {
-            return Ok(known.clone());
-        }
-        let (token, by_cookie) = token_of(parts).ok_or_else(ApiError::unauthenticated)?;
-        if by_cookie {
-            refuse_foreign_pages(parts)?;
-        }
-        let session = of_token(&Ctx::from_ref(state), &token).await?;
-        parts.extensions.insert(session.clone());
-        Ok(session)
+        let kind = meant(parts);
+        of_request(parts, &Ctx::from_ref(state), kind).await
     }
 }
 
@@ -360,7 +370,7 @@ where
 {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let session = Session::from_request_parts(parts, state).await?;
+        let session = of_request(parts, &Ctx::from_ref(state), Some(Kind::Patient)).await?;
         match session.who {
             Who::Patient(account) => Ok(Self {
                 tenant: session.tenant,
@@ -378,7 +388,7 @@ where
 {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let session = Session::from_request_parts(parts, state).await?;
+        let session = of_request(parts, &Ctx::from_ref(state), Some(Kind::Staff)).await?;
         match session.who {
             Who::Staff(member) if G::NEEDS.is_none_or(|needs| member.may(needs)) => Ok(Self {
                 tenant: session.tenant,

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::cookies::Kind;
 use crate::{Ctx, Json, Role, session};
 
 pub use patient_routes::phone_of;
@@ -81,12 +82,12 @@ fn secret(ctx: &Ctx) -> String {
     URL_SAFE_NO_PAD.encode(ctx.ids.random::<32>())
 }
 
-/// An answer that also signs the browser in.
-fn with_cookie(ctx: &Ctx, token: &str, whole: std::time::Duration, body: impl Serialize) -> Response {
+/// An answer that also signs the browser in; a session of the other kind in the same browser goes on.
+fn with_cookie(ctx: &Ctx, kind: Kind, token: &str, whole: std::time::Duration, body: impl Serialize) -> Response {
     let secure = if ctx.site.secure_cookies { "; Secure" } else { "" };
     let cookie = format!(
         "{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
-        session::COOKIE,
+        kind.cookie(),
         whole.as_secs()
     );
     let mut headers = HeaderMap::new();

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::store::{Code, NewSession};
 use super::{AccountView, device, is_phone, mask_phone, secret, store as rows, with_cookie};
+use crate::cookies::Kind;
 use crate::session::PATIENT;
 use crate::sms::Sms;
 use crate::{ApiError, Ctx, Json, Source, audit, tenants, throttle};
@@ -169,7 +170,7 @@ pub(super) async fn login(
                 let session = NewSession {
                     id: &session_id,
                     secret: &secret,
-                    kind: "patient",
+                    kind: Kind::Patient.as_str(),
                     subject: account.as_str(),
                     device: &device,
                     patience: PATIENT,
@@ -203,7 +204,7 @@ pub(super) async fn login(
             phone_masked: shown,
         },
     };
-    Ok(with_cookie(&ctx, &token, PATIENT.whole, body))
+    Ok(with_cookie(&ctx, Kind::Patient, &token, PATIENT.whole, body))
 }
 
 /// The full phone number of an account, for those who must reach the person (text messages).

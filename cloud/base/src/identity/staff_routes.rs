@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::staff::Credentials;
 use super::store::NewSession;
 use super::{AccountView, StaffView, device, password, secret, staff, store as rows, with_cookie};
+use crate::cookies::{self, Kind};
 use crate::session::{self, STAFF, split_token};
 use crate::tenants::HospitalName;
 use crate::{ApiError, Ctx, Json, Path, Session, Who, audit, tenants, throttle};
@@ -158,7 +159,7 @@ pub(super) async fn second_factor(
         token: token.clone(),
         staff: member.into(),
     };
-    Ok(with_cookie(&ctx, &token, STAFF.whole, body))
+    Ok(with_cookie(&ctx, Kind::Staff, &token, STAFF.whole, body))
 }
 
 /// The outer error undoes the unit; the inner one is answered after its counts are committed.
@@ -204,7 +205,7 @@ async fn enter(
     let session = NewSession {
         id: &session_id,
         secret,
-        kind: "staff",
+        kind: Kind::Staff.as_str(),
         subject: id.as_str(),
         device,
         patience: STAFF,
@@ -278,15 +279,28 @@ pub(super) async fn me(State(ctx): State<Ctx>, session: Session) -> Result<Json<
     }))
 }
 
-/// Signs out.
+/// Signs out. A session of the other kind in the same browser goes on.
 #[utoipa::path(post, path = "/auth/logout", tag = "identity", responses((status = 204)))]
-pub(super) async fn logout(State(ctx): State<Ctx>, session: Session) -> Result<Response, ApiError> {
-    let id = session.id.clone();
-    end(&ctx, &session, id).await?;
-    let gone = format!("{}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0", session::COOKIE);
+pub(super) async fn logout(State(ctx): State<Ctx>, headers: HeaderMap, session: Session) -> Result<Response, ApiError> {
+    end(&ctx, &session, session.id.clone()).await?;
+    let mut gone = vec![session.kind().cookie()];
+    // One of the same kind from before there were two cookies would sign the person in again.
+    if let Some(token) = cookies::cookie(&headers, cookies::OLD) {
+        match session::of_token(&ctx, token).await {
+            Ok(other) if other.kind() == session.kind() => {
+                end(&ctx, &other, other.id.clone()).await?;
+                gone.push(cookies::OLD);
+            }
+            Ok(_) => {}
+            Err(_) => gone.push(cookies::OLD),
+        }
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Ok(gone) = HeaderValue::from_str(&gone) {
-        response.headers_mut().insert(header::SET_COOKIE, gone);
+    for name in gone {
+        let gone = format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+        if let Ok(gone) = HeaderValue::from_str(&gone) {
+            response.headers_mut().append(header::SET_COOKIE, gone);
+        }
     }
     Ok(response)
 }

@@ -56,12 +56,21 @@ function late(): ApiError {
   return new ApiError('timeout', '等待时间过长，服务器没有回应，请重试')
 }
 
+/** As whom this app asks: a browser may be signed in as a patient and as staff at once. */
+export function asWhom(): 'patient' | 'staff' | undefined {
+  const app = typeof location === 'undefined' ? '' : location.pathname.split('/')[1]
+  if (app === 'patient') return 'patient'
+  return app === 'doctor' || app === 'admin' ? 'staff' : undefined
+}
+
 /** `fetch` with a deadline, the anti-forgery header and errors as [`ApiError`]. Non-2xx answers are thrown. */
 export async function send(input: Request | string, init: RequestInit = {}, deadline?: number): Promise<Response> {
   const method = (init.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase()
   const limit = deadline ?? (method === 'GET' ? DEADLINE.read : DEADLINE.write)
   const headers = new Headers(init.headers ?? (input instanceof Request ? input.headers : undefined))
   if (method !== 'GET') headers.set('X-Yiqiao', '1')
+  const as = asWhom()
+  if (as) headers.set('X-Yiqiao-As', as)
   const stop = new AbortController()
   const timer = setTimeout(() => stop.abort(), limit)
   let response: Response

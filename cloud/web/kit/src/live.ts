@@ -1,5 +1,6 @@
 // News from the server: ids over SSE, and a poll beside it, so that a blocked stream costs seconds and not the truth.
 import { onScopeDispose, reactive } from 'vue'
+import { asWhom } from './http'
 
 /** Something changed; the apps fetch it again. */
 export interface LiveEvent {
@@ -82,7 +83,9 @@ function leave(): void {
 }
 
 function listen(): void {
-  const mine = new EventSource(watched ? `/api/v1/events?visit=${encodeURIComponent(watched)}` : '/api/v1/events')
+  // A stream carries no headers of ours: as whom it asks goes into the address.
+  const query = Object.entries({ visit: watched, as: asWhom() }).flatMap(([key, value]) => (value ? [`${key}=${encodeURIComponent(value)}`] : []))
+  const mine = new EventSource(query.length ? `/api/v1/events?${query.join('&')}` : '/api/v1/events')
   source = mine
   mine.onopen = () => {
     line.stream = true

@@ -17,11 +17,12 @@ onSignedOut(() => {
   session.me = undefined
 })
 
-// All apps of a host share one session: somebody who signs in at the desk ends the patient's in the next tab.
+const isOut = () => session.state === 'out'
+// The doctor's and the administrator's app share the staff's session: who signs in at the one ends the other's in the next tab.
 onForbidden(async () => {
   if (session.state !== 'in') return
   await recall()
-  if (session.state === 'out') notice('这个浏览器刚登录了另一个账号，请重新登录', true)
+  if (isOut()) notice('这个浏览器刚登录了另一个账号，请重新登录', true)
 })
 
 const OWNER = 'yiqiao.owner'

@@ -1,5 +1,5 @@
 import { API, api, body, seg, slow } from './call'
-import { DEADLINE, send } from '../http'
+import { asWhom, DEADLINE, send } from '../http'
 import type { IceServer, NewMessage, Upload, VideoState } from './types'
 
 /** What patient and doctor share in a visit: messages, files, video. */
@@ -20,7 +20,7 @@ export const room = {
   declineVideo: (id: string) => call<VideoState>('POST', id, '/decline'),
   endVideo: (id: string) => call<VideoState>('POST', id, '/end'),
   ice: (id: string) => call<{ ice_servers: IceServer[] }>('GET', id, '/ice'),
-  videoSocket: (id: string) => `${location.origin.replace(/^http/, 'ws')}${API}/visits/${seg(id)}/video/ws`,
+  videoSocket: (id: string) => `${location.origin.replace(/^http/, 'ws')}${API}/visits/${seg(id)}/video/ws${asWhom() ? `?as=${asWhom()}` : ''}`,
 }
 
 async function call<T>(method: string, id: string, act: string): Promise<T> {
