@@ -75,7 +75,15 @@ pub enum Mark {
 pub trait Measure {
     /// Width of `text` at one point size.
     fn width(&self, text: &str, weight: Weight) -> f32;
+    /// Whether there is a picture for this letter.
+    fn prints(&self, letter: char, weight: Weight) -> bool;
 }
+
+/// Stands for a letter that the font does not have: what was signed is never left out without a trace.
+pub const BOX: char = '□';
+
+/// Letters may shrink to this before a line is broken, in points.
+const SMALLEST: f32 = 7.5;
 
 /// Writes down pages; keeps the place.
 pub struct Pen<'m> {
@@ -131,10 +139,23 @@ impl<'m> Pen<'m> {
         self.measure.width(text, weight) * size
     }
 
+    /// The text as it can be printed: one line, [`BOX`] for letters without a picture. What has no picture by its nature
+    /// (joiners, variation selectors, direction marks) goes.
+    fn printable(&self, text: &str, weight: Weight) -> String {
+        let letters = text.chars().filter(|c| !is_unseen(*c));
+        letters
+            .map(|c| match c {
+                c if c.is_whitespace() || c.is_control() => ' ',
+                c if self.measure.prints(c, weight) => c,
+                _ => BOX,
+            })
+            .collect()
+    }
+
     /// Letters at a place; the place of the pen stays.
     pub fn text_at(&mut self, x: f32, y: f32, size: f32, weight: Weight, ink: Ink, text: &str) {
+        let text = self.printable(text, weight);
         if !text.is_empty() {
-            let text = text.to_owned();
             self.put(Mark::Text {
                 x,
                 y,
@@ -146,16 +167,35 @@ impl<'m> Pen<'m> {
         }
     }
 
-    /// Letters in the middle of the page.
-    pub fn centre(&mut self, y: f32, size: f32, weight: Weight, text: &str) {
-        let x = (WIDTH - self.width(text, size, weight)) / 2.0;
-        self.text_at(x.max(MARGIN), y, size, weight, Ink::Black, text);
+    /// Letters in the middle of the page, as high up as `y`; further lines below. Answers the last baseline.
+    pub fn centre(&mut self, y: f32, size: f32, weight: Weight, text: &str, width: f32) -> f32 {
+        let (size, lines) = self.fitted(text, size, weight, width);
+        let mut last = y;
+        for (n, line) in lines.iter().enumerate() {
+            last = (size + 3.0).mul_add(n as f32, y);
+            let x = (WIDTH - self.width(line, size, weight)) / 2.0;
+            self.text_at(x, last, size, weight, Ink::Black, line);
+        }
+        last
     }
 
     /// Letters that end at `right`.
     pub fn right(&mut self, right: f32, y: f32, size: f32, weight: Weight, ink: Ink, text: &str) {
-        let x = right - self.width(text, size, weight);
-        self.text_at(x, y, size, weight, ink, text);
+        let text = self.printable(text, weight);
+        let x = right - self.width(&text, size, weight);
+        self.text_at(x, y, size, weight, ink, &text);
+    }
+
+    /// How a text goes whole into `width`: at its size, else smaller (not below [`SMALLEST`]), else in several lines.
+    pub fn fitted(&self, text: &str, size: f32, weight: Weight, width: f32) -> (f32, Vec<String>) {
+        let wide = self.width(&self.printable(text, weight), size, weight);
+        let fitting = if wide > width {
+            size * width / wide * 0.995
+        } else {
+            size
+        };
+        let size = fitting.max(SMALLEST.min(size));
+        (size, self.broken(text, size, weight, width))
     }
 
     /// A horizontal rule.
@@ -184,7 +224,7 @@ impl<'m> Pen<'m> {
     pub fn broken(&self, text: &str, size: f32, weight: Weight, width: f32) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
-        for letter in text.chars().filter(|c| !c.is_control()) {
+        for letter in self.printable(text, weight).chars() {
             line.push(letter);
             if self.width(&line, size, weight) > width && line.chars().count() > 1 {
                 line.pop();
@@ -197,4 +237,11 @@ impl<'m> Pen<'m> {
         }
         lines
     }
+}
+
+/// Joiners, direction marks, variation selectors, tags: they change their neighbours and have no picture of their own.
+const fn is_unseen(letter: char) -> bool {
+    matches!(letter,
+        '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }

@@ -77,6 +77,10 @@ impl Face {
         Ok(Self { font, bytes, index })
     }
 
+    fn has(&self, letter: char) -> bool {
+        FontRef::from_index(&self.bytes, self.index).is_ok_and(|font| font.charmap().map(letter).is_some())
+    }
+
     fn width(&self, text: &str) -> f32 {
         let Ok(font) = FontRef::from_index(&self.bytes, self.index) else {
             return 0.0;
@@ -106,6 +110,10 @@ impl std::fmt::Debug for Press {
 impl Measure for Press {
     fn width(&self, text: &str, weight: Weight) -> f32 {
         self.face(weight).width(text)
+    }
+
+    fn prints(&self, letter: char, weight: Weight) -> bool {
+        self.face(weight).has(letter)
     }
 }
 

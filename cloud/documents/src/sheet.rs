@@ -39,6 +39,8 @@ pub struct Signatory {
 const RIGHT: f32 = WIDTH - MARGIN;
 const FOOT: f32 = HEIGHT - MARGIN - 122.0;
 const QR_SIDE: f32 = 62.0;
+/// From line to line where a text had to be broken at its smallest.
+const LEAD: f32 = 9.0;
 
 /// Lays the form out; more than one page only when the lines do not fit.
 pub fn lay_out(sheet: &Sheet, measure: &dyn Measure) -> Vec<Vec<Mark>> {
@@ -56,10 +58,13 @@ fn head(pen: &mut Pen<'_>, sheet: &Sheet) {
     } else {
         "处方笺"
     };
-    pen.centre(MARGIN + 14.0, 15.0, Weight::Bold, &d.hospital);
-    pen.centre(MARGIN + 32.0, 12.0, Weight::Bold, &format!("互联网医院{title}"));
+    // The corner says 普通: a long name stays clear of it on both sides.
+    let clear = RIGHT - MARGIN - 60.0;
+    let named = pen.centre(MARGIN + 14.0, 15.0, Weight::Bold, &d.hospital, clear);
+    let titled = format!("互联网医院{title}");
+    let titled = pen.centre(named + 18.0, 12.0, Weight::Bold, &titled, clear);
     pen.right(RIGHT, MARGIN + 12.0, 9.0, Weight::Bold, Ink::Black, "普通");
-    let y = MARGIN + 48.0;
+    let y = titled + 16.0;
     pen.text_at(
         MARGIN,
         y,
@@ -118,19 +123,36 @@ fn head(pen: &mut Pen<'_>, sheet: &Sheet) {
 
 fn fields(pen: &mut Pen<'_>, fields: &[(&str, &str)]) {
     let present: Vec<_> = fields.iter().filter(|(_, value)| !value.is_empty()).collect();
-    let mut x = MARGIN;
-    let (y, each) = (pen.y, (RIGHT - MARGIN) / present.len().max(1) as f32);
-    for (label, value) in present {
-        let text = format!("{label}：{value}");
-        let line = pen.broken(&text, 9.0, Weight::Regular, each - 4.0).into_iter().next();
-        pen.text_at(x, y, 9.0, Weight::Regular, Ink::Black, &line.unwrap_or_default());
-        x += each;
+    let each = (RIGHT - MARGIN) / present.len().max(1) as f32;
+    let cells: Vec<_> = present
+        .iter()
+        .map(|(label, value)| format!("{label}：{value}"))
+        .collect();
+    row(pen, &cells, 9.0, each, 14.0);
+}
+
+/// Texts side by side, each whole in its column; the row is as high as its highest cell.
+fn row(pen: &mut Pen<'_>, cells: &[String], size: f32, each: f32, height: f32) {
+    let cells: Vec<_> = cells
+        .iter()
+        .map(|text| pen.fitted(text, size, Weight::Regular, each - 4.0))
+        .collect();
+    let most = cells.iter().map(|(_, lines)| lines.len()).max().unwrap_or(1).max(1);
+    let more = (most - 1) as f32 * LEAD;
+    next_page_unless(pen, height + more);
+    let y = pen.y;
+    for (column, (size, lines)) in cells.iter().enumerate() {
+        for (n, line) in lines.iter().enumerate() {
+            let (x, y) = (each.mul_add(column as f32, MARGIN), LEAD.mul_add(n as f32, y));
+            pen.text_at(x, y, *size, Weight::Regular, Ink::Black, line);
+        }
     }
-    pen.y += 14.0;
+    pen.y += height + more;
 }
 
 fn paragraph(pen: &mut Pen<'_>, text: &str, size: f32, x: f32, width: f32) {
     for line in pen.broken(text, size, Weight::Regular, width) {
+        next_page_unless(pen, size);
         let y = pen.y;
         pen.text_at(x, y, size, Weight::Regular, Ink::Black, &line);
         pen.y += size + 4.5;
@@ -162,21 +184,28 @@ fn drug(pen: &mut Pen<'_>, number: usize, item: &DocumentItem) {
     let note = (!item.note.is_empty()).then(|| format!("备注：{}", item.note));
     let inner = RIGHT - MARGIN - 16.0;
     let lines = |t: &str| pen.broken(t, 9.0, Weight::Regular, inner).len();
-    let height = 14.0 + 13.5 * (lines(&usage) + note.as_deref().map_or(0, lines)) as f32 + 5.0;
-    next_page_unless(pen, height);
+    // Name, specification and quantity share a line when all are whole on it; otherwise the specification goes below.
+    let free = RIGHT - MARGIN - pen.width(&quantity, 10.0, Weight::Regular) - 8.0;
+    let (wide, spec) = (pen.width(&name, 10.0, Weight::Bold), &item.specification);
+    let beside = wide + 8.0 + pen.width(spec, 9.0, Weight::Regular) <= free;
+    let names = pen.broken(&name, 10.0, Weight::Bold, free);
+    let below = if beside { 0 } else { lines(spec) };
+    let text = below + lines(&usage) + note.as_deref().map_or(0, lines);
+    let height = 14.0f32.mul_add(names.len() as f32, 13.5 * text as f32) + 5.0;
+    // One that fills more than a page begins here; its lines turn the page themselves.
+    next_page_unless(pen, height.min(FOOT - MARGIN - 60.0));
     let y = pen.y;
-    let wide = pen.width(&name, 10.0, Weight::Bold);
-    pen.text_at(MARGIN, y, 10.0, Weight::Bold, Ink::Black, &name);
-    pen.text_at(
-        MARGIN + wide + 8.0,
-        y,
-        9.0,
-        Weight::Regular,
-        Ink::Black,
-        &item.specification,
-    );
+    for line in &names {
+        let y = pen.y;
+        pen.text_at(MARGIN, y, 10.0, Weight::Bold, Ink::Black, line);
+        pen.y += 14.0;
+    }
     pen.right(RIGHT, y, 10.0, Weight::Regular, Ink::Black, &quantity);
-    pen.y += 14.0;
+    if beside {
+        pen.text_at(MARGIN + wide + 8.0, y, 9.0, Weight::Regular, Ink::Black, spec);
+    } else {
+        paragraph(pen, spec, 9.0, MARGIN + 16.0, inner);
+    }
     paragraph(pen, &usage, 9.0, MARGIN + 16.0, inner);
     if let Some(note) = note {
         paragraph(pen, &note, 9.0, MARGIN + 16.0, inner);
@@ -187,26 +216,9 @@ fn drug(pen: &mut Pen<'_>, number: usize, item: &DocumentItem) {
 fn herbs(pen: &mut Pen<'_>, sheet: &Sheet) {
     const COLUMNS: usize = 3;
     let each = (RIGHT - MARGIN) / COLUMNS as f32;
-    for row in sheet.document.items.chunks(COLUMNS) {
-        next_page_unless(pen, 16.0);
-        let y = pen.y;
-        for (column, item) in row.iter().enumerate() {
-            let note = if item.note.is_empty() {
-                String::new()
-            } else {
-                format!("（{}）", item.note)
-            };
-            let text = format!("{} {}{}{note}", item.name, item.dose, item.dose_unit);
-            pen.text_at(
-                MARGIN + each * column as f32,
-                y,
-                9.5,
-                Weight::Regular,
-                Ink::Black,
-                &text,
-            );
-        }
-        pen.y += 16.0;
+    for herbs in sheet.document.items.chunks(COLUMNS) {
+        let cells: Vec<_> = herbs.iter().map(herb).collect();
+        row(pen, &cells, 9.5, each, 16.0);
     }
     if let Some(h) = &sheet.document.herbal {
         next_page_unless(pen, 48.0);
@@ -224,6 +236,15 @@ fn herbs(pen: &mut Pen<'_>, sheet: &Sheet) {
             paragraph(pen, &format!("代煎费：{fee} 元"), 9.0, MARGIN, RIGHT - MARGIN);
         }
     }
+}
+
+fn herb(item: &DocumentItem) -> String {
+    let note = if item.note.is_empty() {
+        String::new()
+    } else {
+        format!("（{}）", item.note)
+    };
+    format!("{} {}{}{note}", item.name, item.dose, item.dose_unit)
 }
 
 fn next_page_unless(pen: &mut Pen<'_>, height: f32) {
@@ -279,15 +300,23 @@ fn signatory(pen: &mut Pen<'_>, x: f32, y: f32, role: &str, who: &Signatory) {
     let label = pen.width(&format!("{role}："), 9.0, Weight::Regular);
     match &who.handwriting {
         Some(png) => pen.picture(x + label, y, 132.0 - label, 28.0, png),
-        None => pen.text_at(x + label, y + 16.0, 11.0, Weight::Bold, Ink::Black, &who.name),
+        None => {
+            let (size, lines) = pen.fitted(&who.name, 11.0, Weight::Bold, 132.0 - label);
+            for (n, line) in lines.iter().enumerate() {
+                let y = LEAD.mul_add(n as f32, y + 16.0);
+                pen.text_at(x + label, y, size, Weight::Bold, Ink::Black, line);
+            }
+        }
     }
-    let small = |pen: &mut Pen<'_>, dy: f32, text: &str| {
-        pen.text_at(x, y + dy, 6.5, Weight::Regular, Ink::Grey, text);
-    };
-    small(pen, 37.0, &format!("{} {}", who.name, who.signed_at));
-    let serial = pen.broken(&format!("证书 {}", who.certificate_serial), 6.5, Weight::Regular, 134.0);
-    for (n, line) in serial.iter().take(2).enumerate() {
-        small(pen, 46.0 + 8.0 * n as f32, line);
+    let mut y = y + 37.0;
+    for text in [
+        format!("{} {}", who.name, who.signed_at),
+        format!("证书 {}", who.certificate_serial),
+    ] {
+        for line in pen.broken(&text, 6.5, Weight::Regular, 134.0) {
+            pen.text_at(x, y, 6.5, Weight::Regular, Ink::Grey, &line);
+            y += 8.5;
+        }
     }
 }
 

@@ -21,6 +21,10 @@ impl Measure for Square {
     fn width(&self, text: &str, _: Weight) -> f32 {
         text.chars().map(|c| if c.is_ascii() { 0.5 } else { 1.0 }).sum()
     }
+
+    fn prints(&self, _: char, _: Weight) -> bool {
+        true
+    }
 }
 
 fn item(name: &str) -> DocumentItem {
@@ -196,6 +200,81 @@ fn the_press_prints_readable_chinese_and_a_readable_code() {
     assert!(text.contains("苯磺酸氨氯地平片") && text.contains("陈桂兰"), "{text}");
     let fonts = run("pdffonts", &["{}"], &pdf);
     assert!(fonts.contains("NotoSansCJK") && !fonts.contains(" no  no "), "{fonts}");
+}
+
+/// What pdftotext reads, without blanks and line ends: a broken line counts as whole.
+fn read(sheet: &Sheet) -> String {
+    let text = run("pdftotext", &["{}", "-"], &press().print(sheet).unwrap());
+    text.split_whitespace().collect()
+}
+
+#[test]
+fn what_does_not_fit_shrinks_or_breaks_and_is_read_whole() {
+    let long = |text: &str, times: usize| text.repeat(times);
+    let mut sheet = sheet();
+    let d = &mut sheet.document;
+    d.hospital = long("湘江源头少数民族自治州", 4);
+    d.department = long("介入血管与创面修复", 4);
+    d.visit = "con_01m7yvvkjq91xnk6jnk8d40zpq".into();
+    d.patient.name = "阿不都热合曼·买买提艾力·吐尔逊".into();
+    d.items[0].name = long("复方盐酸伪麻黄碱缓释", 5);
+    d.items[0].specification = long("0.3g:0.05g*12片*2板/盒", 4);
+    d.items[1].note = long("餐后服用", 300);
+    sheet.doctor.certificate_serial = "f".repeat(39) + "7";
+    sheet.pharmacist.name = "古丽娜扎尔·阿卜杜热西提·买买提江".into();
+    let text = read(&sheet);
+    for wanted in [
+        &sheet.document.hospital,
+        &sheet.document.department,
+        &sheet.document.visit,
+        &sheet.document.patient.name,
+        &sheet.document.items[0].specification,
+        &sheet.doctor.certificate_serial,
+        &sheet.pharmacist.name,
+    ] {
+        assert!(text.contains(wanted.as_str()), "{wanted} is not whole in\n{text}");
+    }
+    // The quantity stands at the end of the first line of the name.
+    let name = text.replacen("×1盒", "", 1);
+    assert_eq!(name.matches("复方盐酸伪麻黄碱缓释").count(), 5, "{text}");
+    assert_eq!(
+        text.replace("（续下页）", "").matches("餐后服用").count(),
+        300,
+        "{text}"
+    );
+    let marks = lay_out(&sheet, &press());
+    for mark in marks.iter().flatten() {
+        if let Mark::Text {
+            x, size, weight, text, ..
+        } = mark
+        {
+            let end = x + press().width(text, *weight) * size;
+            assert!(*x >= 29.9 && end <= 390.0, "{text} reaches from {x} to {end}");
+        }
+    }
+}
+
+#[test]
+fn herbs_with_long_remarks_stay_in_their_columns() {
+    let mut sheet = sheet();
+    sheet.document.kind = "herbal".into();
+    let mut long = item("醋炙延胡索");
+    long.note = "先煎三十分钟后与群药同煎再兑入阿胶烊化".into();
+    sheet.document.items = vec![long.clone(), item("黄芪"), long];
+    let text = read(&sheet);
+    assert_eq!(text.matches("黄芪5mg").count(), 1, "{text}");
+    for part in ["先煎三十分钟", "阿胶烊化"] {
+        assert_eq!(text.matches(part).count(), 2, "{text}");
+    }
+}
+
+#[test]
+fn letters_without_a_picture_leave_a_box_and_lines_of_a_remark_a_blank() {
+    let mut sheet = sheet();
+    sheet.document.items[0].note = "饭后😀服\n𠮷日👨\u{200d}👩停".into();
+    let text = read(&sheet);
+    assert!(text.contains("饭后□服"), "{text}");
+    assert!(text.contains("𠮷日□□停"), "{text}");
 }
 
 struct Hospital {
