@@ -8,6 +8,8 @@
 
 mod by_hand;
 mod herbs;
+mod record;
+mod roots;
 mod world;
 
 use std::sync::Arc;

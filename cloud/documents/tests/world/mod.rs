@@ -110,7 +110,10 @@ impl World {
             .merge(base::routes())
             .merge(treatment::routes())
             .split_for_parts();
-        let router = router.layer(axum::Extension(cashier.clone())).with_state(ctx.clone());
+        let router = router
+            .layer(axum::Extension(cashier.clone()))
+            .layer(axum::Extension(base::settings::Kinds(treatment::settings())))
+            .with_state(ctx.clone());
         let mut world = Self {
             ctx,
             clock,

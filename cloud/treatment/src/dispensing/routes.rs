@@ -2,14 +2,14 @@
 
 use ::store::Tx;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use base::permission::Dispenses;
-use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Staff};
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Source, Staff};
 use money::{Cashier, NewPayment};
 use records::Timestamp;
 use records::id::{BlobId, PrescriptionId};
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +22,9 @@ use crate::prescribing::{PrescriptionView, State as Stands};
 
 /// Time to pay once the page is open.
 const PAY_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// What the channel is told of a payer without a connection (tests): it insists on an address.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 async fn of_patient(tx: &mut Tx<'_>, patient: &Patient, id: &PrescriptionId) -> Result<Chart, ApiError> {
     let hidden = |c: &Chart| matches!(c.state, Stands::Draft);
@@ -180,14 +183,6 @@ pub(crate) struct PayPage {
     pub(crate) expires_at: Timestamp,
 }
 
-fn payer_ip(headers: &HeaderMap) -> String {
-    let forwarded = headers.get("x-forwarded-for").and_then(|v| v.to_str().ok());
-    let first = forwarded.and_then(|v| v.split(',').next()).map(str::trim);
-    first
-        .and_then(|ip| ip.parse::<std::net::IpAddr>().ok())
-        .map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_string())
-}
-
 /// Opens the payment and answers the channel's page.
 #[utoipa::path(post, path = "/prescriptions/{id}/pay", tag = "prescription", params(("id" = String, Path)),
     responses((status = 200, body = PayPage), (status = 409, body = base::error::ErrorBody)))]
@@ -196,7 +191,7 @@ async fn pay(
     axum::Extension(cashier): axum::Extension<Cashier>,
     patient: Patient,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    source: Source,
 ) -> Result<Json<PayPage>, ApiError> {
     let id = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
     let (own, who) = (ctx.clone(), patient.clone());
@@ -211,7 +206,9 @@ async fn pay(
             })
         })
         .await?;
-    let payment = cashier.pay(&patient.tenant, &payment.id, &payer_ip(&headers)).await?;
+    let payment = cashier
+        .pay(&patient.tenant, &payment.id, &source.0.unwrap_or(NOWHERE).to_string())
+        .await?;
     Ok(Json(PayPage {
         payment_id: payment.id.to_string(),
         pay_url: payment.pay_url,

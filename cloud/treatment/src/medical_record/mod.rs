@@ -1,6 +1,7 @@
 //! The medical record (病历) of an online visit: WS/T 500.2 (C0002 门急诊病历), in the doctor's words.
 //!
 //! Every saving is a version of its own and stays (电子病历应用管理规范(试行) art. 18); after the visit nothing is added.
+//! A version is written on top of the one its writer saw: two tabs never overwrite each other unseen.
 //! Signed by the doctor as the bytes of a [`RecordDocument`].
 
 mod routes;
@@ -54,6 +55,17 @@ pub struct Record {
     /// 处理意见.
     #[serde(default)]
     pub advice: String,
+}
+
+/// What the doctor wrote, and on top of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+pub struct RecordWish {
+    /// What was written.
+    #[serde(flatten)]
+    pub record: Record,
+    /// The version that was shown when it was written; 0 for the form that nobody had saved yet.
+    #[serde(default)]
+    pub based_on: u32,
 }
 
 /// What is wrong with a record.

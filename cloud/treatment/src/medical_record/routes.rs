@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::store::{self as table, Saved};
-use super::{Fault, Record, RecordDocument};
-use crate::signing::{self, Order, PinBody, Purpose};
+use super::{Fault, Record, RecordDocument, RecordWish};
+use crate::signing::{self, Order, Purpose};
 use crate::{catalogue, visit};
 
 impl From<Fault> for ApiError {
@@ -99,18 +99,22 @@ async fn view(
     })
 }
 
-/// Saves the record; a new version when something changed.
+/// Saves the record on top of the version that was shown; a new version when something changed. 409 `record_changed` when
+/// another one was saved meanwhile: nothing is overwritten unseen.
 #[utoipa::path(put, path = "/doctor/visits/{id}/record", tag = "record", params(("id" = String, Path)),
-    request_body = Record, responses((status = 200, body = RecordView), (status = 409, body = base::error::ErrorBody)))]
+    request_body = RecordWish, responses((status = 200, body = RecordView), (status = 409, body = base::error::ErrorBody)))]
 async fn save(
     State(ctx): State<Ctx>,
     staff: Staff<Treats>,
     Path(id): Path<String>,
-    Json(record): Json<Record>,
+    Json(wish): Json<RecordWish>,
 ) -> Result<Json<RecordView>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
-    let record = record.checked()?;
-    if !record.diagnoses.is_empty() {
+    let wish = RecordWish {
+        record: wish.record.checked()?,
+        ..wish
+    };
+    if !wish.record.diagnoses.is_empty() {
         catalogue::ready(&ctx, &staff.tenant).await?;
     }
     let (vault, code, doctor) = (ctx.vault.clone(), staff.his_code.clone(), staff.id.clone());
@@ -118,12 +122,12 @@ async fn save(
         .store
         .write(&staff.scope(), move |tx| {
             let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
-            let (doctor, mut record) = (doctor.clone(), record.clone());
+            let (doctor, mut wish) = (doctor.clone(), wish.clone());
             Box::pin(async move {
                 let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
                 visit::in_progress(&parties)?;
-                named(tx, &mut record).await?;
-                let saved = table::add(tx, &vault, &id, &doctor, &record).await?;
+                named(tx, &mut wish.record).await?;
+                let saved = table::add(tx, &vault, &id, &doctor, &wish).await?;
                 view(tx, &parties, Some(saved)).await
             })
         })
@@ -145,24 +149,34 @@ async fn named(tx: &mut store::Tx<'_>, record: &mut Record) -> Result<(), ApiErr
     Ok(())
 }
 
+/// The signer's PIN and what they saw.
+#[derive(Clone, Debug, serde::Deserialize, ToSchema)]
+pub(crate) struct SignRecord {
+    /// The signer's PIN.
+    pin: String,
+    /// The version on the screen; when another one is the newest, nothing is signed. Absent: the newest, whatever it says.
+    #[serde(default)]
+    version: Option<u32>,
+}
+
 /// Signs the newest version; possible until the visit is finished and after it.
 #[utoipa::path(post, path = "/doctor/visits/{id}/record/sign", tag = "record", params(("id" = String, Path)),
-    request_body = PinBody, responses((status = 200, body = RecordView), (status = 409, body = base::error::ErrorBody)))]
+    request_body = SignRecord, responses((status = 200, body = RecordView), (status = 409, body = base::error::ErrorBody)))]
 async fn sign(
     State(ctx): State<Ctx>,
     staff: Staff<Treats>,
     Path(id): Path<String>,
-    Json(body): Json<PinBody>,
+    Json(body): Json<SignRecord>,
 ) -> Result<Json<RecordView>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
     let (own, member) = (ctx.clone(), staff.member.clone());
-    let visit_id = id.clone();
+    let (visit_id, seen) = (id.clone(), body.version);
     let attempt = ctx
         .store
         .write(&staff.scope(), move |tx| {
             let (ctx, member, id) = (own.clone(), member.clone(), visit_id.clone());
             Box::pin(async move {
-                let order = order(tx, &ctx, &member, &id).await?;
+                let order = order(tx, &ctx, &member, &id, seen).await?;
                 signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
             })
         })
@@ -191,9 +205,13 @@ async fn order(
     ctx: &Ctx,
     member: &base::session::Member,
     id: &VisitId,
+    seen: Option<u32>,
 ) -> Result<Order, ApiError> {
     let parties = visit::of_doctor(tx, &ctx.vault, id, &member.his_code).await?;
     let saved = table::latest(tx, &ctx.vault, id).await?;
+    if seen.is_some_and(|seen| seen != saved.as_ref().map_or(0, |s| s.version)) {
+        return Err(table::changed(saved.as_ref()));
+    }
     let saved = saved.filter(|s| s.record.is_complete());
     let saved = saved.ok_or_else(|| ApiError::conflict("record_incomplete", "请先填写主诉和诊断，再签名"))?;
     let subject = subject(id, saved.version);

@@ -5,7 +5,7 @@ use records::Timestamp;
 use records::id::{StaffId, VisitId};
 use store::Tx;
 
-use super::Record;
+use super::{Record, RecordWish};
 
 const SEALED: &str = "record.body";
 
@@ -48,20 +48,29 @@ async fn newest(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId, which: &str) ->
     }))
 }
 
-/// Adds a version.
+/// Adds a version on top of `based_on`. One that says the same as the newest is none, so that a lost answer may be asked
+/// for again.
+///
+/// # Errors
+/// When somebody saved another version meanwhile.
 pub(crate) async fn add(
     tx: &mut Tx<'_>,
     vault: &Vault,
     visit: &VisitId,
     doctor: &StaffId,
-    record: &Record,
+    wish: &RecordWish,
 ) -> Result<Saved, ApiError> {
+    let RecordWish { record, based_on } = wish;
     let (tenant, now) = (tx.tenant().clone(), tx.now());
     let before = latest(tx, vault, visit).await?;
     if let Some(before) = before.as_ref().filter(|b| b.record == *record) {
         return Ok(before.clone());
     }
-    let version = before.map_or(1, |b| b.version + 1);
+    let newest = before.as_ref().map_or(0, |b| b.version);
+    if newest != *based_on {
+        return Err(changed(before.as_ref()));
+    }
+    let version = newest + 1;
     let plain = serde_json::to_vec(record).map_err(ApiError::internal)?;
     let sealed = vault.seal(&tenant, SEALED, &plain)?;
     tx.exec(
@@ -82,4 +91,16 @@ pub(crate) async fn add(
         record: record.clone(),
         saved_at: now,
     })
+}
+
+/// Another version than the one that was shown is the newest.
+pub(crate) fn changed(newest: Option<&Saved>) -> ApiError {
+    let text = newest.map_or_else(
+        || "病历已发生变化，请刷新后再保存".to_owned(),
+        |n| {
+            let version = n.version;
+            format!("病历已在其他窗口或设备上保存为第{version}版，您的内容尚未保存，请先查看最新内容")
+        },
+    );
+    ApiError::conflict("record_changed", text)
 }

@@ -4,7 +4,7 @@
 use records::id::PrescriptionId;
 use records::{Actor, Fen, LocalDate, Timestamp};
 
-use super::{Command, Event, Prescription, Refusal, State, next};
+use super::{Command, Edit, Event, NotEditable, Prescription, Refusal, State, next};
 
 impl Prescription {
     fn step(mut self, command: Command, at: Timestamp, by: &Actor, note: &str) -> Result<(Self, Event), Refusal> {
@@ -39,15 +39,26 @@ impl Prescription {
         }
     }
 
-    /// May `by` still change the draft? Nobody but the doctor, and no signed one.
+    /// May `by` still change or throw away the draft? Nobody but the doctor, and no signed one.
     ///
     /// # Errors
     /// When signed already, or not the doctor's.
-    pub fn may_edit(&self, by: &Actor) -> Result<(), Refusal> {
-        self.only_the_doctor(Command::Sign, by)?;
+    pub fn may_edit(&self, edit: Edit, by: &Actor) -> Result<(), NotEditable> {
+        let refuse = |reason| NotEditable {
+            state: self.state,
+            edit,
+            reason,
+        };
+        if *by != Actor::Staff(self.doctor.clone()) {
+            return Err(refuse("只有接诊医生本人可以操作"));
+        }
         match self.state {
             State::Draft => Ok(()),
-            _ => Err(self.refuse(Command::Sign, "已签名的处方不能再改，请撤销后重开")),
+            _ if edit == Edit::Sign => Err(refuse("该处方已签过名，请刷新页面查看")),
+            // What can be done instead depends on where it stands.
+            state if next(state, Command::Revise).is_some() => Err(refuse("请用“修改重开”另开新方")),
+            state if next(state, Command::Revoke).is_some() => Err(refuse("已签名的处方不能改动，请撤销后重开")),
+            _ => Err(refuse("如需用药请另开处方")),
         }
     }
 

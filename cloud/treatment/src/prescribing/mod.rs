@@ -43,6 +43,39 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// What is done to a draft; no command, because the state stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Written anew.
+    Change,
+    /// Thrown away.
+    Discard,
+    /// Read for signing: what is being signed must still be a draft.
+    Sign,
+}
+
+impl Edit {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Change => "修改",
+            Self::Discard => "删除",
+            Self::Sign => "签名",
+        }
+    }
+}
+
+/// A prescription is no draft any more, or not this person's; becomes HTTP 409.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("处方{}，不能{}：{reason}", state.text(), edit.text())]
+pub struct NotEditable {
+    /// Where the prescription stands.
+    pub state: State,
+    /// What was asked.
+    pub edit: Edit,
+    /// Why, and what can be done instead.
+    pub reason: &'static str,
+}
+
 /// A line of a prescription's history (处方轨迹).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

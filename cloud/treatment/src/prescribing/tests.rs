@@ -9,7 +9,7 @@ use records::{Actor, Fen, FenPerKg, LocalDate, Timestamp};
 
 use super::arithmetic::{Decimal, administrations, packs_needed};
 use super::policy::{Catalogue, Circumstances, Fault, Objection, Wish, write};
-use super::{Command, HerbalWish, Kind, Line, Prescription, State, UnitPrice, next};
+use super::{Command, Edit, HerbalWish, Kind, Line, Prescription, State, UnitPrice, next};
 
 /// Rows: FT-122, AP-062
 #[test]
@@ -136,8 +136,21 @@ fn the_doctor_who_wrote_it_cannot_approve_it_and_nobody_else_can_sign_it() {
         .sign(t, &pharmacist(), day("2026-11-23"))
         .unwrap_err();
     assert_eq!(other.reason, "只有接诊医生本人可以操作");
-    assert!(draft(State::Draft).may_edit(&doctor()).is_ok());
-    assert!(draft(State::InReview).may_edit(&doctor()).is_err());
+    assert!(draft(State::Draft).may_edit(Edit::Change, &doctor()).is_ok());
+    let said = |state, edit| draft(state).may_edit(edit, &doctor()).unwrap_err().to_string();
+    assert_eq!(
+        said(State::InReview, Edit::Change),
+        "处方待审方，不能修改：已签名的处方不能改动，请撤销后重开"
+    );
+    assert_eq!(
+        said(State::Rejected, Edit::Discard),
+        "处方审方未通过，不能删除：请用“修改重开”另开新方"
+    );
+    assert_eq!(
+        said(State::Collected, Edit::Change),
+        "处方已取药，不能修改：如需用药请另开处方"
+    );
+    assert!(draft(State::Draft).may_edit(Edit::Change, &Actor::System).is_err());
 }
 
 #[test]

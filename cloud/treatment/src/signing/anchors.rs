@@ -1,5 +1,6 @@
 //! The roots a hospital's signatures and seals must lead to: set by the administrator, or, while none is set, asked once
-//! of the hospital's own attested appliance and pinned from then on.
+//! of the hospital's own attested appliance and pinned from then on. Pinned ones stay: what was signed under a root must
+//! verify for as long as prescriptions are kept, so an administrator may only add (a new certificate authority).
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use base::settings::Setting;
 use base::{ApiError, Ctx};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use gm::Trust;
+use gm::{Certificate, Trust};
 use records::Outcome;
 use records::sign::{Roots, TrustRequest, TrustRoots};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// Roots of the signature server (签名服务器信任根).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +35,38 @@ impl Setting for SigningSettings {
             .try_for_each(|all| read(all).map(drop))
             .map_err(|e| format!("信任根证书无法识别：{e}"))
     }
+
+    fn change(&self, before: &Self) -> Result<Value, String> {
+        let roots = added("签名信任根", &before.roots, &self.roots)?;
+        let seals = added("签章信任根", &before.seals, &self.seals)?;
+        Ok(json!({ "roots_added": roots, "seals_added": seals }))
+    }
+}
+
+/// The serial numbers of what `after` has beyond `before`.
+fn added(what: &str, before: &[String], after: &[String]) -> Result<Vec<String>, String> {
+    let (before, after) = (ders(before)?, ders(after)?);
+    if before.iter().any(|root| !after.contains(root)) {
+        let text = "不能删除或替换：已签名的处方和病历依靠它验证。如需启用新证书，请在原有证书之后添加";
+        return Err(format!("{what}{text}"));
+    }
+    let new = after.iter().filter(|root| !before.contains(root));
+    new.map(|der| {
+        let root = Certificate::parse(der).map_err(|e| format!("{what}证书无法识别：{e}"))?;
+        root.may_issue(0)
+            .map_err(|_| format!("{what}应为CA证书，{}不是", root.subject.common_name))?;
+        Ok(root.serial_hex())
+    })
+    .collect()
+}
+
+fn ders(roots: &[String]) -> Result<Vec<Vec<u8>>, String> {
+    let read = roots.iter().map(|r| BASE64.decode(r.trim()));
+    read.collect::<Result<_, _>>().map_err(|e| e.to_string())
 }
 
 fn read(roots: &[String]) -> Result<Trust, String> {
-    let ders: Result<Vec<_>, _> = roots.iter().map(|r| BASE64.decode(r.trim())).collect();
-    Trust::new(ders.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
+    Trust::new(ders(roots)?).map_err(|e| e.to_string())
 }
 
 /// What is trusted.

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::{act, diagnoses, objected, own, shown};
 use crate::prescribing::policy::{self, Circumstances, Wish, Written};
 use crate::prescribing::store::{self as table, Chart};
-use crate::prescribing::{HerbalWish, Kind, PrescriptionView, State as Stands};
+use crate::prescribing::{Edit, HerbalWish, Kind, PrescriptionView, State as Stands};
 use crate::{catalogue, visit};
 
 /// A decimal that came as text or as number.
@@ -232,7 +232,7 @@ async fn change(
     act(&ctx, &staff, &id, move |tx, ctx, mut chart| {
         let draft = draft.clone();
         Box::pin(async move {
-            chart.prescription()?.may_edit(&tx.actor().clone())?;
+            chart.prescription()?.may_edit(Edit::Change, &tx.actor().clone())?;
             let parties = visit::of(tx, &ctx.vault, &chart.visit_id).await?;
             let written = written(tx, &ctx, &parties, &draft).await?;
             chart.fill(draft.kind, written, tx);
@@ -259,7 +259,7 @@ async fn discard(
             let (member, id) = (member.clone(), id.clone());
             Box::pin(async move {
                 let chart = own(tx, &member, &id).await?;
-                chart.prescription()?.may_edit(&tx.actor().clone())?;
+                chart.prescription()?.may_edit(Edit::Discard, &tx.actor().clone())?;
                 Ok::<_, ApiError>(table::discard(tx, &id).await?)
             })
         })

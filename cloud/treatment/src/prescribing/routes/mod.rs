@@ -19,11 +19,17 @@ use utoipa_axum::routes;
 use super::policy::Objection;
 use super::store::{self as table, Chart};
 use super::view::{self, Eye};
-use super::{PrescriptionView, Refusal, State as Stands};
+use super::{NotEditable, PrescriptionView, Refusal, State as Stands};
 use crate::{medical_record, visit};
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
+        Self::conflict("prescription_state", refusal.to_string())
+    }
+}
+
+impl From<NotEditable> for ApiError {
+    fn from(refusal: NotEditable) -> Self {
         Self::conflict("prescription_state", refusal.to_string())
     }
 }

@@ -17,7 +17,7 @@ use super::draft::circumstances;
 use super::{act, objected, own};
 use crate::prescribing::policy::{self, VALID_DAYS, Wish};
 use crate::prescribing::store::{self as table, Chart};
-use crate::prescribing::{Herbal, HerbalWish, Kind, Line, PrescriptionView};
+use crate::prescribing::{Edit, Herbal, HerbalWish, Kind, Line, PrescriptionView};
 use crate::signing::{self, Order, PinBody, Purpose};
 use crate::{catalogue, medical_record, visit};
 
@@ -66,7 +66,7 @@ async fn sign(
 /// The document of a draft, its lines checked once more against today's catalogue.
 async fn order(tx: &mut Tx<'_>, ctx: &Ctx, member: &Member, chart: &Chart) -> Result<Order, ApiError> {
     let p = chart.prescription()?;
-    p.may_edit(&Actor::Staff(member.id.clone()))?;
+    p.may_edit(Edit::Sign, &Actor::Staff(member.id.clone()))?;
     let parties = visit::of(tx, &ctx.vault, &chart.visit_id).await?;
     let c = circumstances(tx, ctx, &parties).await?;
     let again: Vec<Wish> = p.lines.iter().map(|l| wish_of(p.kind, l)).collect();
