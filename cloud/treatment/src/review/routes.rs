@@ -300,7 +300,10 @@ async fn order(
     let (tenant, now, by) = (tx.tenant().clone(), tx.now(), tx.actor().clone());
     let prescriber = visit::of(tx, &ctx.vault, &chart.visit_id).await?.visit.doctor_code;
     if chart.doctor_id == member.id || prescriber == member.his_code {
-        return Err(ApiError::conflict("own_prescription", "不能审核自己开具的处方，请由其他药师审核"));
+        return Err(ApiError::conflict(
+            "own_prescription",
+            "不能审核自己开具的处方，请由其他药师审核",
+        ));
     }
     let p = chart.prescription()?;
     if opinion.approved {
