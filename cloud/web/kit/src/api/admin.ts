@@ -1,9 +1,14 @@
-import { api, body, path } from './call'
+import { api, body, path, slow } from './call'
 import type { Paged, Visit, Appliance, Settings, StaffForm } from './types'
 
 const one = (id: string) => ({ params: { path: { id } } })
 /** Filters of the visit search. */
 export interface VisitSearch { q: string; state: string; department_code: string; from: string; to: string }
+
+/** Filters of the audit; days are the hospital's (UTC+8). */
+export interface AuditSearch { q: string; actor: string; action: string; subject: string; from: string; to: string }
+/** How a charge of another amount, or a visit the hospital does not speak about, was settled. */
+export type Outcome = 'registered' | 'refund' | 'accept'
 
 /** What an administrator may ask and do. */
 export const adminApi = {
@@ -14,12 +19,17 @@ export const adminApi = {
   appliances: () => body(api.GET('/api/v1/admin/appliances')) as Promise<Appliance[]>,
   manual: () => body(api.GET('/api/v1/admin/manual')),
   retry: (id: string) => body(api.POST('/api/v1/admin/manual/{id}/retry', one(id))),
-  settle: (id: string, note: string, outcome?: string) => body(api.POST('/api/v1/admin/manual/{id}/settle', { ...one(id), body: { note, outcome } })),
+  settle: (id: string, note: string, outcome?: Outcome) => body(api.POST('/api/v1/admin/manual/{id}/settle', { ...one(id), body: { note, outcome } })),
   retryByHand: (id: string) => body(api.POST('/api/v1/admin/prescriptions/{id}/by-hand/retry', one(id))),
   settleByHand: (id: string, found: { note: string; payment?: 'taken' | 'not_taken'; his_order_number?: string }) => body(api.POST('/api/v1/admin/prescriptions/{id}/by-hand/settle', { ...one(id), body: found })),
   byHand: () => body(api.GET('/api/v1/admin/prescriptions/by-hand')),
   payments: (query: { q: string; state: string; from: string; to: string }, page: number, size: number) => body(api.GET('/api/v1/admin/payments', { params: { query: { ...query, page, size } } })),
-  audit: (query: { subject: string; action: string; actor: string }, page: number, size: number) => body(api.GET('/api/v1/admin/audit', { params: { query: { ...query, page, size } } })),
+  audit: (query: AuditSearch, page: number, size: number) => body(api.GET('/api/v1/admin/audit', { params: { query: { ...query, page, size } } })),
+  auditCsvUrl: (query: AuditSearch) => path('/admin/audit.csv', { ...query }),
+  // The whole chain is walked: as long as an upload may take.
+  verifyAudit: () => body(api.POST('/api/v1/admin/audit/verify', { ...slow })),
+  checkpoints: () => body(api.GET('/api/v1/admin/audit/checkpoints')),
+  signCheckpoint: () => body(api.POST('/api/v1/admin/audit/checkpoints')),
   settings: () => body(api.GET('/api/v1/admin/settings')) as Promise<Settings>,
   saveSettings: (settings: Settings) => body(api.PUT('/api/v1/admin/settings', { body: settings })) as Promise<Settings>,
   staff: () => body(api.GET('/api/v1/admin/staff')),

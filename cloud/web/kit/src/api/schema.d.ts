@@ -1925,6 +1925,30 @@ export interface components {
             /** @description What the patient takes otherwise, as told. */
             medications: string;
         };
+        /** @description What the verification of the chain came to. */
+        ChainVerified: {
+            /**
+             * Format: int64
+             * @description The first row that is not as it was written.
+             */
+            broken_at?: number | null;
+            /**
+             * Format: int64
+             * @description Signed checkpoints that were verified.
+             */
+            checkpoints: number;
+            /** @description The last link, when the chain holds. */
+            head: string;
+            /** @description In words. */
+            message: string;
+            /**
+             * Format: int64
+             * @description Rows walked, when the chain holds.
+             */
+            rows: number;
+            /** @description Whether every row is as it was written. */
+            whole: boolean;
+        };
         /** @description A signed head of the chain. */
         Checkpoint: {
             /**
@@ -2340,16 +2364,15 @@ export interface components {
          * @enum {string}
          */
         Kind: "western" | "herbal";
-        /** @description The visit an answer rests on. */
+        /**
+         * @description The visit an answer rests on: what the rule needs and no more. Whoever knows a person's name and number can enter
+         *     them as their patient; diagnoses and doctors stay between the hospital and the doctor of the visit (个人信息保护法 第二十八条).
+         */
         LastVisit: {
             /** @description Day. */
             date: string;
             /** @description Department. */
             department_name: string;
-            /** @description Names of the diagnoses. */
-            diagnoses: string[];
-            /** @description Doctor. */
-            doctor_name: string;
         };
         /** @description A line as it was written against the catalogue of that day. */
         Line: components["schemas"]["UnitPrice"] & {
@@ -3564,29 +3587,20 @@ export interface components {
              */
             size: number;
         };
-        /** @description What the verification of the chain came to. */
+        /** @description The answer. */
         Verified: {
-            /**
-             * Format: int64
-             * @description The first row that is not as it was written.
-             */
-            broken_at?: number | null;
-            /**
-             * Format: int64
-             * @description Signed checkpoints that were verified.
-             */
-            checkpoints: number;
-            /** @description The last link, when the chain holds. */
-            head: string;
-            /** @description In words. */
-            message: string;
-            /**
-             * Format: int64
-             * @description Rows walked, when the chain holds.
-             */
-            rows: number;
-            /** @description Whether every row is as it was written. */
-            whole: boolean;
+            /** @description The document. */
+            document: components["schemas"]["VerifiedDocument"];
+            /** @description For an uploaded file: byte for byte the one that was issued. */
+            file_is_issued?: boolean | null;
+            /** @description For an uploaded file: `valid`, `broken` or `absent`. */
+            file_seal?: string | null;
+            /** @description Why not. */
+            reason?: string | null;
+            /** @description The signatures. */
+            signatures: components["schemas"]["VerifiedSignature"][];
+            /** @description Signed by both, and in force. */
+            valid: boolean;
         };
         /** @description The document as shown to the public, read from the signed bytes. */
         VerifiedDocument: {
@@ -3959,7 +3973,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Verified"];
+                    "application/json": components["schemas"]["ChainVerified"];
                 };
             };
         };

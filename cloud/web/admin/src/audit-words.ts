@@ -1,0 +1,23 @@
+// The audit's words as an auditor reads them. The exact word stands beside; unknown ones show themselves.
+import { shortId } from '@yiqiao/kit/short'
+
+const ACTS: Record<string, string> = {
+  'audit.export': '导出审计日志', 'audit.verify': '校验审计链', 'audit.checkpoint': '审计检查点签名',
+  'session.open': '登录', 'session.refused': '登录被拒', 'session.end': '退出登录', 'settings.change': '修改设置',
+  'staff.create': '新建人员', 'staff.import': '导入人员', 'hospital.import': '导入医院资料', 'consent.publish': '发布知情同意书',
+  'patient.add': '添加就诊人', 'patient.remove': '移除就诊人', 'history.read': '查阅历史病历', 'record.save': '保存病历', 'upload.forget': '清除未用附件',
+  'visit.book': '预约', 'visit.accept': '接诊', 'visit.rate': '评价', 'visit.export': '导出问诊', 'video.call': '发起视频', 'video.keep': '保存录像',
+  'prescription.write': '开方', 'prescription.issue': '提交处方', 'prescription.discard': '作废草稿', 'prescription.fulfilment': '选择取药方式', 'prescription.hold': '处方转人工',
+  'prescription.retry': '处方人工重试', 'prescription.settle': '处方人工了结', 'prescription.write_back_retry': '退费登记重试', 'prescription.refund_settled_by_hand': '退费人工了结',
+  'manual.settle': '人工了结', 'refund.retry': '退款重试', 'parked.settle': '滞留数据了结', 'signing.enrol': '登记签名', 'signing.roots_pinned': '信任签名根证书',
+}
+/** An action in words. */
+export const actName = (action: string): string => ACTS[action] ?? action
+
+const KINDS: Record<string, string> = { acc: '患者', stf: '医护人员', edg: '前置机', his: '医院系统', channel: '支付渠道', system: '系统' }
+/** Who acted: the kind in words and the id that tells one from the other. */
+export function actorName(actor: string): string {
+  const kind = KINDS[actor.split('_')[0] ?? '']
+  if (!kind) return shortId(actor)
+  return actor.includes('_') ? `${kind} ${actor.slice(-8)}` : kind
+}
