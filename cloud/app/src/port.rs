@@ -1,6 +1,5 @@
 //! The port of people's browsers: HTTP/1.1 and HTTP/2 with a limit on how long a request may take to arrive.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +68,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, headers: Durati
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
