@@ -16,7 +16,7 @@ const APPS: [&str; 4] = ["patient", "doctor", "admin", "verify"];
 
 /// Scripts and connections from our own origin only; nobody may frame us.
 const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; \
-    style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'self'; \
+    style-src 'self' 'unsafe-inline'; connect-src 'self'; object-src 'none'; base-uri 'self'; \
     frame-ancestors 'none'; form-action 'self'";
 
 /// The apps found below `folder`.

@@ -1,11 +1,9 @@
 //! Payments over HTTP: the payer's view, the administrator's list, and the channel's callback.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use base::permission::Oversees;
-use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Staff, audit};
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Source, Staff, audit};
 use bytes::Bytes;
 use records::id::PaymentId;
 use records::{Actor, Fen, LocalDate, TenantId, Timestamp};
@@ -267,7 +265,7 @@ async fn notice(
     State(ctx): State<Ctx>,
     axum::Extension(cashier): axum::Extension<Cashier>,
     Path(merchant_id): Path<String>,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    source: Source,
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, axum::Json<Answer>) {
@@ -284,7 +282,7 @@ async fn notice(
         Err(NoticeError::NoTill) => answer(StatusCode::NOT_FOUND, "FAIL", "没有该商户"),
         Err(NoticeError::Refused(tenant, refusal)) => {
             tracing::warn!(notice.refusal = refusal.word(), "channel notice refused");
-            write_refusal(&ctx, tenant, &merchant_id, refusal.word(), source(&headers, peer)).await;
+            write_refusal(&ctx, tenant, &merchant_id, refusal.word(), source.to_string()).await;
             answer(StatusCode::UNAUTHORIZED, "FAIL", "签名验证未通过")
         }
         Err(NoticeError::Money(MoneyError::Absent)) => answer(StatusCode::NOT_FOUND, "FAIL", "没有该订单"),
@@ -292,17 +290,6 @@ async fn notice(
             tracing::error!(%error, "channel notice not taken");
             answer(StatusCode::INTERNAL_SERVER_ERROR, "FAIL", "请稍后重试")
         }
-    }
-}
-
-/// Where a request comes from: what the nearest proxy saw, else the other end of the connection.
-fn source(headers: &HeaderMap, peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>) -> String {
-    let forwarded = headers.get("x-forwarded-for").and_then(|v| v.to_str().ok());
-    let nearest = forwarded.and_then(|v| v.rsplit(',').next()).map(str::trim);
-    match (nearest.filter(|v| !v.is_empty()), peer) {
-        (Some(nearest), _) => nearest.to_owned(),
-        (None, Some(axum::Extension(ConnectInfo(peer)))) => peer.ip().to_string(),
-        (None, None) => String::new(),
     }
 }
 

@@ -16,11 +16,11 @@ use async_trait::async_trait;
 use engine::{Channel, MAX_FRAME_BYTES};
 use futures_util::{SinkExt, StreamExt};
 use records::id::EdgeId;
-use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{
     Codec, ConnAck, ConnAckProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode, Packet, Publish, SubAck,
     Subscribe, SubscribeReasonCode, UnsubAck, UnsubAckReason,
 };
+use rumqttc::mqttbytes::{self, QoS};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
@@ -272,6 +272,11 @@ impl Door {
                         if let Err(parting) = self.on_packet(packet, &edge, &name, number, &mut framing).await {
                             break parting;
                         }
+                    }
+                    // Reset, or ended within a packet: the line broke, nobody sent nonsense.
+                    Ok(Some(Err(mqttbytes::Error::Io(e)))) => {
+                        tracing::info!(broker.edge = %edge, broker.client = name, broker.error = %e, "connection broke off");
+                        break Parting::Left;
                     }
                     Ok(Some(Err(e))) => {
                         tracing::warn!(broker.edge = %edge, broker.error = %e, "malformed packet");

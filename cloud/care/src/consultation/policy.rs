@@ -58,19 +58,50 @@ impl Setting for ConsultationSettings {
     const NAME: &'static str = "care.consultation";
 
     fn check(&self) -> Result<(), String> {
-        if !(1..=120).contains(&self.pay_minutes) {
-            return Err("支付时限应在1到120分钟之间".to_owned());
+        let bounds = [
+            ("follow_up_days", self.follow_up_days, 1, 3650),
+            ("pay_minutes", self.pay_minutes, 1, 120),
+            ("check_in_minutes", self.check_in_minutes, 0, 1440),
+            ("auto_cancel_hours", self.auto_cancel_hours, 1, 720),
+            ("auto_finish_hours", self.auto_finish_hours, 1, 720),
+            ("patients_per_account", self.patients_per_account, 1, 50),
+            // From 18 on nobody has a guardian by age (民法典 第十七条).
+            ("guardian_below_years", self.guardian_below_years, 0, 18),
+            ("slot_days", self.slot_days, 1, 60),
+        ];
+        for (field, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                let label = Self::label(field).unwrap_or(field);
+                return Err(format!("“{label}”应在{least}到{most}之间"));
+            }
         }
-        if !(1..=3650).contains(&self.follow_up_days) {
-            return Err("复诊期限应在1到3650天之间".to_owned());
-        }
-        if !(1..=60).contains(&self.slot_days) {
-            return Err("号源展示天数应在1到60天之间".to_owned());
-        }
-        if !(1..=50).contains(&self.patients_per_account) {
-            return Err("就诊人数量上限应在1到50之间".to_owned());
+        for (field, codes) in [
+            ("departments", &self.departments),
+            ("hidden_doctors", &self.hidden_doctors),
+        ] {
+            if codes.len() > 1000 || codes.iter().any(|c| c.trim().is_empty() || c.chars().count() > 64) {
+                let label = Self::label(field).unwrap_or(field);
+                return Err(format!("“{label}”最多1000项，每项为1到64个字的代码"));
+            }
         }
         Ok(())
+    }
+
+    fn label(field: &str) -> Option<&'static str> {
+        Some(match field {
+            "follow_up_days" => "复诊有效期（天）",
+            "pay_minutes" => "支付时限（分钟）",
+            "early_check_in" => "允许提前报到",
+            "check_in_minutes" => "提前报到时间（分钟）",
+            "auto_cancel_hours" => "无人接诊自动退款（小时）",
+            "auto_finish_hours" => "自动结束（小时）",
+            "patients_per_account" => "每账号就诊人上限",
+            "guardian_below_years" => "需监护人的年龄（岁以下）",
+            "departments" => "开放的科室",
+            "hidden_doctors" => "不在线上显示的医生",
+            "slot_days" => "开放号源天数",
+            _ => return None,
+        })
     }
 }
 
@@ -186,6 +217,29 @@ impl Moment<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_beyond_reason_is_refused_by_its_name() {
+        let check = |change: fn(&mut ConsultationSettings)| {
+            let mut rules = ConsultationSettings::default();
+            change(&mut rules);
+            rules.check()
+        };
+        assert_eq!(check(|_| {}), Ok(()));
+        let words = check(|r| r.guardian_below_years = 200).unwrap_err();
+        assert_eq!(words, "“需监护人的年龄（岁以下）”应在0到18之间");
+        for change in [
+            (|r| r.pay_minutes = 0) as fn(&mut ConsultationSettings),
+            |r| r.auto_cancel_hours = 0,
+            |r| r.auto_finish_hours = 100_000,
+            |r| r.check_in_minutes = 1441,
+            |r| r.departments = vec![String::new()],
+            |r| r.hidden_doctors = vec!["长".repeat(65)],
+        ] {
+            let words = check(change).unwrap_err();
+            assert!(words.starts_with('“') && !words.contains('_'), "{words}");
+        }
+    }
 
     #[test]
     fn a_patient_may_pay_until_shortly_before_the_his_lets_go_and_a_wrong_clock_there_takes_no_time_away() {

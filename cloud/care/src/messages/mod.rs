@@ -7,6 +7,7 @@ pub(crate) mod routes;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use ::store::Tx;
 use base::Vault;

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::store::{Message, New};
-use super::{Draft, Kind, store as sql};
+use super::{Draft, Kind, store as sql, voice};
 use crate::CareError;
 use crate::consultation::store::Side;
 use crate::consultation::{Visit, VisitState, participants};
@@ -62,6 +62,7 @@ async fn send(
 ) -> Result<(StatusCode, Json<Message>), ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
     draft.check().map_err(|(field, words)| ApiError::field(field, words))?;
+    let draft = voice::measured(&ctx, &session, draft).await?;
     let (deps, who) = (ctx.clone(), session.clone());
     let (message, visit, staff) = ctx
         .store

@@ -3,6 +3,7 @@
 use base::blobs;
 use serde_json::json;
 
+use super::voice::wav;
 use crate::testing::on_each;
 
 /// A picture of one pixel.
@@ -139,5 +140,48 @@ fn the_room_is_open_only_while_the_visit_goes_on() {
         assert_eq!(day.post(&day.patient, &room, late).await.refused().0, 409);
         assert_eq!(day.get(&day.stranger, &room).await.refused().0, 404);
         assert_eq!(day.get(&day.admin, &room).await.refused().0, 404);
+    });
+}
+
+#[test]
+fn a_voice_message_is_as_long_as_its_file_not_as_its_sender_says() {
+    on_each(|day| async move {
+        let visit = day.in_progress().await;
+        let room = format!("/visits/{visit}/messages");
+        let store = async |bytes: Vec<u8>| {
+            let blob = blobs::put(&day.ctx, &day.patient.scope(), "message", &bytes)
+                .await
+                .unwrap();
+            blob.id.as_str().to_owned()
+        };
+        let voice = |client: &str, blob: &str, seconds: u32| json!({ "client_id": client, "kind": "voice", "blob_id": blob, "duration_s": seconds });
+        let long = store(wav(100, 700)).await;
+        let refused = day.post(&day.patient, &room, voice("v1", &long, 10)).await;
+        assert_eq!(
+            (
+                refused.status.as_u16(),
+                &refused.body["field"],
+                &refused.body["message"]
+            ),
+            (422, &json!("duration_s"), &json!("语音应在1到60秒之间"))
+        );
+        let short = store(wav(8000, 12)).await;
+        let sent = day.post(&day.patient, &room, voice("v2", &short, 3)).await.ok();
+        assert_eq!(sent["duration_s"], 12);
+        let mut heavy = VOICE.to_vec();
+        heavy.resize(1 << 20, 0);
+        let heavy = store(heavy).await;
+        let refused = day.post(&day.patient, &room, voice("v3", &heavy, 10)).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.body["field"]),
+            (422, &json!("duration_s"))
+        );
+        day.post(&day.patient, &room, voice("v4", &heavy, 60)).await.ok();
+        let broken = store(b"RIFF\x04\0\0\0WAVE".to_vec()).await;
+        let refused = day.post(&day.patient, &room, voice("v5", &broken, 10)).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.body["field"]),
+            (422, &json!("blob_id"))
+        );
     });
 }

@@ -4,6 +4,7 @@
 //! `pending` (the HIS has not said) → `matched` | `created` | `refused` (→ `pending` by retry).
 
 pub mod identity_card;
+pub(crate) mod name;
 pub(crate) mod routes;
 pub(crate) mod store;
 #[cfg(test)]
@@ -175,17 +176,17 @@ pub struct Checked {
     pub guardian: Option<Guardian>,
 }
 
-fn name(field: &'static str, text: &str) -> Result<String, Fault> {
-    let name = text.trim();
+fn name_of(field: &'static str, text: &str) -> Result<String, Fault> {
+    let name = name::standard(text);
     let length = name.chars().count();
     if !(2..=30).contains(&length) {
         return fault(field, "请填写真实姓名（2到30个字）");
     }
-    let fits = |c: char| c.is_alphabetic() || matches!(c, '·' | '•' | '.' | ' ');
+    let fits = |c: char| c.is_alphabetic() || matches!(c, '·' | '.' | ' ');
     if !name.chars().all(fits) {
         return fault(field, "姓名中不能有数字或符号");
     }
-    Ok(name.to_owned())
+    Ok(name)
 }
 
 /// Checks an entry. A person younger than `guardian_below` years needs a guardian of full age.
@@ -193,7 +194,7 @@ fn name(field: &'static str, text: &str) -> Result<String, Fault> {
 /// # Errors
 /// With the first field that is wrong.
 pub fn check(entry: &Entry, today: LocalDate, guardian_below: u32) -> Result<Checked, Fault> {
-    let name_checked = name("name", &entry.name)?;
+    let name_checked = name_of("name", &entry.name)?;
     let card = match IdentityCard::parse(&entry.id_number, today) {
         Ok(card) => card,
         Err(wrong) => return fault("id_number", wrong.to_string()),
@@ -218,7 +219,7 @@ pub fn check(entry: &Entry, today: LocalDate, guardian_below: u32) -> Result<Che
 }
 
 fn check_guardian(guardian: &Guardian, patient: &IdentityCard, today: LocalDate) -> Result<Guardian, Fault> {
-    let name = name("guardian.name", &guardian.name)?;
+    let name = name_of("guardian.name", &guardian.name)?;
     let card = match IdentityCard::parse(&guardian.id_number, today) {
         Ok(card) => card,
         Err(wrong) => return fault("guardian.id_number", format!("监护人{wrong}")),

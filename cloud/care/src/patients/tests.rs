@@ -265,3 +265,23 @@ fn a_refusal_comes_in_the_hospitals_words_and_may_be_tried_again() {
         );
     });
 }
+
+/// Uyghur and Tibetan names have a dot that every keyboard gives otherwise.
+#[test]
+fn a_name_with_a_dot_is_one_name_however_it_was_typed() {
+    on_each(|day| async move {
+        let number = "110105198501010039";
+        for typed in ["买买提•吐尔逊", "买买提．吐尔逊", "\u{3000}买买提 · 吐尔逊"] {
+            let made = day
+                .post(&day.patient, "/patients", entry(typed, number, "self"))
+                .await
+                .ok();
+            assert_eq!(made["name_masked"], mask_name("买买提·吐尔逊"));
+            let asked = day.his.books().names.pop();
+            assert_eq!(asked.as_deref(), Some("买买提·吐尔逊"), "as the hospital is asked");
+            let path = format!("/patients/{}", made["id"].as_str().unwrap());
+            let gone = day.call(&day.patient, axum::http::Method::DELETE, &path, None).await;
+            assert_eq!(gone.status.as_u16(), 204);
+        }
+    });
+}

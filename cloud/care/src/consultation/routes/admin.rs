@@ -60,7 +60,7 @@ impl Wanted {
             return Err(ApiError::field("state", "没有这种问诊状态"));
         }
         Ok(Filter {
-            name_index: ctx.vault.index(tenant, NAME, &text)?,
+            name_index: ctx.vault.index(tenant, NAME, &crate::patients::name::standard(&text))?,
             text,
             state,
             department: self.department_code.clone().unwrap_or_default(),

@@ -2,9 +2,10 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query};
+use axum::http::StatusCode;
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Source};
 use money::{Cashier, NewPayment};
+use records::his::PastVisit;
 use records::id::{PatientId, VisitId};
 use records::{LocalDate, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,8 @@ struct EligibilityQuestion {
     department_code: String,
 }
 
-/// The visit an answer rests on.
+/// The visit an answer rests on: what the rule needs and no more. Whoever knows a person's name and number can enter
+/// them as their patient; diagnoses and doctors stay between the hospital and the doctor of the visit (个人信息保护法 第二十八条).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct LastVisit {
     /// Day.
@@ -39,10 +41,6 @@ struct LastVisit {
     date: LocalDate,
     /// Department.
     department_name: String,
-    /// Doctor.
-    doctor_name: String,
-    /// Names of the diagnoses.
-    diagnoses: Vec<String>,
 }
 
 /// Whether the patient may be seen online.
@@ -84,6 +82,7 @@ async fn eligibility(
         .ok_or_else(|| ApiError::conflict("patient_unbound", "该就诊人尚未关联院内档案，请先在就诊人页面重试"))?;
     let answer = booking::follow_up(&ctx, &patient.tenant, his, &question.department_code, &rules).await;
     let answer = ApiError::of(answer)?;
+    write_look(&ctx, &patient, &row.id, &question.department_code, answer.eligible).await?;
     let reason = match (answer.eligible, answer.reason.is_empty()) {
         (false, true) => format!(
             "近{}天内未在该科室就诊，不能线上复诊，请到医院就诊",
@@ -91,17 +90,39 @@ async fn eligibility(
         ),
         _ => answer.reason,
     };
+    // A visit to another department is not what was asked about.
+    let asked_about = |v: &PastVisit| v.department_code == question.department_code;
     Ok(Json(Eligibility {
         eligible: answer.eligible,
         reason,
         within_days: rules.follow_up_days,
-        last_visit: answer.last_visit.map(|v| LastVisit {
+        last_visit: answer.last_visit.filter(asked_about).map(|v| LastVisit {
             date: v.date,
             department_name: v.department_name,
-            doctor_name: v.doctor_name,
-            diagnoses: v.diagnoses.into_iter().map(|d| d.name).collect(),
         }),
     }))
+}
+
+/// Every look into the hospital's files is written down, before it is answered.
+async fn write_look(
+    ctx: &Ctx,
+    patient: &Patient,
+    id: &PatientId,
+    department: &str,
+    eligible: bool,
+) -> Result<(), ApiError> {
+    let (id, department) = (id.clone(), department.to_owned());
+    ctx.store
+        .write(&patient.scope(), move |tx| {
+            let (id, department) = (id.clone(), department.clone());
+            Box::pin(async move {
+                let detail = serde_json::json!({ "department": department, "eligible": eligible });
+                base::audit::record(tx, "patient.eligibility", id.as_str(), detail).await?;
+                Ok::<_, CareError>(())
+            })
+        })
+        .await?;
+    Ok(())
 }
 
 async fn own(ctx: &Ctx, patient: &Patient, given: MaybeExtras, id: &VisitId) -> Result<VisitView, ApiError> {
@@ -191,18 +212,6 @@ struct PayPage {
     expires_at: Timestamp,
 }
 
-/// The address the channel wants to know for risk control.
-fn payer_ip(headers: &HeaderMap) -> String {
-    headers
-        .get("x-forwarded-for")
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.split(',').next())
-        .map(str::trim)
-        .filter(|ip| ip.parse::<std::net::IpAddr>().is_ok())
-        .unwrap_or("127.0.0.1")
-        .to_owned()
-}
-
 async fn own_in(tx: &mut Tx<'_>, patient: &Patient, id: &VisitId) -> Result<Visit, CareError> {
     let visit = sql::get(tx, id).await?;
     if visit.account_id != patient.account {
@@ -218,7 +227,7 @@ async fn pay(
     State(ctx): State<Ctx>,
     Extension(cashier): Extension<Cashier>,
     patient: Patient,
-    headers: HeaderMap,
+    source: Source,
     Path(id): Path<String>,
 ) -> Result<Json<PayPage>, ApiError> {
     let (id, deps, who) = (visit_id(&id)?, ctx.clone(), patient.clone());
@@ -229,7 +238,9 @@ async fn pay(
             Box::pin(async move { open_payment(tx, &deps, &who, &id).await })
         })
         .await?;
-    let payment = cashier.pay(&patient.tenant, &payment, &payer_ip(&headers)).await?;
+    // The channel wants to know it for its risk control, and takes no empty one.
+    let payer = source.0.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    let payment = cashier.pay(&patient.tenant, &payment, &payer.to_string()).await?;
     Ok(Json(PayPage {
         payment_id: payment.id.as_str().to_owned(),
         pay_url: payment.pay_url,

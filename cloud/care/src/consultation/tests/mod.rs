@@ -3,6 +3,8 @@
 
 mod doors;
 mod endings;
+mod manual;
+mod privacy;
 mod way;
 
 use records::{Actor, Timestamp};
