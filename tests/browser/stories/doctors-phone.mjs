@@ -1,9 +1,10 @@
 // A whole visit on phones: the doctor on the way, the pharmacist at home; this time the patient ends it.
-import { PHONE } from '../people/browser.mjs'
+import assert from 'node:assert/strict'
+import { DESK, PHONE } from '../people/browser.mjs'
 import { story } from '../world/story.mjs'
 
 export function onTheDoctorsPhone(world) {
-  let patient, doctor, pharmacist, visit, prescription
+  let patient, doctor, desk, pharmacist, visit, prescription
   story('A visit on the doctor’s phone', world, (step) => {
     // Rows: BJ-112, HZ-208, HZ-220
     step('the doctor finds the patient by name on the phone and accepts', async () => {
@@ -47,13 +48,39 @@ export function onTheDoctorsPhone(world) {
       await doctor.fits()
     })
 
-    // Rows: BJ-117, HZ-138
-    step('the doctor writes record and prescription on the phone and signs', async () => {
+    step('the doctor writes the record on the phone and goes on at the desk', async () => {
       await doctor.click('tab-record')
       await doctor.fill('record-chief_complaint', '血压升高两天')
       await doctor.fill('record-allergies', '无')
       await doctor.findsDiagnosis('gxy', 'I10')
       await doctor.saved()
+      desk = await world.doctor.on(DESK, 'doctor-desk')
+      await desk.opens('in_progress', visit.id)
+      await desk.click('tab-record')
+      await desk.fill('record-advice', '低盐饮食')
+      await desk.saved()
+    })
+
+    step('the record went on at the desk: the phone writes nothing over it before the doctor has seen it', async () => {
+      await doctor.fill('record-advice', '三天后复诊')
+      await doctor.waits('record', 'status', 'conflict')
+      await doctor.sees('record-two')
+      await doctor.fits()
+      await doctor.shots('doctor-record-two')
+      await doctor.click('record-look-theirs')
+      assert.equal(await doctor.find('record-advice').inputValue(), '低盐饮食')
+      await doctor.click('record-look-mine')
+      await doctor.fill('record-advice', '低盐饮食，三天后复诊')
+      await doctor.click('record-overwrite')
+      await doctor.saved()
+      await desk.page.reload()
+      await desk.click('tab-record')
+      await desk.page.waitForFunction(() => document.querySelector('[data-testid="record-advice"]')?.value === '低盐饮食，三天后复诊')
+      await desk.page.close()
+    })
+
+    // Rows: BJ-117, HZ-138
+    step('and prescribes on the phone and signs', async () => {
       await doctor.click('tab-rx')
       await doctor.click('rx-new-western')
       await doctor.fill('drug-search', '厄贝沙坦')
