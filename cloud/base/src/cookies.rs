@@ -106,7 +106,9 @@ mod tests {
 
     use super::*;
 
-    fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn parts(uri: &str, headers: Headers<'_>) -> Parts {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_page_means_its_own_kind_of_session() {
-        let cases: [(&str, &[(&str, &str)], Option<Kind>); 7] = [
+        let cases: [(&str, Headers<'_>, Option<Kind>); 7] = [
             ("/auth/me", &[], None),
             ("/auth/me", &[("x-yiqiao-as", "staff")], Some(Kind::Staff)),
             ("/events?visit=v&as=patient", &[], Some(Kind::Patient)),

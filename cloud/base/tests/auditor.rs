@@ -32,9 +32,16 @@ async fn auditor(site: &Site) -> Browser {
 async fn found(auditor: &Browser, query: &str) -> (u64, Vec<String>) {
     let (status, page) = auditor.get(&format!("/admin/audit?{query}")).await;
     assert_eq!(status, StatusCode::OK, "{query}: {page}");
-    let subjects = page["items"].as_array().unwrap().iter();
-    let subjects = subjects.map(|row| row["subject"].as_str().unwrap().to_owned());
-    (page["total"].as_u64().unwrap(), subjects.collect())
+    let items = page
+        .get("items")
+        .and_then(Value::as_array)
+        .unwrap_or_else(|| panic!("a list"));
+    let subject = |row: &Value| row.get("subject").and_then(Value::as_str).map(str::to_owned);
+    let total = page
+        .get("total")
+        .and_then(Value::as_u64)
+        .unwrap_or_else(|| panic!("a number"));
+    (total, items.iter().filter_map(subject).collect())
 }
 
 #[test]
@@ -97,12 +104,20 @@ fn rows_are_found_by_every_condition_and_by_all_together() {
 }
 
 async fn text(browser: &Browser, path: &str) -> String {
-    let token = format!("Bearer {}", browser.token.clone().unwrap());
+    let token = format!(
+        "Bearer {}",
+        browser.token.as_deref().unwrap_or_else(|| panic!("signed in"))
+    );
     let request = axum::http::Request::get(path).header("authorization", token);
-    let reply = browser.send(request.body(axum::body::Body::empty()).unwrap()).await;
+    let request = request
+        .body(axum::body::Body::empty())
+        .unwrap_or_else(|e| panic!("{e}"));
+    let reply = browser.send(request).await;
     assert_eq!(reply.status(), StatusCode::OK);
-    let bytes = axum::body::to_bytes(reply.into_body(), usize::MAX).await.unwrap();
-    String::from_utf8(bytes.to_vec()).unwrap()
+    let bytes = axum::body::to_bytes(reply.into_body(), usize::MAX)
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
+    String::from_utf8(bytes.to_vec()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]

@@ -27,9 +27,12 @@ async fn ask(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = site.browser().send(request.body(Body::empty()).unwrap()).await;
+    let request = request.body(Body::empty()).unwrap_or_else(|e| panic!("{e}"));
+    let response = site.browser().send(request).await;
     let (status, headers) = (response.status(), response.headers().clone());
-    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
     (status, headers, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
@@ -37,7 +40,7 @@ async fn ask(
 async fn who(site: &Site, cookies: &str, headers: &[(&str, &str)]) -> String {
     let (status, _, me) = ask(site, Method::GET, "/auth/me", cookies, headers).await;
     match status {
-        StatusCode::OK => me["kind"].as_str().unwrap().to_owned(),
+        StatusCode::OK => me.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned(),
         StatusCode::UNAUTHORIZED => "nobody".to_owned(),
         other => panic!("{other}: {me}"),
     }
@@ -49,7 +52,8 @@ const IN_DOCTOR_APP: &[(&str, &str)] = &[("referer", "https://h.example/doctor/v
 
 fn set_cookies(headers: &HeaderMap) -> Vec<String> {
     let all = headers.get_all(header::SET_COOKIE).iter();
-    all.map(|v| v.to_str().unwrap().to_owned()).collect()
+    all.map(|v| v.to_str().unwrap_or_else(|e| panic!("{e}")).to_owned())
+        .collect()
 }
 
 #[test]
