@@ -296,7 +296,10 @@ async fn herbs_are_priced_exactly_and_one_that_does_not_fit_does_not_spoil_the_c
     let all = edge.done("dict.herb.list", json!({})).await;
     let all = all.as_array().unwrap();
     let price = |name: &str| all.iter().find(|h| h["name"] == name).unwrap()["price_fen_per_kg"].clone();
-    assert_eq!((price("黄芪"), price("甘草"), price("阿胶")), (json!(4_500), json!(3_600), json!(128_000)));
+    assert_eq!(
+        (price("黄芪"), price("甘草"), price("阿胶")),
+        (json!(4_500), json!(3_600), json!(128_000))
+    );
 
     // As if the list priced some herbs finer than can be kept: their field cannot be read.
     let finer = |text: &str| {
@@ -307,7 +310,12 @@ async fn herbs_are_priced_exactly_and_one_that_does_not_fit_does_not_spoil_the_c
     let other = Edge::open(&hospital.dir.path().join("other.sqlite"), hospital.profile(&[], finer)).await;
     let kept = other.done("dict.herb.list", json!({})).await;
     let kept = kept.as_array().unwrap();
-    assert!(!kept.is_empty() && kept.len() < all.len(), "{} of {}", kept.len(), all.len());
+    assert!(
+        !kept.is_empty() && kept.len() < all.len(),
+        "{} of {}",
+        kept.len(),
+        all.len()
+    );
     assert!(kept.iter().all(|h| h["name"] != "黄芪") && kept.iter().any(|h| h["name"] == "阿胶"));
 }
 
