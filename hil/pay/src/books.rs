@@ -125,8 +125,9 @@ pub(crate) enum NotPayable {
 }
 
 impl Channel {
-    /// A person pays an order; the merchant is told.
-    pub(crate) fn pay(&self, number: &str) -> rusqlite::Result<Result<Trade, NotPayable>> {
+    /// A person pays an order; the merchant is told. `total` (fen) is charged in place of what was ordered, as by a
+    /// channel that has the order wrong.
+    pub(crate) fn pay(&self, number: &str, total: Option<i64>) -> rusqlite::Result<Result<Trade, NotPayable>> {
         let mut db = self.db();
         let tx = db.transaction()?;
         let Some(mut trade) = Trade::find_any(&tx, number)? else {
@@ -144,9 +145,17 @@ impl Channel {
         trade.state = "SUCCESS".into();
         trade.transaction_id = self.number("42000");
         trade.success_time = self.moment();
+        trade.total = total.unwrap_or(trade.total);
         tx.execute(
-            "UPDATE trade SET state = 'SUCCESS', transaction_id = ?3, success_time = ?4 WHERE mchid = ?1 AND out_trade_no = ?2",
-            params![trade.mchid, trade.out_trade_no, trade.transaction_id, trade.success_time],
+            "UPDATE trade SET state = 'SUCCESS', transaction_id = ?3, success_time = ?4, total = ?5
+             WHERE mchid = ?1 AND out_trade_no = ?2",
+            params![
+                trade.mchid,
+                trade.out_trade_no,
+                trade.transaction_id,
+                trade.success_time,
+                trade.total
+            ],
         )?;
         tx.execute(
             "INSERT INTO movement (at, kind, mchid, out_trade_no, transaction_id, amount) VALUES (?1, 'pay', ?2, ?3, ?4, ?5)",

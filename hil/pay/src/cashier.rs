@@ -53,7 +53,7 @@ async fn show(State(channel): State<Arc<Channel>>, Query(visit): Query<Visit>) -
 }
 
 async fn pay(State(channel): State<Arc<Channel>>, Form(visit): Form<Visit>) -> Response {
-    match channel.pay(&visit.prepay_id) {
+    match channel.pay(&visit.prepay_id, None) {
         Ok(Ok(_) | Err(NotPayable::Paid)) => back(&visit, "支付成功"),
         Ok(Err(NotPayable::Closed)) => message("订单已关闭", "没有扣款，请返回商户重新下单。", &visit),
         Ok(Err(NotPayable::Expired)) => message("订单已过期", "没有扣款，请返回商户重新下单。", &visit),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use rig::ControlError;
@@ -54,8 +54,14 @@ fn table(channel: &Channel, sql: &str) -> Result<Vec<Value>, ControlError> {
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-async fn pay(State(channel): State<Arc<Channel>>, Path(number): Path<String>) -> Answer {
-    match channel.pay(&number).map_err(failed)? {
+#[derive(serde::Deserialize)]
+struct Charge {
+    /// Charged in place of what was ordered.
+    total_fen: Option<i64>,
+}
+
+async fn pay(State(channel): State<Arc<Channel>>, Path(number): Path<String>, Query(charge): Query<Charge>) -> Answer {
+    match channel.pay(&number, charge.total_fen).map_err(failed)? {
         Ok(trade) => Ok(Json(trade.object())),
         Err(why) => Err(failed(format!("{why:?}"))),
     }

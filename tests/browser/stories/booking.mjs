@@ -66,7 +66,9 @@ export function aBooking(world) {
       await patient.click('eligibility-back')
       const own = await patient.asksDepartment(demo.department_code)
       assert.equal(own.eligible, true, own.words)
-      assert.match(own.words, /高血压/)
+      assert.match(own.words, /上次就诊/)
+      // Who merely knows a name and a number learns no diagnosis from the hospital's files.
+      assert.doesNotMatch(own.words, /高血压/)
       await patient.shots('patient-eligible')
     })
 
@@ -96,6 +98,7 @@ export function aBooking(world) {
       await patient.click('submit-order')
       await patient.paysAtCashier()
       await patient.waits('visit-detail', 'state', 'waiting')
+      assert.match(await patient.reads('visit-head'), /现在就可以点“报到”/)
       world.visit.id = patient.page.url().split('/').at(-1)
       await patient.shots('patient-visit-waiting')
       const { registrations } = await world.bench.books()

@@ -72,6 +72,9 @@ export function herbsByCourier(world) {
       await patient.click('prescription-pay')
       await patient.paysAtCashier()
       await patient.waits('prescription-detail', 'state', 'paid', 'dispensing', 'ready')
+      await patient.says('寄出后在这里显示快递单号')
+      assert.equal(await patient.find('pickup').count(), 0)
+      assert.doesNotMatch(await patient.reads('prescription-head'), /取药/)
     })
 
     // Rows: FT-165

@@ -43,8 +43,16 @@ export function moneyBack(world) {
       await patient.fill('statement-allergies', '无')
       await patient.click('statement-next')
       await patient.says('在线续方')
+      // Older people pay less here: the hospital says what when it holds the place, and the patient agrees to it first.
+      const listed = await patient.reads('total')
       await patient.click('submit-order')
-      await patient.paysAtCashier()
+      const agreed = await patient.reads('dialog')
+      assert.match(agreed, /减免 ¥\d+\.\d\d/)
+      const [, fee] = /实际费用为 ¥(\d+\.\d\d)/.exec(agreed)
+      assert.notEqual(`¥${fee}`, listed)
+      await patient.shots('patient-fee-agreed')
+      await patient.click('dialog-ok')
+      await patient.paysAtCashier(new RegExp(fee.replace('.', '\\.')))
       await patient.waits('visit-detail', 'state', 'waiting')
       world.stopped = { id: patient.page.url().split('/').at(-1), work: slot.work }
       // One slot of each later session, for the other stories.

@@ -40,7 +40,8 @@ export function theOffice(world) {
       const seen = new Set()
       const sessions = all.filter((s) => s.left > 0 && !s.stopped && !seen.has(s.work_id) && seen.add(s.work_id)).slice(-20)
       let last
-      for (const slot of sessions) last = await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0001', slot, complaint: '复诊续方', paid: false })
+      world.unpaid = []
+      for (const slot of sessions) world.unpaid.push((last = await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0001', slot, complaint: '复诊续方', paid: false })).id)
       const rows = () => admin.find('visit-row').evaluateAll((found) => found.map((e) => e.getAttribute('data-id')))
       const first = await until('twenty visits on the first page, the newest on top', async () => {
         const now = await rows()
@@ -116,13 +117,98 @@ export function theOffice(world) {
       await admin.sees('audit-row')
       await admin.fill('search-subject', world.visit.id)
       await admin.click('search')
-      await admin.page.getByText('visit.accept').first().waitFor()
-      await admin.page.getByText('history.read').first().waitFor()
+      await admin.one('audit-row', 'action', 'visit.accept').first().waitFor()
+      await admin.one('audit-row', 'action', 'history.read').first().waitFor()
       await admin.shots('admin-audit')
-      await admin.fill('search-subject', '')
+      await admin.click('search-reset')
       await admin.fill('search-action', SIGN_IN)
       await admin.click('search')
       await until('sign-ins', async () => (await admin.page.getByText(SIGN_IN).count()) >= 3)
+    })
+
+    step('searches the audit by any word, by person and by day, and takes what was found home as a table', async () => {
+      const { demo } = world.site.addresses
+      const total = async () => Number(await (await admin.sees('audit-list')).getAttribute('data-total'))
+      const acts = () => admin.find('audit-row').evaluateAll((all) => all.map((e) => e.getAttribute('data-action')))
+      await admin.click('search-reset')
+      await until('everything', async () => (await admin.find('audit-list').count()) === 1 && (await total()) > 50)
+      await admin.find('paging').locator('.btn-next').click()
+      await until('the second page', async () => (await admin.find('audit-row').count()) > 0 && !admin.page.url().endsWith('/audit') && /page=2/.test(admin.page.url()))
+      await admin.fill('search-actor', demo.admin_login)
+      await admin.fill('search-q', 'session.')
+      await admin.click('search')
+      await until('only sign-ins of this person', async () => {
+        const seen = await acts()
+        return seen.length > 0 && seen.every((act) => act.startsWith('session.'))
+      })
+      const { bytes, type } = await admin.downloads(await (await admin.sees('export-csv')).getAttribute('href'))
+      assert.match(type, /text\/csv/)
+      const lines = bytes.toString('utf8').trim().split(/\r?\n/)
+      assert.equal(lines.length, 1 + (await total()))
+      assert.ok(lines.slice(1).every((line) => line.includes('session.')))
+      // A day on which nothing has happened yet; the wrong way round it is said before anybody asks the server.
+      await admin.click('search-reset')
+      const day = (testid, text) => admin.find(testid).locator('input').fill(text).then(() => admin.page.keyboard.press('Enter'))
+      await day('search-from', '2020-01-02')
+      await day('search-to', '2020-01-01')
+      await admin.click('search')
+      assert.match(await admin.reads('search-fault'), /结束日期不能早于开始日期/)
+      await day('search-to', '2020-01-02')
+      await admin.click('search')
+      await admin.says('没有符合条件的记录')
+      await admin.shots('admin-audit-empty')
+      await admin.click('search-reset')
+      await admin.sees('audit-row')
+    })
+
+    step('verifies the chain: every row is as it was written, and the new checkpoint vouches for them', async () => {
+      await admin.find('checkpoints').locator('summary').click()
+      await admin.click('checkpoint-sign')
+      await admin.agrees()
+      await admin.sees('checkpoint-row')
+      await admin.click('audit-verify')
+      await admin.waits('audit-verified', 'whole', 'true')
+      assert.match(await admin.reads('audit-verified'), /链条完整/)
+      const rows = Number(await (await admin.sees('audit-verified')).getAttribute('data-rows'))
+      const newest = Number(await (await admin.sees('checkpoint-row')).getAttribute('data-seq'))
+      assert.ok(newest > 50 && rows > newest, `${rows} rows, checkpoint at ${newest}`)
+      await admin.fits()
+      await admin.shots('admin-audit-verified')
+    })
+
+    step('settles two charges of another amount than ordered: one is taken as paid, one goes back', async () => {
+      const { patient, bench } = world
+      const [accepted, refused] = world.unpaid
+      const payments = {}
+      for (const id of [accepted, refused]) {
+        const started = await patient.asks('POST', `visits/${id}/pay`, { method: 'wechat_h5' })
+        payments[id] = started.payment_id
+        await bench.paysElsewhere(started.payment_id, 100)
+      }
+      await admin.click('nav-manual')
+      for (const id of [accepted, refused]) await admin.one('manual-row', 'id', payments[id]).waitFor()
+      await admin.says('渠道实收1.00元')
+      await admin.shots('admin-manual-amounts')
+      const asked = async (id, button) => {
+        await admin.one('manual-row', 'id', payments[id]).getByTestId(button).click()
+        await admin.sees('dialog')
+        assert.ok(await admin.find('dialog-ok').isDisabled(), 'no settlement without its reason')
+      }
+      await asked(accepted, 'manual-accept')
+      await admin.agrees('渠道立减活动，财务同意')
+      await admin.one('manual-row', 'id', payments[accepted]).waitFor({ state: 'detached' })
+      await until('the registration of the accepted', async () => (await patient.asks('GET', `visits/${accepted}`)).state === 'waiting')
+      await asked(refused, 'manual-refund')
+      assert.match(await admin.reads('dialog'), /¥1\.00 将原路退回患者/)
+      await admin.shots('admin-manual-refund')
+      await admin.agrees('渠道账单有误，退款')
+      await admin.says('已提交退款')
+      await admin.one('manual-row', 'id', payments[refused]).waitFor({ state: 'detached' })
+      await until('one yuan back', async () => (await bench.channelLedger()).refunds.some((r) => r.out_trade_no === payments[refused] && r.amount_fen === 100 && r.status === 'SUCCESS'))
+      const { state } = await patient.asks('GET', `visits/${refused}`)
+      assert.ok(!['waiting', 'awaiting_payment'].includes(state), state)
+      await patient.opens(refused)
+      await patient.shots('patient-amount-refused')
     })
 
     // Rows: BJ-153

@@ -59,9 +59,9 @@ export class Bench {
     return ask('GET', `${this.at.pay}/control/ledger`)
   }
 
-  /** Somebody pays an order on another device. */
-  paysElsewhere(payment) {
-    return ask('POST', `${this.at.pay}/control/pay/${payment}`)
+  /** Somebody pays an order on another device; the channel may charge `fen` in place of what was ordered. */
+  paysElsewhere(payment, fen) {
+    return ask('POST', `${this.at.pay}/control/pay/${payment}${fen === undefined ? '' : `?total_fen=${fen}`}`)
   }
 
   hospitalLedger() {
