@@ -306,6 +306,7 @@ pub async fn follow_up_visit(site: &Addresses, cast: &Cast, key: &str, strike: &
         .context("pay drugs")?;
     made.payments.push(payment);
     strike.before(Step::Print).await?;
+    window(cast, &made).await.context("print")?;
     cast.patient
         .wait(&prescription, "the dispensing window", |p| {
             p["state"] == "ready" && p["pickup_code"].is_string()
@@ -543,6 +544,30 @@ pub async fn review(cast: &Cast, made: &Made) -> Result<()> {
         .act(&format!("{look}/approve"), json!({ "pin": PIN }), &look, approved)
         .await?;
     cast.pharmacist.wait(&look, "the approval", approved).await?;
+    Ok(())
+}
+
+/// The slip comes out at the dispensing window and the drugs are put there. Of a slip that was on its way when the
+/// appliance died nobody can know whether it came out: it is not printed again by itself, and the pharmacist, who is told
+/// so, looks and calls the drugs ready.
+async fn window(cast: &Cast, made: &Made) -> Result<()> {
+    let look = format!("pharmacist/prescriptions/{}", made.prescription);
+    let doubted = |p: &Value| {
+        p["needs_hand"]
+            .as_str()
+            .is_some_and(|why| why.starts_with("取药凭条未确认打印"))
+    };
+    let there = cast
+        .pharmacist
+        .wait(&look, "the dispensing window", |p| {
+            p["state"] == "ready" || (p["state"] == "dispensing" && doubted(p))
+        })
+        .await?;
+    if there["state"] != "ready" {
+        cast.pharmacist
+            .act(&format!("{look}/prepare"), json!({}), &look, |p| p["state"] == "ready")
+            .await?;
+    }
     Ok(())
 }
 

@@ -271,10 +271,11 @@ pub(crate) async fn print(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<(
         ("医生".to_owned(), chart.doctor_name.clone()),
         ("审方药师".to_owned(), chart.pharmacist_name.clone().unwrap_or_default()),
     ];
-    if let Some(window) = &chart.collect_at {
+    // A parcel is collected at no window, and its code is nobody's business there.
+    if let Some(window) = chart.collect_at.as_ref().filter(|_| !delivery) {
         fields.push(("取药窗口".to_owned(), window.clone()));
     }
-    if let Some(code) = &chart.pickup_code {
+    if let Some(code) = chart.pickup_code.as_ref().filter(|_| !delivery) {
         fields.push(("取药码".to_owned(), code.clone()));
     }
     let herbal = chart.herbal()?;
