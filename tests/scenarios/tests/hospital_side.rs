@@ -347,7 +347,7 @@ async fn the_house_goes_on(house: &House) -> Result<()> {
 async fn a_picture_of_an_examination_comes_up_and_stays_nowhere(house: &House) -> Result<()> {
     let doctor = &house.cast.doctor;
     let patient = house.patient(0).await?;
-    let (visit, _) = house.paid_visit(&patient, &house.time(0).await?, "picture").await?;
+    let (visit, _) = house.paid_visit(&patient, &house.time(1).await?, "picture").await?;
     let exams = format!("doctor/visits/{visit}/history/exams");
     let listed = doctor.get(&format!("{exams}?years=20")).await?;
     let has = |with: bool| {

@@ -17,6 +17,9 @@ use site::Options;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// Of refusals from one source within a minute so many are kept whole; more are counted.
+const FIRST_KEPT: usize = 5;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn money_that_bought_nothing_comes_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -54,7 +57,6 @@ async fn forged_notices(house: &House) -> Result<()> {
         ("wechatpay-serial", "PUB_KEY_ID_0"),
         ("wechatpay-signature", "AAAA"),
     ];
-    let refused_before = house.audited("payment.notice_refused").await?.len();
     for (headers, body) in [
         (&[JSON][..], b"{}".to_vec()),
         (&signed, b"{}".to_vec()),
@@ -129,15 +131,9 @@ async fn forged_notices(house: &House) -> Result<()> {
     let after = (house.payment(&payment).await?, house.registrations(&visit).await?);
     ensure!(before == after, "replayed notices moved {before:?} to {after:?}");
     let reasons: Vec<_> = house.audited("payment.notice_refused").await?;
-    ensure!(
-        reasons.len() >= refused_before + 6,
-        "only {} refusals noted",
-        reasons.len()
-    );
-    for reason in ["forged", "stale"] {
-        let noted = reasons.iter().any(|r| r["detail"]["reason"] == reason);
-        ensure!(noted, "no {reason} notice was noted: {reasons:?}");
-    }
+    ensure!(reasons.len() >= FIRST_KEPT, "only {} refusals noted", reasons.len());
+    let forged = reasons.iter().any(|r| r["detail"]["reason"] == "forged");
+    ensure!(forged, "no forged notice was noted: {reasons:?}");
     house.money_agrees().await
 }
 

@@ -62,6 +62,7 @@ fn requests() -> Vec<(&'static str, Value)> {
         ("bill.refund", refund),
         ("bill.status", json!({"order_number":"pay_1"})),
         ("report.exam.list", history.clone()),
+        ("report.exam.image", json!({"report_number":"JC1"})),
         ("report.lab.list", history.clone()),
         ("visit.list", history.clone()),
         ("visit.prescriptions", history),
