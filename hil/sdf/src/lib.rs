@@ -1,0 +1,1 @@
+//! A soft SDF device (GM/T 0018) as a shared library.
