@@ -1,0 +1,1 @@
+//! A certification authority site: CRL, OCSP, certificates, time stamps; misbehaves on command.

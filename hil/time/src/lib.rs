@@ -1,0 +1,1 @@
+//! A time server that lies on command.
