@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use curve::{Bound, DEFAULT_ID, KnownKey, Nonces, PrivateKey};
+use curve::{Bound, DEFAULT_ID, Ephemeral, KnownKey, Nonces, PrivateKey};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Processor time of this thread, in nanoseconds.
@@ -43,6 +43,15 @@ fn main() -> Result<(), curve::Refused> {
         key.public_key().verify(black_box(&e), &signature)
     });
     measure("verify e, known key", 2_000, || known.verify(black_box(&e), &signature));
+    let text = key.public_key().encrypt(&[7; 16], &mut nonces)?;
+    measure("encrypt 16 bytes", 500, || {
+        key.public_key().encrypt(black_box(&[7; 16]), &mut nonces)
+    });
+    measure("decrypt 16 bytes", 500, || key.decrypt(black_box(&text)));
+    let peer = *key.public_key();
+    measure("ephemeral key and ECDH", 500, || {
+        Ephemeral::generate(&mut nonces).map(|pair| pair.shared_x(black_box(&peer)))
+    });
     measure("table of a key", 20, || KnownKey::new(key.public_key()));
     let bytes = key.to_bytes();
     measure("private key from bytes", 500, || {

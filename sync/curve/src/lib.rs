@@ -1,7 +1,8 @@
-//! SM2 signatures (GB/T 32918.1, .2 and .5) in plain safe Rust: constant-time signing, fast verification.
+//! SM2 (GB/T 32918.1 to .5) in plain safe Rust: signatures, encryption, key exchange, ECDH. Constant time for secrets, fast
+//! verification.
 //!
 //! ```
-//! use curve::{Bound, DEFAULT_ID, KnownKey, Nonces, PrivateKey, Signature};
+//! use curve::{Bound, Ciphertext, DEFAULT_ID, KnownKey, Nonces, PrivateKey, Signature};
 //! # fn main() -> Result<(), curve::Refused> {
 //! let mut nonces = Nonces::new();
 //! let key = PrivateKey::generate(&mut nonces)?;
@@ -10,6 +11,9 @@
 //! let der = key.sign(&e, &mut nonces)?.to_der();
 //! key.public_key().verify(&e, &Signature::from_der(&der)?)?;
 //! KnownKey::new(key.public_key()).verify(&e, &Signature::from_der(&der)?)?;
+//!
+//! let sealed = key.public_key().encrypt(b"a key of SM4", &mut nonces)?.to_der();
+//! assert_eq!(key.decrypt(&Ciphertext::from_der(&sealed)?)?.as_slice(), b"a key of SM4");
 //! # Ok(())
 //! # }
 //! ```
@@ -19,25 +23,36 @@
 //! | `mask` `limbs` | choice without branches; 256 bits as four words |
 //! | `field` `scalar` | integers modulo p and modulo n |
 //! | `point` `sum` `comb` `wnaf` | the curve; public multiples of known points by tables, of others by windows |
-//! | `masked` | secret multiples of the base point |
+//! | `masked` `window` | secret multiples of the base point, and of any point |
 //! | `health` `nonce` | the random source watched; nonces in batches |
-//! | `digest` `signature` `sign` `verify` | the standard's algorithms |
+//! | `digest` `der` `signature` `sign` `verify` | signatures (part 2) |
+//! | `ephemeral` `exchange` `kdf` | ECDH for TLS, key exchange (part 3) |
+//! | `cipher` `encrypt` | public-key encryption (part 4) |
 //!
 //! # User id and Z
 //! Every signature is over e = SM3(Z_A ‖ M), and Z_A binds the signer's *user id* and key. Both sides must agree on the
 //! id: it is [`DEFAULT_ID`] for certificates and documents (GB/T 35276), another one in TLS (RFC 8998). An id of up to
 //! 8191 bytes is taken as bytes, without any text conversion; an empty one is allowed and is not the default. A signature
-//! over the bare SM3(M) is another signature and is never tried silently.
+//! over the bare SM3(M) is another signature and is never tried silently. A long message goes into [`Bound::start`] piece by
+//! piece. A key exchange binds the ids of both sides in the same way; encryption has none.
+//!
+//! # Cipher texts
+//! [`Ciphertext`] is C1 ‖ C3 ‖ C2 in bytes (the standard's order) and `SM2Cipher` in DER. The order before 2012, C1 ‖ C2 ‖ C3,
+//! is read by a function of its own, never guessed. C1 is checked to be a point of the curve when read. A text that does not
+//! decrypt is refused with one answer for all causes, after the same work.
 //!
 //! # Secrecy
-//! Secret are d, (1+d)⁻¹, every k, and the X, Y, Z of k·G. From them no branch and no address is derived:
+//! Secret are d, (1+d)⁻¹, every k, the X, Y, Z of k·G, the r and t of an exchange, and every shared point with what is
+//! derived from it. From them no branch and no address is derived:
 //! * tables are read whole, row by row, and the wanted point is gathered by masks (`masked::scan`);
 //! * signs, the digit zero and the first addition are chosen by masks; that the incomplete addition never meets an
-//!   exception is shown in `masked`;
+//!   exception is shown in `masked`, and in `window` that it meets one only, which is chosen around as well;
+//! * C3 and the tags of an exchange are compared whole;
 //! * inversions are powers with a fixed, public exponent;
-//! * a value is revealed only where the standard itself reveals it: that a nonce or key is out of range and drawn again.
+//! * a value is revealed only where the standard itself reveals it: that a nonce or key is out of range, or a key stream all
+//!   zeros, and drawn again; that a cipher text or tag is not right.
 //!
-//! Private keys and nonces are wiped on drop, cannot be cloned or printed, and nonces are watched and never shared between
+//! Private keys, nonces and ephemeral keys are wiped on drop, cannot be cloned or printed, and nonces are watched and never shared between
 //! processes (see `nonce`). What the optimiser spills to the stack is not wiped: the process that signs locks its memory and
 //! cannot be dumped.
 //!
@@ -59,10 +74,16 @@
 //!   does, on some small cores (Cortex-M3) it does not.
 #![forbid(unsafe_code)]
 
+mod cipher;
 mod comb;
+mod der;
 mod digest;
+mod encrypt;
+mod ephemeral;
+mod exchange;
 mod field;
 mod health;
+mod kdf;
 mod limbs;
 mod mask;
 mod masked;
@@ -73,9 +94,13 @@ mod sign;
 mod signature;
 mod sum;
 mod verify;
+mod window;
 mod wnaf;
 
+pub use cipher::{Ciphertext, MAX_PLAIN};
 pub use digest::{Bound, DEFAULT_ID, z};
+pub use ephemeral::Ephemeral;
+pub use exchange::{Agreement, Exchange, MAX_KEY, Peer, Role};
 pub use nonce::Nonces;
 pub use sign::PrivateKey;
 pub use signature::Signature;
@@ -102,6 +127,27 @@ pub enum Refused {
     /// The user id is longer than its length field can say.
     #[error("user id longer than 8191 bytes")]
     IdTooLong,
+    /// The cipher text is not C1 ‖ C3 ‖ C2, or not the DER it should be.
+    #[error("malformed cipher text")]
+    CipherForm,
+    /// C1 is not an uncompressed point of the curve.
+    #[error("C1 of the cipher text is not a point of the curve")]
+    CipherPoint,
+    /// The plain text, or C2, is empty or longer than [`MAX_PLAIN`].
+    #[error("text to encrypt or decrypt is empty or longer than 1 MiB")]
+    PlainLength,
+    /// The cipher text is of another key, or was changed.
+    #[error("the cipher text was changed, or is not for this key")]
+    Decryption,
+    /// The exchange leads to infinity: draw again, with another point of the other side.
+    #[error("the exchanged points lead to infinity")]
+    Exchange,
+    /// The other side's tag is not the one expected.
+    #[error("the other side does not have the same key")]
+    Confirmation,
+    /// The key to agree upon is of no bytes, or of more than [`MAX_KEY`].
+    #[error("key length not between 1 and 1024 bytes")]
+    KeyLength,
     /// The operating system's random source is absent or looks broken: nothing is signed any more.
     #[error("the random source is absent or failed its health test")]
     Randomness,

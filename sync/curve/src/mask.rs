@@ -41,6 +41,12 @@ impl Mask {
         Self(self.0 & other.0)
     }
 
+    /// Set where it was not.
+    #[inline(always)]
+    pub(crate) fn not(self) -> Self {
+        Self(!self.0)
+    }
+
     /// The bits of `value` where set, zero where not.
     #[inline(always)]
     pub(crate) fn keep(self, value: u64) -> u64 {
@@ -74,5 +80,6 @@ mod tests {
         assert_eq!(Mask::SET.pick(3, 5), 3);
         assert_eq!(Mask::from_bit(0).pick(3, 5), 5);
         assert_eq!(Mask::SET.and(Mask::from_bit(0)).keep(7), 0);
+        assert_eq!((Mask::SET.not().keep(7), Mask::from_bit(0).not().keep(7)), (0, 7));
     }
 }

@@ -28,13 +28,14 @@ const POINTS: usize = 1 << (GENERATOR_WIDTH - 1);
 const HALVES: usize = 16;
 
 /// A row by columns: the first half words of all its points, then the second … So the compiler gathers four at a time.
-type Row = [[u32; POINTS]; HALVES];
+pub(crate) type Row<const N: usize> = [[u32; N]; HALVES];
 
 /// The table of `comb::GENERATOR` in this order: 37 rows, 148 KiB.
-static TABLE: LazyLock<Box<[Row]>> = LazyLock::new(|| comb::GENERATOR.rows().map(columns).collect());
+static TABLE: LazyLock<Box<[Row<POINTS>]>> = LazyLock::new(|| comb::GENERATOR.rows().map(columns).collect());
 
-fn columns(points: &[Affine]) -> Row {
-    let mut row = [[0; POINTS]; HALVES];
+/// A row of these points.
+pub(crate) fn columns<const N: usize>(points: &[Affine]) -> Row<N> {
+    let mut row = [[0; N]; HALVES];
     for (at, point) in points.iter().enumerate() {
         let words = point.x.words().into_iter().chain(point.y.words());
         let halves = words.flat_map(|word| [word as u32, (word >> 32) as u32]);
@@ -66,10 +67,10 @@ pub(crate) fn multiply(k: &Scalar) -> Sum {
 
 /// The point number `size` of a row (from 1), zeros for 0. Reads the whole row.
 #[inline(never)]
-fn scan(row: &Row, size: u64) -> Affine {
+pub(crate) fn scan<const N: usize>(row: &Row<N>, size: u64) -> Affine {
     // All ones for the wanted point. Made first and hidden from the optimiser together: it was seen to turn masks it
     // knows into jumps around the loads.
-    let mut masks = [0u32; POINTS];
+    let mut masks = [0u32; N];
     for (at, mask) in (1u32..).zip(&mut masks) {
         // Both are at most 64: only for equal ones the difference less one is negative.
         *mask = 0u32.wrapping_sub((at ^ size as u32).wrapping_sub(1) >> 31);

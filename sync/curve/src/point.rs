@@ -142,6 +142,11 @@ impl Jacobian {
         }
     }
 
+    /// The point itself; it is not infinity. No branch.
+    pub(crate) fn to_affine(self) -> Affine {
+        self.with_inverse(&self.z.invert())
+    }
+
     /// With the inverse of Z at hand.
     fn with_inverse(&self, inverse: &Fp) -> Affine {
         let square = inverse.square();

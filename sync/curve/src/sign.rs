@@ -72,6 +72,11 @@ impl PrivateKey {
         &self.public
     }
 
+    /// d.
+    pub(crate) fn scalar(&self) -> &Scalar {
+        &self.d
+    }
+
     /// Signs e (see [`crate::Bound`]).
     pub fn sign(&self, e: &[u8; 32], nonces: &mut Nonces) -> Result<Signature, Refused> {
         loop {

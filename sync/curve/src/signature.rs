@@ -1,7 +1,7 @@
 //! A signature (r, s), as 64 bytes and as DER (GB/T 35276, 7.3: `SEQUENCE { INTEGER, INTEGER }`).
 
 use crate::Refused;
-use crate::limbs;
+use crate::der::{self, Bad};
 use crate::scalar::Scalar;
 
 /// r and s, each in [1, n−1].
@@ -10,9 +10,6 @@ pub struct Signature {
     pub(crate) r: Scalar,
     pub(crate) s: Scalar,
 }
-
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
 
 impl std::fmt::Debug for Signature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,63 +54,31 @@ impl Signature {
 
     /// From DER: minimal lengths, minimal and positive integers, nothing behind.
     pub fn from_der(der: &[u8]) -> Result<Self, Refused> {
-        let [SEQUENCE, length, body @ ..] = der else {
-            return Err(Refused::SignatureForm);
+        let refused = |bad| match bad {
+            Bad::Form => Refused::SignatureForm,
+            Bad::Range => Refused::SignatureRange,
         };
-        // Two integers of at most 33 bytes: the length is always one byte.
-        if *length >= 0x80 || usize::from(*length) != body.len() {
+        let (body, behind) = der::element(der::SEQUENCE, der).ok_or(Refused::SignatureForm)?;
+        let (r, rest) = der::integer(body).map_err(refused)?;
+        let (s, rest) = der::integer(rest).map_err(refused)?;
+        if !rest.is_empty() || !behind.is_empty() {
             return Err(Refused::SignatureForm);
         }
         let mut bytes = [0u8; 64];
-        let (r, s) = bytes.split_at_mut(32);
-        let rest = read_integer(body, r)?;
-        if !read_integer(rest, s)?.is_empty() {
-            return Err(Refused::SignatureForm);
-        }
+        let (first, second) = bytes.split_at_mut(32);
+        first.copy_from_slice(&r);
+        second.copy_from_slice(&s);
         Self::from_bytes(&bytes)
     }
 
     /// As DER.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(72);
-        body.extend([SEQUENCE, 0]);
-        for half in [self.r, self.s] {
-            let bytes = limbs::to_bytes(half.limbs());
-            let start = bytes.iter().take(31).take_while(|byte| **byte == 0).count();
-            let shortest = bytes.get(start..).unwrap_or(&bytes);
-            let sign = shortest.first().is_some_and(|byte| *byte >= 0x80);
-            body.extend([INTEGER, shortest.len() as u8 + u8::from(sign)]);
-            body.extend(sign.then_some(0));
-            body.extend(shortest);
-        }
-        let length = body.len() as u8 - 2; // at most 2·35
-        if let Some(place) = body.get_mut(1) {
-            *place = length;
-        }
-        body
+        let mut body = Vec::with_capacity(70);
+        der::put_integer(&mut body, &self.r.to_bytes());
+        der::put_integer(&mut body, &self.s.to_bytes());
+        let mut out = Vec::with_capacity(72);
+        der::put(&mut out, der::SEQUENCE, &body);
+        out
     }
-}
-
-/// Reads an integer into 32 bytes and answers what follows.
-fn read_integer<'a>(der: &'a [u8], into: &mut [u8]) -> Result<&'a [u8], Refused> {
-    let [INTEGER, length, body @ ..] = der else {
-        return Err(Refused::SignatureForm);
-    };
-    let (value, rest) = body
-        .split_at_checked(usize::from(*length))
-        .ok_or(Refused::SignatureForm)?;
-    let digits = match value {
-        [] => return Err(Refused::SignatureForm),
-        [first, ..] if *first >= 0x80 => return Err(Refused::SignatureForm), // negative
-        [0, next, ..] if *next < 0x80 => return Err(Refused::SignatureForm), // a zero too many
-        [0, digits @ ..] if !digits.is_empty() => digits,
-        all => all,
-    };
-    let start = into.len().checked_sub(digits.len()).ok_or(Refused::SignatureRange)?;
-    into.iter_mut()
-        .skip(start)
-        .zip(digits)
-        .for_each(|(to, from)| *to = *from);
-    Ok(rest)
 }

@@ -67,6 +67,20 @@ impl PublicKey {
         point
     }
 
+    /// The point.
+    pub(crate) fn point(&self) -> &Affine {
+        &self.point
+    }
+
+    /// x and y.
+    pub(crate) fn halves(&self) -> ([u8; 32], [u8; 32]) {
+        let half = |part: Option<&[u8; 32]>| part.copied().unwrap_or_default(); // both are there
+        (
+            half(self.coordinates.first_chunk()),
+            half(self.coordinates.last_chunk()),
+        )
+    }
+
     /// x ‖ y.
     pub(crate) fn coordinates(&self) -> &[u8; 64] {
         &self.coordinates

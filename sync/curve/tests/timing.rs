@@ -30,7 +30,7 @@ fn time_does_not_tell_of_the_key_or_the_nonce_and_the_test_would_notice() {
     let leaky = control.fold(0.0, f64::max);
     println!("{:?}: t = {leaky:.1}", Subject::Control);
     assert!(leaky > LIMIT, "one addition more or less must be found: t = {leaky:.1}");
-    for subject in [Subject::SmallMultiple, Subject::LargeMultiple, Subject::Signature] {
+    for subject in Subject::SOUND {
         let t = least_of(subject);
         println!("{subject:?}: t = {t:.1}");
         assert!(t < LIMIT, "{subject:?}: t = {t:.1}");

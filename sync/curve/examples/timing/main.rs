@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         .unwrap_or(600);
     let begun = Instant::now();
     let mut sound = true;
-    let subjects = [Subject::SmallMultiple, Subject::LargeMultiple, Subject::Signature];
+    let subjects = Subject::SOUND;
     let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     let control = largest_t(Subject::Control, ROUND);
     println!("{:?}: {control:.1}", Subject::Control);

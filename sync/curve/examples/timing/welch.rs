@@ -11,7 +11,7 @@
 
 use std::hint::black_box;
 
-use curve::{Bound, DEFAULT_ID, Nonces, PrivateKey};
+use curve::{Bound, Ciphertext, DEFAULT_ID, Exchange, Nonces, Peer, PrivateKey, PublicKey, Role};
 use rustix::time::{ClockId, clock_gettime};
 
 /// What is measured.
@@ -24,12 +24,30 @@ pub(crate) enum Subject {
     LargeMultiple,
     /// A signature; the special key is 1.
     Signature,
+    /// A secret multiple of a given point with the hash and the comparison after it: decrypting a text that belongs to none
+    /// of the keys, so that all end the same way. The special key is 1.
+    Decryption,
+    /// The same; the special key is n − 6, the one of `window` whose last addition is chosen around.
+    DecryptionAtTheException,
+    /// An exchange: t·(P + x̄·R) and what is derived. The special own key is 1. (ECDH is the same multiplication without
+    /// the rest; its secret comes from the random source alone.)
+    Agreement,
     /// As `SmallMultiple`, and on purpose 64 bytes of SM3 (about the time of one addition of 37) more unless the lowest
     /// byte but one is zero: a leak that must be found.
     Control,
 }
 
 impl Subject {
+    /// All that must tell nothing.
+    pub(crate) const SOUND: [Self; 6] = [
+        Self::SmallMultiple,
+        Self::LargeMultiple,
+        Self::Signature,
+        Self::Decryption,
+        Self::DecryptionAtTheException,
+        Self::Agreement,
+    ];
+
     fn special(self) -> [u8; 32] {
         let mut one = [0; 32];
         one[31] = 1;
@@ -44,7 +62,13 @@ impl Subject {
                 }
                 ones
             }
-            Self::SmallMultiple | Self::Signature | Self::Control => one,
+            Self::DecryptionAtTheException => {
+                let mut last = [0xff; 32];
+                last[3] = 0xfe;
+                last[16..].copy_from_slice(&0x7203_df6b_21c6_052b_53bb_f409_39d5_411du128.to_be_bytes());
+                last
+            }
+            Self::SmallMultiple | Self::Signature | Self::Decryption | Self::Agreement | Self::Control => one,
         }
     }
 }
@@ -61,8 +85,31 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// What is the same in all measurements.
+struct Fixed {
+    bound: Bound,
+    /// Of nobody's key.
+    text: Ciphertext,
+    peer: PublicKey,
+    point: PublicKey,
+}
+
+impl Fixed {
+    fn new(nonces: &mut Nonces) -> Result<Self, curve::Refused> {
+        let key = PrivateKey::generate(nonces)?;
+        let point = *PrivateKey::generate(nonces)?.public_key();
+        Ok(Self {
+            bound: Bound::new(DEFAULT_ID, key.public_key())?,
+            text: key.public_key().encrypt(&[7; 16], nonces)?,
+            peer: *key.public_key(),
+            point,
+        })
+    }
+}
+
 /// Time of one act, in nanoseconds.
-fn time(subject: Subject, secret: &[u8; 32], nonces: &mut Nonces, bound: &Bound) -> i64 {
+fn time(subject: Subject, secret: &[u8; 32], nonces: &mut Nonces, fixed: &Fixed) -> i64 {
+    let bound = &fixed.bound;
     match subject {
         Subject::SmallMultiple | Subject::LargeMultiple => {
             let begun = now();
@@ -81,6 +128,28 @@ fn time(subject: Subject, secret: &[u8; 32], nonces: &mut Nonces, bound: &Bound)
             black_box(key.is_ok());
             took
         }
+        Subject::Decryption | Subject::DecryptionAtTheException => {
+            let key = PrivateKey::from_bytes(secret).expect("in range");
+            let begun = now();
+            let plain = key.decrypt(black_box(&fixed.text));
+            let took = now() - begun;
+            black_box(plain.is_ok());
+            took
+        }
+        Subject::Agreement => {
+            let key = PrivateKey::from_bytes(secret).expect("in range");
+            let exchange = Exchange::start(Role::Initiator, &key, DEFAULT_ID, nonces).expect("begun");
+            let peer = Peer {
+                key: &fixed.peer,
+                id: DEFAULT_ID,
+                point: &fixed.point,
+            };
+            let begun = now();
+            let agreed = exchange.agree(black_box(&peer), 16);
+            let took = now() - begun;
+            black_box(agreed.is_ok());
+            took
+        }
         Subject::Signature => {
             let key = PrivateKey::from_bytes(secret).expect("in range");
             let begun = now();
@@ -97,8 +166,7 @@ fn time(subject: Subject, secret: &[u8; 32], nonces: &mut Nonces, bound: &Bound)
 /// machine, where chance decides which class has more of the few slower ones; it was seen to give 8, of either sign.
 pub(crate) fn largest_t(subject: Subject, count: usize) -> f64 {
     let mut nonces = Nonces::new();
-    let some = PrivateKey::generate(&mut nonces).expect("key");
-    let bound = Bound::new(DEFAULT_ID, some.public_key()).expect("bound");
+    let fixed = Fixed::new(&mut nonces).expect("keys");
     let special = subject.special();
     // All secrets lie ready in one place, so that fetching them is the same for both classes.
     let secrets: Vec<(bool, [u8; 32])> = (0..count)
@@ -110,11 +178,11 @@ pub(crate) fn largest_t(subject: Subject, count: usize) -> f64 {
         })
         .collect();
     for (_, secret) in secrets.iter().take(200) {
-        time(subject, secret, &mut nonces, &bound);
+        time(subject, secret, &mut nonces, &fixed);
     }
     let times: Vec<(bool, f64)> = secrets
         .iter()
-        .map(|(is_special, secret)| (*is_special, time(subject, secret, &mut nonces, &bound) as f64))
+        .map(|(is_special, secret)| (*is_special, time(subject, secret, &mut nonces, &fixed) as f64))
         .collect();
     let mut sorted: Vec<f64> = times.iter().map(|(_, time)| *time).collect();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,11 +1,14 @@
 //! Signatures made here are judged by four other implementations and theirs here: RustCrypto `sm2`, `libsm`, `sm-crypto`
-//! and Debian's OpenSSL, each with the user id given explicitly.
+//! and Debian's OpenSSL, each with the user id given explicitly. Likewise cipher texts; exchanged keys by those that can.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "what a test cannot set up fails the test"
 )]
+
+mod encryption;
+mod exchange;
 
 use std::path::Path;
 use std::process::Command;

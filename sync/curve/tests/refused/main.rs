@@ -6,6 +6,8 @@
     reason = "what a test cannot set up fails the test"
 )]
 
+mod cipher;
+
 use curve::{Bound, DEFAULT_ID, KnownKey, Nonces, PrivateKey, PublicKey, Refused, Signature, z};
 use num_bigint::BigUint;
 use proptest::prelude::*;
