@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::der::{self, Reader, tag};
-use crate::key::{Family, Signer};
+use crate::key::{Algorithm, Signer};
 use crate::{PublicKey, Refused, oid};
 
 /// Larger certificates are not read.
@@ -105,7 +105,7 @@ pub struct Draft<'a> {
 impl Draft<'_> {
     /// Issues it under `issuer`, or by itself when `issuer` is `None` and `key` is the subject's own.
     pub fn issue(&self, issuer: Option<&Certificate>, key: &dyn Signer) -> Result<Certificate, Refused> {
-        let algorithm = key.public_key().family.signature_algorithm();
+        let algorithm = key.algorithm().to_der();
         let mut serial = self.serial;
         if let Some(first) = serial.first_mut() {
             *first = (*first & 0x7f) | 0x40; // positive and always 16 bytes
@@ -178,7 +178,7 @@ pub struct Certificate {
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
     tbs: Vec<u8>,
-    family: Family,
+    algorithm: Algorithm,
     signature: Vec<u8>,
 }
 
@@ -193,7 +193,7 @@ impl Certificate {
         reader.finish()?;
         let tbs = whole.expect(tag::SEQUENCE)?;
         let outer = whole.clone().expect(tag::SEQUENCE)?;
-        let family = Family::read_signature_algorithm(&mut whole)?;
+        let algorithm = Algorithm::read(&mut whole)?;
         let signature = whole.bits()?.to_vec();
         whole.finish()?;
 
@@ -234,7 +234,7 @@ impl Certificate {
             subject_key_id: None,
             authority_key_id: None,
             tbs: tbs.raw.to_vec(),
-            family,
+            algorithm,
             signature,
         };
         if let Some(extensions) = body.optional(tag::context(3))? {
@@ -301,12 +301,12 @@ impl Certificate {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };
-        if self.issuer_der != issuer.subject_der || !ids_agree || self.family != issuer.public_key.family {
+        if self.issuer_der != issuer.subject_der || !ids_agree || issuer.public_key.fits(self.algorithm).is_err() {
             return Err(Refused::Untrusted);
         }
         issuer
             .public_key
-            .verify(&self.tbs, &self.signature)
+            .verify(self.algorithm, &self.tbs, &self.signature)
             .map_err(|_| Refused::CertificateSignature {
                 serial: self.serial_hex(),
             })

@@ -211,6 +211,19 @@ fn number(digits: Option<&[u8]>) -> Option<i32> {
     std::str::from_utf8(digits?).ok()?.parse().ok()
 }
 
+/// NULL.
+pub const NULL: &[u8] = &[tag::NULL, 0];
+
+/// Parameters that are NULL or absent, and nothing after them.
+pub(crate) fn null_or_absent(reader: &mut Reader<'_>) -> Result<(), Refused> {
+    if let Some(null) = reader.optional(tag::NULL)?
+        && !null.value.is_empty()
+    {
+        return Err(reader.bad());
+    }
+    reader.finish()
+}
+
 /// One element of this tag around `value`.
 #[must_use]
 pub fn element(tag: u8, value: &[u8]) -> Vec<u8> {

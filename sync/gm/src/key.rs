@@ -1,173 +1,233 @@
-//! Keys: SM2 and ECDSA P-256 (the seal that ordinary PDF readers understand); here the public half and what both share.
+//! Public keys: SM2, ECDSA P-256 and RSA.
+//!
+//! | kind | verified by | over a digest that is at hand |
+//! |---|---|---|
+//! | SM2 | `curve`, with tables for keys that sign often | e = SM3(Z ‖ M) |
+//! | P-256 | ring | RustCrypto's `p256` |
+//! | RSA | ring | padding checked in `rsa.rs` |
 
+use curve::Bound;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use sm3::{Digest, Sm3};
 
-use crate::der::{self, Reader, tag};
+pub use crate::algorithm::{Algorithm, Family, Kind, Sha2};
+use crate::der::{self, Reader};
+pub use crate::hash::{Hash, Hashing, sha256, sm3};
 pub use crate::known::keep_tables;
 pub use crate::private::{P256Key, Signer, Sm2Key};
+pub use crate::rsa::RsaPublic;
+pub use crate::rsa_private::RsaKey;
 use crate::{Refused, known, oid};
 
 /// The user id of GB/T 35276 section 10, mixed into every SM2 signature.
 pub const USER_ID: &str = "1234567812345678";
 
-/// SM3 of some bytes.
-#[must_use]
-pub fn sm3(bytes: &[u8]) -> [u8; 32] {
-    Sm3::digest(bytes).into()
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Inner {
+    Sm2([u8; 65]),
+    P256([u8; 65]),
+    Rsa(Box<RsaPublic>),
 }
 
-/// SHA-256 of some bytes.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
-    out
-}
-
-/// The two families of algorithms, never mixed within one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// SM2 with SM3.
-    Gm,
-    /// ECDSA P-256 with SHA-256.
-    Classic,
-}
-
-impl Family {
-    /// Digest in this family.
-    #[must_use]
-    pub fn digest(self, bytes: &[u8]) -> [u8; 32] {
-        match self {
-            Self::Gm => sm3(bytes),
-            Self::Classic => sha256(bytes),
-        }
-    }
-
-    /// The signature's `AlgorithmIdentifier`: parameters absent.
-    #[must_use]
-    pub fn signature_algorithm(self) -> Vec<u8> {
-        der::sequence(&[&der::oid(match self {
-            Self::Gm => oid::SM2_WITH_SM3,
-            Self::Classic => oid::ECDSA_SHA256,
-        })])
-    }
-
-    /// Reads a signature's `AlgorithmIdentifier`; NULL parameters occur and are accepted.
-    pub fn read_signature_algorithm(reader: &mut Reader<'_>) -> Result<Self, Refused> {
-        let mut inner = reader.sequence("signature algorithm")?;
-        let id = inner.oid()?;
-        inner.optional(tag::NULL)?;
-        inner.finish()?;
-        if id == oid::SM2_WITH_SM3 || id == oid::SM2_SIGN {
-            Ok(Self::Gm)
-        } else if id == oid::ECDSA_SHA256 {
-            Ok(Self::Classic)
-        } else {
-            Err(Refused::UnknownSignature(oid::dotted(id)))
-        }
-    }
-}
-
-/// A public key: an uncompressed point on its curve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    /// Which curve.
-    pub family: Family,
-    point: [u8; 65],
-}
+/// A public key that was found to be one: a point on its curve, or an RSA modulus of an accepted size.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PublicKey(Inner);
 
 impl PublicKey {
     /// From an uncompressed point (`04 ‖ x ‖ y`), which must lie on the curve.
-    pub fn from_point(family: Family, point: &[u8]) -> Result<Self, Refused> {
+    pub fn from_point(kind: Kind, point: &[u8]) -> Result<Self, Refused> {
         let point: [u8; 65] = point.try_into().map_err(|_| Refused::InvalidKey)?;
         if point.first() != Some(&4) {
             return Err(Refused::InvalidKey);
         }
-        if family == Family::Gm {
-            curve::PublicKey::from_point(&point).map_err(|_| Refused::InvalidKey)?;
-        }
-        // ring checks a P-256 point when it verifies.
-        Ok(Self { family, point })
-    }
-
-    /// The uncompressed point.
-    #[must_use]
-    pub fn point(&self) -> &[u8; 65] {
-        &self.point
-    }
-
-    /// Verifies a DER signature over `message`.
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refused> {
-        match self.family {
-            Family::Gm => {
-                let raw = raw_signature(signature)?;
-                let signature = curve::Signature::from_bytes(&raw).map_err(|_| Refused::SignatureInvalid)?;
-                known::verify(&self.point, message, &signature)
+        match kind {
+            Kind::Sm2 => {
+                curve::PublicKey::from_point(&point).map_err(|_| Refused::InvalidKey)?;
+                Ok(Self(Inner::Sm2(point)))
             }
-            Family::Classic => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.point)
+            Kind::P256 => {
+                p256::PublicKey::from_sec1_bytes(&point).map_err(|_| Refused::InvalidKey)?;
+                Ok(Self(Inner::P256(point)))
+            }
+            Kind::Rsa => Err(Refused::InvalidKey),
+        }
+    }
+
+    /// From an RSA key.
+    #[must_use]
+    pub fn from_rsa(key: RsaPublic) -> Self {
+        Self(Inner::Rsa(Box::new(key)))
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.0 {
+            Inner::Sm2(_) => Kind::Sm2,
+            Inner::P256(_) => Kind::P256,
+            Inner::Rsa(_) => Kind::Rsa,
+        }
+    }
+
+    /// What it is and how large, for people: `SM2 256`, `RSA 2048`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.0 {
+            Inner::Sm2(_) => "SM2 256".to_owned(),
+            Inner::P256(_) => "ECDSA P-256".to_owned(),
+            Inner::Rsa(key) => format!("RSA {}", key.bits()),
+        }
+    }
+
+    /// The content of `subjectPublicKey`: the uncompressed point of a curve, or `RSAPublicKey`.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Inner::Sm2(point) | Inner::P256(point) => point,
+            Inner::Rsa(key) => key.der(),
+        }
+    }
+
+    /// The uncompressed point, of a key on a curve.
+    #[must_use]
+    pub fn point(&self) -> Option<&[u8; 65]> {
+        match &self.0 {
+            Inner::Sm2(point) | Inner::P256(point) => Some(point),
+            Inner::Rsa(_) => None,
+        }
+    }
+
+    /// The modulus and exponent, of an RSA key.
+    #[must_use]
+    pub fn rsa(&self) -> Option<&RsaPublic> {
+        match &self.0 {
+            Inner::Rsa(key) => Some(key),
+            Inner::Sm2(_) | Inner::P256(_) => None,
+        }
+    }
+
+    /// Refuses an algorithm that is not for this kind of key.
+    pub fn fits(&self, algorithm: Algorithm) -> Result<(), Refused> {
+        if algorithm.kind() == self.kind() {
+            Ok(())
+        } else {
+            Err(Refused::WrongAlgorithm)
+        }
+    }
+
+    /// Verifies a signature over `message`; SM2 with the default user id. Signatures on curves are DER.
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), Refused> {
+        self.fits(algorithm)?;
+        match &self.0 {
+            Inner::Sm2(point) => known::verify(point, known::Over::Message(message), &sm2_signature(signature)?),
+            Inner::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
                 .verify(message, signature)
                 .map_err(|_| Refused::SignatureInvalid),
+            Inner::Rsa(key) => key.verify(algorithm, message, signature),
+        }
+    }
+
+    /// Verifies an SM2 signature whose signer mixed in `id` instead of the default user id. The empty id is an id.
+    pub fn verify_with_id(&self, id: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Refused> {
+        if id == USER_ID.as_bytes() {
+            return self.verify(Algorithm::Sm2, message, signature);
+        }
+        let mut hashing = self.hashing(Algorithm::Sm2, id)?;
+        hashing.update(message);
+        self.verify_digest(Algorithm::Sm2, &hashing.finish(), signature)
+    }
+
+    /// Verifies a signature over a digest computed elsewhere. For SM2 that is e = SM3(Z ‖ M) and never SM3(M): see
+    /// [`hashing`](Self::hashing), which takes Z in.
+    pub fn verify_digest(&self, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> Result<(), Refused> {
+        self.fits(algorithm)?;
+        match &self.0 {
+            Inner::Sm2(point) => {
+                let e = digest.try_into().map_err(|_| Refused::SignatureInvalid)?;
+                known::verify(point, known::Over::Digest(e), &sm2_signature(signature)?)
+            }
+            Inner::P256(point) => {
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| Refused::InvalidKey)?;
+                let signature =
+                    p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| Refused::SignatureInvalid)?;
+                if digest.len() != algorithm.hash().len() {
+                    return Err(Refused::SignatureInvalid);
+                }
+                key.verify_prehash(digest, &signature)
+                    .map_err(|_| Refused::SignatureInvalid)
+            }
+            Inner::Rsa(key) => key.verify_digest(algorithm, digest, signature),
+        }
+    }
+
+    /// Starts the digest of a long message to be verified with [`verify_digest`](Self::verify_digest), or signed: for
+    /// SM2 it has taken in Z of this key and `id`; for others `id` plays no part.
+    pub fn hashing(&self, algorithm: Algorithm, id: &[u8]) -> Result<Hashing, Refused> {
+        self.fits(algorithm)?;
+        match &self.0 {
+            Inner::Sm2(point) => {
+                let key = curve::PublicKey::from_point(point).map_err(|_| Refused::InvalidKey)?;
+                let bound = Bound::new(id, &key).map_err(|_| Refused::InvalidUserId)?;
+                Ok(Hashing::from_sm3(bound.start()))
+            }
+            Inner::P256(_) | Inner::Rsa(_) => Ok(algorithm.hash().start()),
         }
     }
 
     /// `SubjectPublicKeyInfo`.
     #[must_use]
     pub fn to_spki(&self) -> Vec<u8> {
-        let curve = match self.family {
-            Family::Gm => oid::SM2_CURVE,
-            Family::Classic => oid::P256,
+        let algorithm = match &self.0 {
+            Inner::Sm2(_) => der::sequence(&[&der::oid(oid::EC_PUBLIC_KEY), &der::oid(oid::SM2_CURVE)]),
+            Inner::P256(_) => der::sequence(&[&der::oid(oid::EC_PUBLIC_KEY), &der::oid(oid::P256)]),
+            Inner::Rsa(_) => der::sequence(&[&der::oid(oid::RSA_ENCRYPTION), der::NULL]),
         };
-        der::sequence(&[
-            &der::sequence(&[&der::oid(oid::EC_PUBLIC_KEY), &der::oid(curve)]),
-            &der::bits(&self.point),
-        ])
+        der::sequence(&[&algorithm, &der::bits(self.bytes())])
     }
 
     /// Reads a `SubjectPublicKeyInfo`.
     pub fn read_spki(reader: &mut Reader<'_>) -> Result<Self, Refused> {
         let mut spki = reader.sequence("public key")?;
         let mut algorithm = spki.sequence("public key algorithm")?;
-        if algorithm.oid()? != oid::EC_PUBLIC_KEY {
-            return Err(Refused::InvalidKey);
-        }
-        let curve = algorithm.oid()?;
+        let kind = read_kind(&mut algorithm)?;
         algorithm.finish()?;
-        let family = if curve == oid::SM2_CURVE {
-            Family::Gm
-        } else if curve == oid::P256 {
-            Family::Classic
-        } else {
-            return Err(Refused::InvalidKey);
-        };
-        let point = spki.bits()?;
+        let bytes = spki.bits()?;
         spki.finish()?;
-        Self::from_point(family, point)
+        match kind {
+            Kind::Rsa => RsaPublic::parse(bytes).map(Self::from_rsa),
+            curve => Self::from_point(curve, bytes),
+        }
     }
 
-    /// Identifier for key-id extensions: the first 20 bytes of SM3 over the point.
+    /// Identifier for key-id extensions: the first 20 bytes of SM3 over the content of `subjectPublicKey`.
     #[must_use]
     pub fn key_id(&self) -> Vec<u8> {
-        sm3(&self.point).iter().take(20).copied().collect()
+        sm3(self.bytes()).iter().take(20).copied().collect()
     }
 }
 
-/// `r ‖ s` of a DER `SEQUENCE { r, s }`.
-fn raw_signature(signature: &[u8]) -> Result<[u8; 64], Refused> {
-    let mut outer = Reader::new(signature, "signature");
-    let mut inner = outer.sequence("signature")?;
-    outer.finish()?;
-    let mut raw = [0u8; 64];
-    for half in raw.chunks_exact_mut(32) {
-        let value = inner.unsigned()?;
-        let start = 32usize.checked_sub(value.len()).ok_or(Refused::SignatureInvalid)?;
-        half.iter_mut()
-            .skip(start)
-            .zip(value)
-            .for_each(|(to, from)| *to = *from);
+/// Reads the inside of a key's `AlgorithmIdentifier`.
+pub(crate) fn read_kind(algorithm: &mut Reader<'_>) -> Result<Kind, Refused> {
+    let id = algorithm.oid()?;
+    match id {
+        oid::RSA_ENCRYPTION => {
+            algorithm.expect(der::tag::NULL)?;
+            Ok(Kind::Rsa)
+        }
+        oid::EC_PUBLIC_KEY => match algorithm.oid()? {
+            oid::SM2_CURVE => Ok(Kind::Sm2),
+            oid::P256 => Ok(Kind::P256),
+            other => Err(Refused::UnknownKey(oid::dotted(other))),
+        },
+        other => Err(Refused::UnknownKey(oid::dotted(other))),
     }
-    inner.finish()?;
-    Ok(raw)
+}
+
+fn sm2_signature(der: &[u8]) -> Result<curve::Signature, Refused> {
+    curve::Signature::from_der(der).map_err(|error| match error {
+        curve::Refused::SignatureForm => Refused::Malformed { at: "signature" },
+        _ => Refused::SignatureInvalid,
+    })
 }
 
 #[cfg(test)]
@@ -184,7 +244,7 @@ mod tests {
 
     fn example_key() -> PublicKey {
         let point = hex::decode(format!("04{X}{Y}")).expect("hex");
-        PublicKey::from_point(Family::Gm, &point).expect("key")
+        PublicKey::from_point(Kind::Sm2, &point).expect("key")
     }
 
     fn example_signature() -> Vec<u8> {
@@ -195,20 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn sm3_of_abc_is_the_standards() {
-        assert_eq!(
-            hex::encode(sm3(b"abc")),
-            "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
-        );
-    }
-
-    #[test]
     fn the_example_signature_of_gbt_32918_5_verifies() {
         example_key()
-            .verify(b"message digest", &example_signature())
+            .verify(Algorithm::Sm2, b"message digest", &example_signature())
             .expect("the standard's own signature");
         assert_eq!(
-            example_key().verify(b"message digesT", &example_signature()),
+            example_key().verify(Algorithm::Sm2, b"message digesT", &example_signature()),
             Err(Refused::SignatureInvalid)
         );
     }
@@ -221,7 +273,7 @@ mod tests {
         assert_eq!(key.public_key(), &example_key());
         let signature = key.sign(b"message digest").expect("signed");
         key.public_key()
-            .verify(b"message digest", &signature)
+            .verify(Algorithm::Sm2, b"message digest", &signature)
             .expect("verifies");
     }
 
@@ -233,9 +285,9 @@ mod tests {
 
     #[test]
     fn points_off_the_curve_and_boundary_signatures_are_refused() {
-        let mut point = *example_key().point();
+        let mut point = *example_key().point().expect("point");
         point[64] ^= 1;
-        assert_eq!(PublicKey::from_point(Family::Gm, &point), Err(Refused::InvalidKey));
+        assert_eq!(PublicKey::from_point(Kind::Sm2, &point), Err(Refused::InvalidKey));
         let order = hex::decode("fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54123").expect("hex");
         let good = hex::decode(R).expect("hex");
         for (r, s) in [
@@ -247,7 +299,7 @@ mod tests {
         ] {
             let signature = der::sequence(&[&der::unsigned(r), &der::unsigned(s)]);
             assert_eq!(
-                example_key().verify(b"message digest", &signature),
+                example_key().verify(Algorithm::Sm2, b"message digest", &signature),
                 Err(Refused::SignatureInvalid)
             );
         }

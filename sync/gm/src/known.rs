@@ -42,15 +42,33 @@ pub fn keep_tables(count: usize) {
     keys.shrink_to(count);
 }
 
-/// Verifies a signature over `message` under the default user id.
-pub(crate) fn verify(point: &Point, message: &[u8], signature: &Signature) -> Result<(), Refused> {
-    verify_among(&KEYS, point, message, signature)
+/// What was signed.
+#[derive(Clone, Copy)]
+pub(crate) enum Over<'a> {
+    /// A message, under the default user id.
+    Message(&'a [u8]),
+    /// e, made with whatever id.
+    Digest(&'a [u8; 32]),
 }
 
-fn verify_among(keys: &Mutex<Keys>, point: &Point, message: &[u8], signature: &Signature) -> Result<(), Refused> {
+impl Over<'_> {
+    fn digest(self, bound: &Bound) -> [u8; 32] {
+        match self {
+            Self::Message(message) => bound.digest(message),
+            Self::Digest(e) => *e,
+        }
+    }
+}
+
+/// Verifies a signature.
+pub(crate) fn verify(point: &Point, over: Over<'_>, signature: &Signature) -> Result<(), Refused> {
+    verify_among(&KEYS, point, over, signature)
+}
+
+fn verify_among(keys: &Mutex<Keys>, point: &Point, over: Over<'_>, signature: &Signature) -> Result<(), Refused> {
     let found = lock(keys).find(point);
     if let Some((bound, Some(table))) = found {
-        let e = bound.digest(message);
+        let e = over.digest(&bound);
         return table.verify(&e, signature).map_err(|_| Refused::SignatureInvalid);
     }
     let key = curve::PublicKey::from_point(point).map_err(|_| Refused::InvalidKey)?;
@@ -58,7 +76,7 @@ fn verify_among(keys: &Mutex<Keys>, point: &Point, message: &[u8], signature: &S
         Some((bound, _)) => bound,
         None => Bound::new(USER_ID.as_bytes(), &key).map_err(|_| Refused::InvalidKey)?,
     };
-    let e = bound.digest(message);
+    let e = over.digest(&bound);
     key.verify(&e, signature).map_err(|_| Refused::SignatureInvalid)?;
     // The table is made while nobody waits for the lock.
     let earned = lock(keys).count(point, &bound);
@@ -132,6 +150,9 @@ mod tests {
     use crate::Sm2Key;
     use crate::key::Signer;
 
+    const RX: Over<'static> = Over::Message(b"rx");
+    const RX_BENT: Over<'static> = Over::Message(b"rX");
+
     struct Signed {
         point: Point,
         signature: Signature,
@@ -141,7 +162,7 @@ mod tests {
         let key = Sm2Key::generate().expect("key");
         let signature = Signature::from_der(&key.sign(b"rx").expect("signed")).expect("DER");
         Signed {
-            point: *key.public_key().point(),
+            point: *key.public_key().point().expect("point"),
             signature,
         }
     }
@@ -156,15 +177,15 @@ mod tests {
         let Signed { point, signature } = signed();
         for _ in 0..5 {
             assert_eq!(
-                verify_among(&keys, &point, b"rX", &signature),
+                verify_among(&keys, &point, RX_BENT, &signature),
                 Err(Refused::SignatureInvalid)
             );
         }
         assert!(lock(&keys).entries.is_empty(), "what does not verify is not remembered");
         for seen in 1..6 {
-            assert_eq!(verify_among(&keys, &point, b"rx", &signature), Ok(()));
+            assert_eq!(verify_among(&keys, &point, RX, &signature), Ok(()));
             assert_eq!(
-                verify_among(&keys, &point, b"rX", &signature),
+                verify_among(&keys, &point, RX_BENT, &signature),
                 Err(Refused::SignatureInvalid)
             );
             assert_eq!(table(&keys, &point), seen >= EARNED);
@@ -175,7 +196,7 @@ mod tests {
     fn the_least_recently_used_key_gives_way() {
         let keys = Mutex::new(Keys::new(2));
         let all = [signed(), signed(), signed()];
-        let verify = |which: usize| verify_among(&keys, &all[which].point, b"rx", &all[which].signature);
+        let verify = |which: usize| verify_among(&keys, &all[which].point, RX, &all[which].signature);
         for _ in 0..EARNED {
             assert_eq!((verify(0), verify(1)), (Ok(()), Ok(())));
         }
@@ -192,7 +213,7 @@ mod tests {
         let keys = Mutex::new(Keys::new(0));
         let Signed { point, signature } = signed();
         for _ in 0..5 {
-            assert_eq!(verify_among(&keys, &point, b"rx", &signature), Ok(()));
+            assert_eq!(verify_among(&keys, &point, RX, &signature), Ok(()));
         }
         assert!(lock(&keys).entries.is_empty());
     }

@@ -16,17 +16,22 @@
 //! * Certificates are judged at the signing time the signer stated, and that time may not lie after `now`.
 //! * DER only: definite, minimal lengths, sorted sets are not demanded of others, trailing bytes are refused.
 
+mod algorithm;
 pub mod certificate;
 pub mod chain;
 pub mod cms;
 pub mod der;
+mod hash;
 pub mod key;
 mod known;
 pub mod oid;
 mod private;
 mod refused;
+mod rsa;
+mod rsa_generate;
+mod rsa_private;
 
 pub use certificate::{Certificate, Identity};
 pub use chain::Trust;
-pub use key::{PublicKey, Sm2Key, USER_ID, sm3};
+pub use key::{Algorithm, Hash, PublicKey, Signer, Sm2Key, USER_ID, sm3};
 pub use refused::Refused;

@@ -7,7 +7,8 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use zeroize::Zeroizing;
 
 use crate::Refused;
-use crate::key::{Family, PublicKey, USER_ID};
+use crate::algorithm::{Algorithm, Kind};
+use crate::key::{PublicKey, USER_ID};
 
 thread_local! {
     /// Nonces ready for signatures of any key, as secret as the keys: of this thread alone, wiped when it ends. A process
@@ -19,8 +20,33 @@ thread_local! {
 pub trait Signer {
     /// Its public half.
     fn public_key(&self) -> &PublicKey;
-    /// DER signature over `message`, with randomness from the operating system.
+
+    /// What it signs with.
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::default_of(self.public_key().kind())
+    }
+
+    /// Signature over `message`, DER on curves, with randomness from the operating system; SM2 with the default user id.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused>;
+
+    /// Signature over a digest computed elsewhere; for SM2 that is e = SM3(Z ‖ M) (see [`PublicKey::hashing`]).
+    ///
+    /// Who calls this vouches for the digest: a signer cannot see what it signs. Not every signer can: RSA keys at hand
+    /// sign whole messages only.
+    fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        let _ = digest;
+        Err(Refused::DigestOnly)
+    }
+
+    /// SM2 signature with `id` instead of the default user id.
+    fn sign_with_id(&self, id: &[u8], message: &[u8]) -> Result<Vec<u8>, Refused> {
+        if id == USER_ID.as_bytes() && self.algorithm() == Algorithm::Sm2 {
+            return self.sign(message);
+        }
+        let mut hashing = self.public_key().hashing(Algorithm::Sm2, id)?;
+        hashing.update(message);
+        self.sign_digest(&hashing.finish())
+    }
 }
 
 /// An SM2 private key. The scalar is wiped on drop; callers lock the memory it lives in.
@@ -48,7 +74,7 @@ impl Sm2Key {
     }
 
     fn new(secret: Zeroizing<[u8; 32]>, key: PrivateKey) -> Result<Self, Refused> {
-        let public = PublicKey::from_point(Family::Gm, &key.public_key().to_point())?;
+        let public = PublicKey::from_point(Kind::Sm2, &key.public_key().to_point())?;
         let bound = Bound::new(USER_ID.as_bytes(), key.public_key()).map_err(|_| Refused::InvalidKey)?;
         Ok(Self {
             secret,
@@ -56,6 +82,13 @@ impl Sm2Key {
             bound,
             public,
         })
+    }
+
+    fn sign_e(&self, e: &[u8; 32]) -> Result<Vec<u8>, Refused> {
+        NONCES
+            .with_borrow_mut(|nonces| self.key.sign(e, nonces))
+            .map(|signature| signature.to_der())
+            .map_err(|_| Refused::Randomness)
     }
 
     /// The scalar, to be wrapped by custody.
@@ -79,11 +112,11 @@ impl Signer for Sm2Key {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused> {
-        let e = self.bound.digest(message);
-        NONCES
-            .with_borrow_mut(|nonces| self.key.sign(&e, nonces))
-            .map(|signature| signature.to_der())
-            .map_err(|_| Refused::Randomness)
+        self.sign_e(&self.bound.digest(message))
+    }
+
+    fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.sign_e(digest.try_into().map_err(|_| Refused::InvalidDigest)?)
     }
 }
 
@@ -91,6 +124,14 @@ impl Signer for Sm2Key {
 pub struct P256Key {
     pair: EcdsaKeyPair,
     public: PublicKey,
+}
+
+impl std::fmt::Debug for P256Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("P256Key")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
 }
 
 impl P256Key {
@@ -107,7 +148,7 @@ impl P256Key {
         let rng = ring::rand::SystemRandom::new();
         let pair =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &rng).map_err(|_| Refused::InvalidKey)?;
-        let public = PublicKey::from_point(Family::Classic, pair.public_key().as_ref())?;
+        let public = PublicKey::from_point(Kind::P256, pair.public_key().as_ref())?;
         Ok(Self { pair, public })
     }
 }

@@ -17,15 +17,30 @@ pub enum Refused {
     /// The CMS is not `SignedData`.
     #[error("not a signed message: content type {0}")]
     UnknownContentType(String),
-    /// A digest other than SM3 (GM) or SHA-256 (classic).
+    /// A digest other than SM3 and SHA-256/384/512.
     #[error("digest algorithm {0} is not accepted")]
     UnknownDigest(String),
-    /// A signature algorithm other than SM2 with SM3 or ECDSA P-256 with SHA-256.
+    /// A signature algorithm other than those of [`crate::key::Algorithm`].
     #[error("signature algorithm {0} is not accepted")]
     UnknownSignature(String),
-    /// A public key of another kind, or a point that is not on its curve.
-    #[error("public key is not accepted")]
+    /// A point that is not on its curve, an RSA modulus or exponent that is not accepted, a private key out of range.
+    #[error("the key is not accepted")]
     InvalidKey,
+    /// A key of another kind or curve.
+    #[error("keys of kind {0} are not accepted")]
+    UnknownKey(String),
+    /// The algorithm is for another kind of key.
+    #[error("the algorithm is for another kind of key")]
+    WrongAlgorithm,
+    /// An SM2 user id of more than 8191 bytes.
+    #[error("the user id is too long")]
+    InvalidUserId,
+    /// A digest of another length than its algorithm's.
+    #[error("the digest has the wrong length")]
+    InvalidDigest,
+    /// A signer that takes whole messages only was given a digest.
+    #[error("this key signs whole messages, not digests")]
+    DigestOnly,
     /// GM object identifiers mixed with classic algorithms or the reverse.
     #[error("algorithms of different families in one message")]
     MixedAlgorithms,
@@ -105,6 +120,11 @@ impl Refused {
             Self::UnknownDigest(_) => "unknown_digest",
             Self::UnknownSignature(_) => "unknown_signature_algorithm",
             Self::InvalidKey => "invalid_key",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::WrongAlgorithm => "wrong_algorithm",
+            Self::InvalidUserId => "invalid_user_id",
+            Self::InvalidDigest => "invalid_digest",
+            Self::DigestOnly => "digest_only",
             Self::MixedAlgorithms => "mixed_algorithms",
             Self::NoSigner => "no_signer",
             Self::ManySigners => "many_signers",
@@ -141,6 +161,13 @@ impl Refused {
             Self::WrongUsage | Self::UnknownCritical(_) => "该证书不能用于签署文件。",
             Self::NoSigner | Self::ManySigners | Self::SignerCertificateMissing => "签名信息不完整。",
             Self::Randomness => "随机数来源异常，已停止签名，请联系管理员。",
+            Self::InvalidKey => "密钥不正确或长度不被接受。",
+            Self::UnknownKey(_) => "不支持这种类型的密钥。",
+            Self::WrongAlgorithm => "签名算法与密钥类型不符。",
+            Self::UnknownSignature(_) | Self::UnknownDigest(_) => "不支持该签名使用的算法。",
+            Self::InvalidUserId => "SM2 用户标识过长。",
+            Self::InvalidDigest => "摘要长度与算法不符。",
+            Self::DigestOnly => "该密钥只能对完整数据签名，不能只对摘要签名。",
             _ => "签名数据格式不正确，无法验证。",
         }
     }

@@ -9,7 +9,7 @@
 use gm::certificate::{Draft, Purpose};
 use gm::cms::{self, Content, Unsigned};
 use gm::der::{self, tag};
-use gm::key::{Family, P256Key, Signer};
+use gm::key::{Algorithm, Family, P256Key, Signer};
 use gm::{Certificate, Identity, PublicKey, Refused, Sm2Key, Trust, oid};
 use time::{Duration, OffsetDateTime};
 
@@ -303,7 +303,7 @@ fn other_algorithms_and_shapes_are_refused_by_name() {
         &der::unsigned(&[1]),
         &der::sequence(&[&site.doctor.issuer_der, &der::unsigned(&site.doctor.serial)]),
         &digest,
-        &Family::Gm.signature_algorithm(),
+        &Algorithm::Sm2.to_der(),
         &der::octets(&site.doctor_key.sign(RX).expect("signed")),
     ]);
     let with = |infos: &[u8], content: &[u8]| {

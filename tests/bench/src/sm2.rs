@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use gm::key::{Signer, keep_tables};
+use gm::key::{Algorithm, Signer, keep_tables};
 use gm::{PublicKey, Sm2Key, USER_ID};
 use rustix::time::{ClockId, clock_gettime};
 use sm2::dsa::signature::{RandomizedSigner, Verifier};
@@ -169,7 +169,7 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
         let peer = theirs.verifying_key();
         by_turns(
             quick,
-            || public.verify(black_box(&message), &signature).context("a verdict"),
+            || public.verify(Algorithm::Sm2, black_box(&message), &signature).context("a verdict"),
             || {
                 peer.verify(black_box(&message), &made)
                     .ok()
@@ -181,7 +181,7 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
     let unknown = verify()?;
     keep_tables(256);
     for _ in 0..4 {
-        public.verify(&message, &signature).context("a verdict")?;
+        public.verify(Algorithm::Sm2, &message, &signature).context("a verdict")?;
     }
     let known = verify()?;
 

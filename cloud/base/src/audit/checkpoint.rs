@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use gm::key::Signer;
+use gm::key::{Algorithm, Signer};
 use gm::{PublicKey, Sm2Key};
 use records::{TenantId, Timestamp};
 use serde::Serialize;
@@ -59,7 +59,7 @@ impl Checkpoint {
     /// Whether the hospital's key signed this.
     pub fn is_signed_by(&self, key: &PublicKey, tenant: &TenantId) -> bool {
         let signature = hex::decode(&self.signature).unwrap_or_default();
-        key.verify(&self.message(tenant), &signature).is_ok()
+        key.verify(Algorithm::Sm2, &self.message(tenant), &signature).is_ok()
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn key(vault: &Vault, tenant: &TenantId) -> Result<Sm2Key, VaultError
 /// The key that a hospital's checkpoints are verified with, to be kept outside of this installation: the uncompressed
 /// point on the SM2 curve, hexadecimal.
 pub fn public_key(vault: &Vault, tenant: &TenantId) -> Result<String, VaultError> {
-    Ok(hex::encode(key(vault, tenant)?.public_key().point()))
+    Ok(hex::encode(key(vault, tenant)?.public_key().bytes()))
 }
 
 /// All checkpoints, oldest first.

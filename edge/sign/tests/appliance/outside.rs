@@ -142,7 +142,7 @@ async fn another_implementation_of_sm2_agrees_in_both_directions() {
     let certificate = Certificate::parse(&certificate).expect("certificate");
     let (attributes, signature) = attributes_and_signature(&STANDARD.decode(&signed.cms).expect("base64"));
     let theirs = SigCtx::new();
-    let key = theirs.load_pubkey(certificate.public_key.point()).expect("point");
+    let key = theirs.load_pubkey(certificate.public_key.bytes()).expect("point");
     let signature = Signature::der_decode(&signature).expect("signature");
     assert!(theirs.verify(&attributes, &key, &signature).expect("judged"));
     assert!(!theirs.verify(RX, &key, &signature).expect("judged"));
@@ -150,9 +150,10 @@ async fn another_implementation_of_sm2_agrees_in_both_directions() {
     let (public, secret) = theirs.new_keypair().expect("keys");
     let made = theirs.sign(RX, &secret, &public).expect("signed").der_encode();
     let point = theirs.serialize_pubkey(&public, false).expect("point");
-    let ours = gm::PublicKey::from_point(gm::key::Family::Gm, &point).expect("point");
-    ours.verify(RX, &made).expect("theirs verifies here");
-    assert!(ours.verify(b"other", &made).is_err());
+    let ours = gm::PublicKey::from_point(gm::key::Kind::Sm2, &point).expect("point");
+    ours.verify(gm::Algorithm::Sm2, RX, &made)
+        .expect("theirs verifies here");
+    assert!(ours.verify(gm::Algorithm::Sm2, b"other", &made).is_err());
 }
 
 /// A one-page PDF with a signature field of this SubFilter, its ByteRange filled in and a hole for the signature.

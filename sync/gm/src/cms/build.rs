@@ -1,13 +1,14 @@
 use time::OffsetDateTime;
 
 use crate::der::{self, tag};
-use crate::key::{Family, Signer, sha256};
+use crate::key::{Algorithm, Family, Signer, sha256};
 use crate::{Certificate, Refused, oid};
 
 /// A message that waits for its signature.
 #[derive(Debug)]
 pub struct Unsigned<'a> {
     family: Family,
+    algorithm: Algorithm,
     chain: &'a [Certificate],
     attributes: Vec<u8>,
 }
@@ -17,7 +18,8 @@ impl<'a> Unsigned<'a> {
     /// `chain` starts with the signer and ends with the root.
     pub fn new(digest: &[u8; 32], signing_time: OffsetDateTime, chain: &'a [Certificate]) -> Result<Self, Refused> {
         let signer = chain.first().ok_or(Refused::SignerCertificateMissing)?;
-        let family = signer.public_key.family;
+        let algorithm = Algorithm::default_of(signer.public_key.kind());
+        let family = algorithm.family();
         let attribute = |id: &[u8], value: &[u8]| der::sequence(&[&der::oid(id), &der::element(tag::SET, value)]);
         let data = match family {
             Family::Gm => oid::GM_DATA,
@@ -36,6 +38,7 @@ impl<'a> Unsigned<'a> {
         }
         Ok(Self {
             family,
+            algorithm,
             chain,
             attributes: der::set_of(attributes),
         })
@@ -70,7 +73,7 @@ impl<'a> Unsigned<'a> {
             &der::sequence(&[&signer.issuer_der, &der::unsigned(&signer.serial)]),
             &digest,
             &attributes,
-            &self.family.signature_algorithm(),
+            &self.algorithm.to_der(),
             &der::octets(signature),
         ]);
         let certificates: Vec<&[u8]> = self.chain.iter().map(|c| c.der.as_slice()).collect();

@@ -1,7 +1,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::der::{self, Reader, tag};
-use crate::key::Family;
+use crate::key::{Algorithm, Family, Hash};
 use crate::{Certificate, Refused, Trust, oid};
 
 /// Larger messages are not read.
@@ -38,10 +38,10 @@ pub fn verify(message: &[u8], content: Content<'_>, trust: &Trust, now: OffsetDa
     let message = Message::parse(message)?;
     let attributes = Attributes::read(message.attributes, message.family)?;
     let digest = match content {
-        Content::Bytes(bytes) => message.family.digest(bytes),
-        Content::Digest(digest) => *digest,
+        Content::Bytes(bytes) => message.algorithm.hash().digest(bytes),
+        Content::Digest(digest) => digest.to_vec(),
     };
-    if attributes.digest != digest {
+    if attributes.digest.as_slice() != digest {
         return Err(Refused::DigestMismatch);
     }
     let signer = message
@@ -49,11 +49,13 @@ pub fn verify(message: &[u8], content: Content<'_>, trust: &Trust, now: OffsetDa
         .iter()
         .find(|c| c.issuer_der == message.issuer && c.serial == message.serial)
         .ok_or(Refused::SignerCertificateMissing)?;
-    if signer.public_key.family != message.family {
+    if signer.public_key.kind() != message.algorithm.kind() {
         return Err(Refused::MixedAlgorithms);
     }
     let signed = der::element(tag::SET, message.attributes);
-    signer.public_key.verify(&signed, message.signature)?;
+    signer
+        .public_key
+        .verify(message.algorithm, &signed, message.signature)?;
     if attributes.signing_time > now + CLOCK_SKEW {
         return Err(Refused::SignedInFuture);
     }
@@ -69,6 +71,7 @@ pub fn verify(message: &[u8], content: Content<'_>, trust: &Trust, now: OffsetDa
 
 struct Message<'a> {
     family: Family,
+    algorithm: Algorithm,
     certificates: Vec<Certificate>,
     issuer: &'a [u8],
     serial: &'a [u8],
@@ -128,7 +131,8 @@ impl<'a> Message<'a> {
             .optional(tag::context(0))?
             .ok_or(Refused::Attribute("signedAttrs"))?
             .value;
-        if Family::read_signature_algorithm(&mut signer)? != family {
+        let algorithm = Algorithm::read(&mut signer)?;
+        if algorithm.family() != family {
             return Err(Refused::MixedAlgorithms);
         }
         let signature = signer.expect(tag::OCTET_STRING)?.value;
@@ -136,6 +140,7 @@ impl<'a> Message<'a> {
         signer.finish()?;
         Ok(Self {
             family,
+            algorithm,
             certificates,
             issuer,
             serial,
@@ -146,18 +151,15 @@ impl<'a> Message<'a> {
 }
 
 fn read_digest(reader: &mut Reader<'_>, family: Family) -> Result<(), Refused> {
-    let mut algorithm = reader.sequence("digest algorithm")?;
-    let id = algorithm.oid()?;
-    algorithm.optional(tag::NULL)?;
-    algorithm.finish()?;
     let wanted = match family {
-        Family::Gm => oid::SM3,
-        Family::Classic => oid::SHA256,
+        Family::Gm => Hash::Sm3,
+        Family::Classic => Hash::Sha256,
     };
-    if id == wanted {
+    let hash = Hash::read(reader)?;
+    if hash == wanted {
         Ok(())
     } else {
-        Err(Refused::UnknownDigest(oid::dotted(id)))
+        Err(Refused::UnknownDigest(oid::dotted(hash.oid())))
     }
 }
 
