@@ -13,7 +13,7 @@ use crate::{BLOCK, Block};
 /// Powers of the key that are kept.
 pub(crate) const POWERS: usize = 32;
 
-/// The key, as the powers h¹ … h³² that the path uses.
+/// The key h, as h³², h³¹, … h; the portable path has the last only.
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Powers([u128; POWERS]);
 
@@ -30,10 +30,14 @@ impl HashKey {
         let h = times_x(u128::from_be_bytes(*h));
         match path.0 {
             Kind::Portable => {
-                if let Some(first) = powers.0.first_mut() {
-                    *first = h;
+                if let Some(last) = powers.0.last_mut() {
+                    *last = h;
                 }
             }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Aes(token) => token.powers(h, &mut powers.0),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.powers(h, &mut powers.0),
         }
         Self { path, powers }
     }
@@ -42,6 +46,10 @@ impl HashKey {
     fn absorb(&self, y: u128, blocks: &[Block]) -> u128 {
         match self.path.0 {
             Kind::Portable => portable::absorb(&self.powers.0, y, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Aes(token) => token.absorb(&self.powers.0, y, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.absorb(&self.powers.0, y, blocks),
         }
     }
 }

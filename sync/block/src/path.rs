@@ -1,17 +1,23 @@
 //! Which instructions do the work.
 
+#[cfg(target_arch = "x86_64")]
+use crate::x86::{aes, avx512};
 use crate::{Block, ctr, portable};
 
 /// A way to compute SM4 and GHASH, with instructions that this processor is known to have.
 ///
-/// [`Path::best`] is what [`crate::Key::new`] takes; the others exist so that tests and the self-test of a server can judge every
-/// one.
+/// [`Path::best`] is what [`crate::Key::new`] takes; the others exist so that tests and the self-test of a server can judge
+/// every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path(pub(crate) Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Portable,
+    #[cfg(target_arch = "x86_64")]
+    Aes(aes::Token),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Token),
 }
 
 impl Path {
@@ -20,18 +26,38 @@ impl Path {
 
     /// The fastest one here.
     pub fn best() -> Self {
-        Self::PORTABLE
+        Self::here().next().unwrap_or(Self::PORTABLE)
     }
 
     /// All that work here, the fastest first.
     pub fn all() -> Vec<Self> {
-        vec![Self::PORTABLE]
+        Self::here().collect()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn here() -> impl Iterator<Item = Self> {
+        // Asked one after the other: a processor that has the first is not asked for the second.
+        let asked: [fn() -> Option<Kind>; 3] = [
+            || avx512::Token::detect().map(Kind::Avx512),
+            || aes::Token::detect().map(Kind::Aes),
+            || Some(Kind::Portable),
+        ];
+        asked.into_iter().filter_map(|ask| ask()).map(Self)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn here() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::PORTABLE)
     }
 
     /// For logs and reports.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Aes(_) => "AES-NI, AVX2, PCLMULQDQ",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "GFNI, AVX-512, VPCLMULQDQ",
         }
     }
 
@@ -39,13 +65,19 @@ impl Path {
     pub(crate) fn crypt(self, rounds: &[u32; 32], blocks: &mut [Block]) {
         match self.0 {
             Kind::Portable => portable::crypt(rounds, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Aes(token) => token.crypt(rounds, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.crypt(rounds, blocks),
         }
     }
 
     /// Adds the stream of counter mode that begins at block `first`.
     pub(crate) fn add_stream(self, rounds: &[u32; 32], first: u128, blocks: &mut [Block]) {
         match self.0 {
-            Kind::Portable => ctr::by_batches(first, blocks, |stream| portable::crypt(rounds, stream)),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.add_stream(rounds, first, blocks),
+            _ => ctr::by_batches(first, blocks, |stream| self.crypt(rounds, stream)),
         }
     }
 }

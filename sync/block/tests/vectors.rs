@@ -1,6 +1,6 @@
 //! Vectors of the standards, on every path of this processor.
 
-use block::{Gcm, Key, Path, Refused, ctr};
+use block::{Gcm, Key, Path, Refused, cbc, ctr, ecb};
 
 fn bytes<const N: usize>(text: &str) -> [u8; N] {
     hex::decode(text).unwrap().try_into().unwrap()
@@ -77,6 +77,39 @@ fn counter_mode_of_the_draft() {
             let mut data = plain.clone();
             ctr::Stream::new(Key::on(path, &bytes(key)), &iv).apply(&mut data);
             assert_eq!(hex::encode(data), wanted, "{path:?}");
+        }
+    }
+}
+
+/// draft-ribose-cfrg-sm4-10, A.2.1 and A.2.2.
+#[test]
+fn code_book_and_chaining_of_the_draft() {
+    let iv = bytes("000102030405060708090a0b0c0d0e0f");
+    let plain: [u8; 32] = bytes("aaaaaaaabbbbbbbbccccccccddddddddeeeeeeeeffffffffaaaaaaaabbbbbbbb");
+    let wanted = [
+        (
+            KEY,
+            "5ec8143de509cff7b5179f8f474b86192f1d305a7fb17df985f81c8482192304",
+            "78ebb11cc40b0a48312aaeb2040244cb4cb7016951909226979b0d15dc6a8f6d",
+        ),
+        (
+            OTHER_KEY,
+            "c5876897e4a59bbba72a10c83872245b12dd90bc2d200692b529a4155ac9e600",
+            "0d3a6ddc2d21c698857215587b7bb59a91f2c147911a4144665e1fa1d40bae38",
+        ),
+    ];
+    for path in Path::all() {
+        for (key, book, chain) in wanted {
+            let key = Key::on(path, &bytes(key));
+            let mut data = plain;
+            ecb::encrypt(&key, &mut data).unwrap();
+            assert_eq!(hex::encode(data), book, "{path:?}");
+            let (mut data, mut last) = (plain, iv);
+            cbc::encrypt_blocks(&key, &mut last, data.as_chunks_mut().0);
+            assert_eq!(hex::encode(data), chain, "{path:?}");
+            last = iv;
+            cbc::decrypt_blocks(&key, &mut last, data.as_chunks_mut().0);
+            assert_eq!(data, plain, "{path:?}");
         }
     }
 }

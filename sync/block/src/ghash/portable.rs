@@ -5,7 +5,7 @@ use crate::Block;
 
 /// See [`super::HashKey::absorb`].
 pub(super) fn absorb(powers: &[u128], y: u128, blocks: &[Block]) -> u128 {
-    let h = powers.first().copied().unwrap_or_default();
+    let h = powers.last().copied().unwrap_or_default();
     blocks
         .iter()
         .fold(y, |y, block| dot(y ^ u128::from_be_bytes(*block), h))
