@@ -1,155 +1,15 @@
-//! X.509 certificates of the hospital's own authority: read strictly, and built.
+//! X.509 certificates (RFC 5280, GB/T 20518), read strictly. New ones: [`Draft`].
 
 use time::OffsetDateTime;
 
-use crate::der::{self, Reader, tag};
-use crate::key::{Algorithm, Signer};
+use crate::der::{Reader, tag};
+pub use crate::draft::{AlternativeName, Draft, Extras, Purpose, usage};
+use crate::key::{Algorithm, Hash};
+pub use crate::name::{Identity, text as name_text};
 use crate::{PublicKey, Refused, oid};
 
 /// Larger certificates are not read.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
-
-/// The parts of a distinguished name that are used here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// Country.
-    pub country: String,
-    /// Organisation: the hospital.
-    pub organization: String,
-    /// Organisational unit: the role.
-    pub unit: String,
-    /// Name of the person or the authority.
-    pub common_name: String,
-    /// Identifier of the person within the hospital.
-    pub serial_number: String,
-}
-
-impl Identity {
-    fn to_der(&self) -> Vec<u8> {
-        let text = |id: &[u8], tag: u8, value: &str| -> Option<Vec<u8>> {
-            (!value.is_empty()).then(|| {
-                let pair = der::sequence(&[&der::oid(id), &der::element(tag, value.as_bytes())]);
-                der::element(tag::SET, &pair)
-            })
-        };
-        let parts: Vec<Vec<u8>> = [
-            text(oid::COUNTRY, tag::PRINTABLE, &self.country),
-            text(oid::ORGANIZATION, tag::UTF8, &self.organization),
-            text(oid::ORGANIZATIONAL_UNIT, tag::UTF8, &self.unit),
-            text(oid::COMMON_NAME, tag::UTF8, &self.common_name),
-            text(oid::SERIAL_NUMBER, tag::UTF8, &self.serial_number),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        der::element(tag::SEQUENCE, &parts.concat())
-    }
-
-    fn read(value: &[u8]) -> Result<Self, Refused> {
-        let mut name = Self::default();
-        let mut reader = Reader::new(value, "name");
-        while !reader.is_empty() {
-            let mut set = reader.inside(tag::SET, "name")?;
-            while !set.is_empty() {
-                let mut pair = set.sequence("name")?;
-                let id = pair.oid()?;
-                let text = pair.any()?;
-                pair.finish()?;
-                let Ok(text) = std::str::from_utf8(text.value) else {
-                    continue; // BMPString and T61String of other authorities: not shown
-                };
-                let field = match id {
-                    oid::COUNTRY => &mut name.country,
-                    oid::ORGANIZATION => &mut name.organization,
-                    oid::ORGANIZATIONAL_UNIT => &mut name.unit,
-                    oid::COMMON_NAME => &mut name.common_name,
-                    oid::SERIAL_NUMBER => &mut name.serial_number,
-                    _ => continue,
-                };
-                text.clone_into(field);
-            }
-        }
-        Ok(name)
-    }
-}
-
-/// What a certificate's key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Issues certificates; below it at most this many authorities.
-    Authority {
-        /// `pathLenConstraint`.
-        path_length: u8,
-    },
-    /// Signs documents.
-    Documents,
-}
-
-/// What to put into a new certificate.
-#[derive(Debug)]
-pub struct Draft<'a> {
-    /// Serial number: random, 16 bytes.
-    pub serial: [u8; 16],
-    /// Who it is for.
-    pub subject: &'a Identity,
-    /// Its public key.
-    pub public_key: &'a PublicKey,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Start of validity.
-    pub not_before: OffsetDateTime,
-    /// End of validity.
-    pub not_after: OffsetDateTime,
-}
-
-impl Draft<'_> {
-    /// Issues it under `issuer`, or by itself when `issuer` is `None` and `key` is the subject's own.
-    pub fn issue(&self, issuer: Option<&Certificate>, key: &dyn Signer) -> Result<Certificate, Refused> {
-        let algorithm = key.algorithm().to_der();
-        let mut serial = self.serial;
-        if let Some(first) = serial.first_mut() {
-            *first = (*first & 0x7f) | 0x40; // positive and always 16 bytes
-        }
-        let subject = self.subject.to_der();
-        let issuer_name = issuer.map_or_else(|| subject.clone(), |c| c.subject_der.clone());
-        let tbs = der::sequence(&[
-            &der::constructed(tag::context(0), &[&der::unsigned(&[2])]),
-            &der::unsigned(&serial),
-            &algorithm,
-            &issuer_name,
-            &der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]),
-            &subject,
-            &self.public_key.to_spki(),
-            &der::constructed(tag::context(3), &[&self.extensions(key.public_key())]),
-        ]);
-        let signature = key.sign(&tbs)?;
-        Certificate::parse(&der::sequence(&[&tbs, &algorithm, &der::bits(&signature)]))
-    }
-
-    fn extensions(&self, issuer_key: &PublicKey) -> Vec<u8> {
-        let critical = der::element(tag::BOOLEAN, &[0xff]);
-        let (constraints, usage) = match self.purpose {
-            Purpose::Authority { path_length } => (
-                der::sequence(&[&critical, &der::unsigned(&[path_length])]),
-                // keyCertSign, cRLSign
-                der::element(tag::BIT_STRING, &[1, 0b0000_0110]),
-            ),
-            // digitalSignature, nonRepudiation
-            Purpose::Documents => (der::sequence(&[]), der::element(tag::BIT_STRING, &[6, 0b1100_0000])),
-        };
-        let authority = der::sequence(&[&der::element(tag::context_primitive(0), &issuer_key.key_id())]);
-        let extension = |id: &[u8], is_critical: bool, value: &[u8]| {
-            let flag: &[u8] = if is_critical { &critical } else { &[] };
-            der::sequence(&[&der::oid(id), flag, &der::octets(value)])
-        };
-        der::sequence(&[
-            &extension(oid::BASIC_CONSTRAINTS, true, &constraints),
-            &extension(oid::KEY_USAGE, true, &usage),
-            &extension(oid::SUBJECT_KEY_ID, false, &der::octets(&self.public_key.key_id())),
-            &extension(oid::AUTHORITY_KEY_ID, false, &authority),
-        ])
-    }
-}
 
 /// A certificate that has been read. Reading proves nothing: see [`crate::Trust`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,9 +34,18 @@ pub struct Certificate {
     pub public_key: PublicKey,
     /// Whether it is an authority, and its path length.
     pub authority: Option<Option<u8>>,
-    key_usage: Option<u8>,
-    subject_key_id: Option<Vec<u8>>,
-    authority_key_id: Option<Vec<u8>>,
+    /// Its version: 1 or 3. One of version 1 says nothing about its use and is never an authority.
+    pub version: u8,
+    /// Key usage (see [`usage`]), when it says so.
+    pub key_usage: Option<u16>,
+    /// Extended key usages, as the content of their identifiers, when it is limited to some.
+    pub extended_usages: Option<Vec<Vec<u8>>>,
+    /// Other names of its holder.
+    pub alternative_names: Vec<AlternativeName>,
+    /// Its own key id.
+    pub subject_key_id: Option<Vec<u8>>,
+    /// Its issuer's key id.
+    pub authority_key_id: Option<Vec<u8>>,
     tbs: Vec<u8>,
     algorithm: Algorithm,
     signature: Vec<u8>,
@@ -198,12 +67,7 @@ impl Certificate {
         whole.finish()?;
 
         let mut body = Reader::new(tbs.value, "certificate body");
-        let mut version = body.inside(tag::context(0), "certificate version")?;
-        if version.small()? != 2 {
-            return Err(Refused::Malformed {
-                at: "certificate version",
-            });
-        }
+        let version = read_version(&mut body)?;
         let serial = body.unsigned()?.to_vec();
         if serial.len() > 20 {
             return Err(Refused::Malformed { at: "serial number" });
@@ -230,15 +94,23 @@ impl Certificate {
             not_after,
             public_key,
             authority: None,
+            version,
             key_usage: None,
+            extended_usages: None,
+            alternative_names: Vec::new(),
             subject_key_id: None,
             authority_key_id: None,
             tbs: tbs.raw.to_vec(),
             algorithm,
             signature,
         };
-        if let Some(extensions) = body.optional(tag::context(3))? {
-            certificate.read_extensions(extensions.value)?;
+        if version == 3 {
+            // Unique identifiers: nobody uses them, RFC 5280 4.1.2.8 still has them.
+            body.optional(tag::context_primitive(1))?;
+            body.optional(tag::context_primitive(2))?;
+            if let Some(extensions) = body.optional(tag::context(3))? {
+                certificate.read_extensions(extensions.value)?;
+            }
         }
         body.finish()?;
         Ok(certificate)
@@ -272,9 +144,16 @@ impl Certificate {
             match id {
                 oid::BASIC_CONSTRAINTS => self.authority = read_constraints(&mut inner)?,
                 oid::KEY_USAGE => match inner.expect(tag::BIT_STRING)?.value {
-                    [unused, first, ..] if *unused < 8 => self.key_usage = Some(*first),
+                    [unused, first] if *unused < 8 => self.key_usage = Some(u16::from_be_bytes([*first, 0])),
+                    [unused, first, second] if *unused < 8 => {
+                        self.key_usage = Some(u16::from_be_bytes([*first, *second]));
+                    }
                     _ => return Err(Refused::Malformed { at: "key usage" }),
                 },
+                oid::EXTENDED_KEY_USAGE => self.extended_usages = Some(read_usages(&mut inner)?),
+                oid::ALTERNATIVE_NAME => self.alternative_names = read_names(&mut inner)?,
+                // Every policy is acceptable here; what would limit them (policyConstraints) is refused when critical.
+                oid::POLICIES | oid::CRL_POINTS => {}
                 oid::SUBJECT_KEY_ID => {
                     self.subject_key_id = Some(inner.expect(tag::OCTET_STRING)?.value.to_vec());
                 }
@@ -327,12 +206,56 @@ impl Certificate {
         }
     }
 
-    /// May sign documents: an end entity with digitalSignature or nonRepudiation.
+    /// May sign documents: an end entity with digitalSignature or nonRepudiation, not limited to serving TLS, stamping
+    /// times, signing programs or answering for the state of certificates.
     pub fn may_sign_documents(&self) -> Result<(), Refused> {
-        match (self.authority, self.key_usage) {
-            (None, Some(usage)) if usage & 0b1100_0000 != 0 => Ok(()),
-            _ => Err(Refused::WrongUsage),
+        let other_duties = [
+            oid::SERVER_AUTH,
+            oid::CODE_SIGNING,
+            oid::TIME_STAMPING,
+            oid::OCSP_SIGNING,
+        ];
+        let limited = self
+            .extended_usages
+            .as_ref()
+            .is_some_and(|all| all.iter().all(|id| other_duties.contains(&id.as_slice())));
+        if self.authority.is_none() && !limited && self.has_usage(usage::DIGITAL_SIGNATURE | usage::NON_REPUDIATION) {
+            Ok(())
+        } else {
+            Err(Refused::WrongUsage)
         }
+    }
+
+    /// Says one of these key usages.
+    #[must_use]
+    pub fn has_usage(&self, any_of: u16) -> bool {
+        self.key_usage.is_some_and(|usage| usage & any_of != 0)
+    }
+
+    /// Names this extended usage (content of its identifier), rather than leaving it open.
+    #[must_use]
+    pub fn has_extended_usage(&self, id: &[u8]) -> bool {
+        self.extended_usages
+            .as_ref()
+            .is_some_and(|all| all.iter().any(|one| one == id))
+    }
+
+    /// Issued to its own issuer: a root, when its own key verifies it.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.issuer_der == self.subject_der
+    }
+
+    /// Digest of the whole certificate: SM3 and SHA-256 are usual.
+    #[must_use]
+    pub fn fingerprint(&self, hash: Hash) -> String {
+        hash.digest(&self.der).iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// What its issuer signed with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// May issue with this many authorities below it.
@@ -342,7 +265,7 @@ impl Certificate {
             Some(None) => true,
             None => false,
         };
-        if fits && self.key_usage.is_some_and(|usage| usage & 0b0000_0100 != 0) {
+        if fits && self.has_usage(usage::CERTIFICATE_SIGN) {
             Ok(())
         } else {
             Err(Refused::NotAnAuthority {
@@ -350,6 +273,44 @@ impl Certificate {
             })
         }
     }
+}
+
+/// 3, or 1 when nothing is said; version 2 nobody issued.
+fn read_version(body: &mut Reader<'_>) -> Result<u8, Refused> {
+    let Some(version) = body.optional(tag::context(0))? else {
+        return Ok(1);
+    };
+    let mut version = Reader::new(version.value, "certificate version");
+    let number = version.small()?;
+    version.finish()?;
+    if number == 2 {
+        Ok(3)
+    } else {
+        Err(Refused::Malformed {
+            at: "certificate version",
+        })
+    }
+}
+
+fn read_usages(inner: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Refused> {
+    let mut list = inner.sequence("extended key usage")?;
+    inner.finish()?;
+    let mut all = Vec::new();
+    while !list.is_empty() {
+        all.push(list.oid()?.to_vec());
+    }
+    Ok(all)
+}
+
+fn read_names(inner: &mut Reader<'_>) -> Result<Vec<AlternativeName>, Refused> {
+    let mut list = inner.sequence("alternative names")?;
+    inner.finish()?;
+    let mut all = Vec::new();
+    while !list.is_empty() {
+        let name = list.any()?;
+        all.extend(AlternativeName::read(name.tag, name.value)?);
+    }
+    Ok(all)
 }
 
 fn read_constraints(reader: &mut Reader<'_>) -> Result<Option<Option<u8>>, Refused> {
