@@ -18,22 +18,29 @@
 
 mod algorithm;
 pub mod certificate;
-pub mod chain;
 pub mod cms;
+pub mod crl;
 pub mod der;
 mod draft;
+pub mod evidence;
+mod extension;
 mod hash;
 pub mod key;
 mod known;
 mod name;
+pub mod ocsp;
 pub mod oid;
 mod private;
 mod refused;
 mod rsa;
 mod rsa_generate;
 mod rsa_private;
+mod signed;
+pub mod stamp;
+pub mod trust;
 
 pub use certificate::{Certificate, Identity};
-pub use chain::Trust;
+pub use extension::Particulars;
 pub use key::{Algorithm, Hash, PublicKey, Signer, Sm2Key, USER_ID, sm3};
 pub use refused::Refused;
+pub use trust::Trust;

@@ -104,6 +104,29 @@ pub enum Refused {
     /// A critical extension nobody here knows.
     #[error("unknown critical extension {0}")]
     UnknownCritical(String),
+    /// A certificate is revoked.
+    #[error("certificate {serial} is revoked since {since}")]
+    Revoked {
+        /// Serial number in hexadecimal.
+        serial: String,
+        /// Since when.
+        since: time::OffsetDateTime,
+    },
+    /// The responder does not know the certificate.
+    #[error("the responder does not know certificate {serial}")]
+    StatusUnknown {
+        /// Serial number in hexadecimal.
+        serial: String,
+    },
+    /// There is no list and no answer that speaks of the certificate.
+    #[error("nothing proves that certificate {serial} is not revoked")]
+    StatusUnproven {
+        /// Serial number in hexadecimal.
+        serial: String,
+    },
+    /// A list, an answer or a time stamp is not accepted.
+    #[error(transparent)]
+    Evidence(#[from] crate::evidence::Unfit),
     /// The operating system's random source is absent or failed its health test; nothing was signed.
     #[error("the random source failed; nothing was signed")]
     Randomness,
@@ -142,6 +165,10 @@ impl Refused {
             Self::NotAnAuthority { .. } => "not_an_authority",
             Self::WrongUsage => "wrong_usage",
             Self::UnknownCritical(_) => "unknown_critical_extension",
+            Self::Revoked { .. } => "certificate_revoked",
+            Self::StatusUnknown { .. } => "certificate_status_unknown",
+            Self::StatusUnproven { .. } => "certificate_status_unproven",
+            Self::Evidence(unfit) => unfit.code(),
             Self::Randomness => "randomness",
         }
     }
@@ -160,6 +187,9 @@ impl Refused {
             }
             Self::WrongUsage | Self::UnknownCritical(_) => "该证书不能用于签署文件。",
             Self::NoSigner | Self::ManySigners | Self::SignerCertificateMissing => "签名信息不完整。",
+            Self::Revoked { .. } => "证书已被吊销。",
+            Self::StatusUnknown { .. } | Self::StatusUnproven { .. } => "无法确认证书是否已吊销，请联系管理员。",
+            Self::Evidence(unfit) => unfit.person(),
             Self::Randomness => "随机数来源异常，已停止签名，请联系管理员。",
             Self::InvalidKey => "密钥不正确或长度不被接受。",
             Self::UnknownKey(_) => "不支持这种类型的密钥。",
