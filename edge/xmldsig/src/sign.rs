@@ -1,0 +1,349 @@
+//! Signing.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gm::Certificate;
+use gm::key::{Hash, Signer};
+
+use crate::canonical::{self, Canonical, Form};
+use crate::document::{Document, NodeId, names};
+use crate::reference::{self, Detached, Resolver};
+use crate::structure::{self, DSIG, ENVELOPED, EXCLUSIVE};
+use crate::{Options, Refused, verify};
+
+/// What is signed, and where the signature goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Work<'a> {
+    /// Into the document, as the last thing in its element.
+    Enveloped {
+        /// The document.
+        document: &'a str,
+        /// Only the element with this id is signed, and the signature goes into that; `None`: the whole document.
+        id: Option<&'a str>,
+    },
+    /// The document's element goes into the signature. Comments, instructions and the declaration around it do not.
+    Enveloping {
+        /// The document.
+        document: &'a str,
+    },
+    /// Any bytes go into the signature, as Base64.
+    EnvelopingBytes {
+        /// The bytes.
+        content: &'a [u8],
+    },
+    /// The signature stands alone and names what it signs.
+    Detached {
+        /// The name by which verifiers know the content; not empty, no `#`.
+        uri: &'a str,
+        /// What is signed, byte for byte.
+        content: &'a [u8],
+    },
+}
+
+/// How a signature is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The canonical form of what is signed within a document and of the signature itself.
+    pub canonical: Canonical,
+    /// The `Id` of the signature.
+    pub id: Option<String>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            canonical: Canonical::EXCLUSIVE,
+            id: None,
+        }
+    }
+}
+
+/// The parts of a signature element.
+struct Shape<'a> {
+    draft: &'a Draft,
+    uri: &'a str,
+    transforms: &'a str,
+    signature_uri: &'a str,
+    digest_uri: &'a str,
+    chain: &'a [Certificate],
+    /// An `Object`, or nothing.
+    object: &'a str,
+}
+
+/// Text before and after the signature.
+struct Place<'a> {
+    before: Cow<'a, str>,
+    after: Cow<'a, str>,
+}
+
+/// Signs; the answer is the whole document. `chain`: the signer's certificate first.
+pub fn sign(
+    work: Work<'_>,
+    signer: &dyn Signer,
+    chain: &[Certificate],
+    draft: &Draft,
+    options: &Options,
+) -> Result<String, Refused> {
+    let algorithm = signer.algorithm();
+    if chain
+        .first()
+        .is_some_and(|leaf| leaf.public_key != *signer.public_key())
+    {
+        return Err(gm::Refused::InvalidKey.into());
+    }
+    if let Some(id) = draft.id.as_deref().filter(|id| !names::is_ncname(id)) {
+        return Err(Refused::IdInvalid(id.to_owned()));
+    }
+    let Prepared {
+        place,
+        uri,
+        object,
+        detached,
+        enveloped,
+    } = prepare(work, options)?;
+    let method = detached.is_none().then_some(&draft.canonical);
+    let mut transforms = String::new();
+    if enveloped {
+        transforms.push_str(&format!(r#"<ds:Transform Algorithm="{ENVELOPED}"/>"#));
+    }
+    if let Some(method) = method {
+        transforms.push_str(&method_element("Transform", method));
+    }
+    let shape = Shape {
+        draft,
+        uri: &uri,
+        transforms: &transforms,
+        signature_uri: options.names.signature_uri(algorithm)?,
+        digest_uri: options.names.digest_uri(algorithm.hash())?,
+        chain,
+        object: &object,
+    };
+
+    let with_gaps = shape.whole(&place, "0", "0");
+    let mut document = Document::parse(&with_gaps, &options.limits)?;
+    let node = structure::find(&document)
+        .into_iter()
+        .find(|id| document.range(*id).start == place.before.len())
+        .ok_or(Refused::NoSignature)?;
+    let digest = {
+        let index = options.ids.index(&document);
+        let given: &[Detached<'_>] = detached.as_slice();
+        let resolver = Resolver {
+            document: &document,
+            index: &index,
+            detached: given,
+            limits: &options.limits,
+            signature: node,
+        };
+        if let Some(id) = &draft.id {
+            reference::by_id(&index, id)?;
+        }
+        unbroken(&resolver, &options.limits)?;
+        let (_, bytes) = resolver.resolve(&uri, enveloped, method, options.limits.bytes)?;
+        digest(algorithm.hash(), &bytes)
+    };
+    let inside = |local: &str| document.subtree(node).find(|id| document.is(*id, DSIG, local));
+    let gap = inside("DigestValue").map(|id| id + 1).ok_or(Refused::NoSignature)?;
+    let signed_info = inside("SignedInfo").ok_or(Refused::NoSignature)?;
+    document.set_text(gap, digest.clone());
+    let signed = verify::signed_info(&document, signed_info, &draft.canonical, options.limits.bytes)?;
+    let value = options.names.to_value(algorithm, signer.sign(&signed)?)?;
+    Ok(shape.whole(&place, &digest, &STANDARD.encode(value)))
+}
+
+fn digest(hash: Hash, bytes: &[u8]) -> String {
+    STANDARD.encode(hash.digest(bytes))
+}
+
+/// Where the signature goes and what it refers to.
+struct Prepared<'a> {
+    place: Place<'a>,
+    uri: String,
+    object: String,
+    detached: Option<Detached<'a>>,
+    enveloped: bool,
+}
+
+fn prepare<'a>(work: Work<'a>, options: &Options) -> Result<Prepared<'a>, Refused> {
+    let alone = Place {
+        before: Cow::Borrowed(""),
+        after: Cow::Borrowed(""),
+    };
+    match work {
+        Work::Enveloped { document, id } => {
+            let (place, uri) = enveloped(document, id, options)?;
+            Ok(Prepared {
+                place,
+                uri,
+                object: String::new(),
+                detached: None,
+                enveloped: true,
+            })
+        }
+        Work::Enveloping { document: text } => {
+            let document = Document::parse(text, &options.limits)?;
+            let index = options.ids.index(&document);
+            // A number no one in the document has.
+            let id = (0..=index.len())
+                .map(|n| format!("content-{n}"))
+                .find(|id| !index.contains_key(id.as_str()))
+                .unwrap_or_default();
+            let content = text.get(document.range(document.root())).unwrap_or_default();
+            Ok(Prepared {
+                place: alone,
+                uri: format!("#{id}"),
+                object: format!(r#"<ds:Object Id="{id}">{content}</ds:Object>"#),
+                detached: None,
+                enveloped: false,
+            })
+        }
+        Work::EnvelopingBytes { content } => {
+            if content.len() > options.limits.bytes {
+                return Err(Refused::TooLarge("content"));
+            }
+            let content = STANDARD.encode(content);
+            Ok(Prepared {
+                place: alone,
+                uri: "#content".to_owned(),
+                object: format!(r#"<ds:Object Encoding="{DSIG}base64" Id="content">{content}</ds:Object>"#),
+                detached: None,
+                enveloped: false,
+            })
+        }
+        Work::Detached { uri, content } => {
+            if uri.is_empty() || uri.contains('#') || uri.chars().any(char::is_control) {
+                return Err(Refused::Reference(uri.to_owned()));
+            }
+            Ok(Prepared {
+                place: alone,
+                uri: uri.to_owned(),
+                object: String::new(),
+                detached: Some(Detached { uri, bytes: content }),
+                enveloped: false,
+            })
+        }
+    }
+}
+
+/// The end of the element the signature goes into.
+fn enveloped<'a>(text: &'a str, id: Option<&str>, options: &Options) -> Result<(Place<'a>, String), Refused> {
+    let document = Document::parse(text, &options.limits)?;
+    let (apex, uri) = match id {
+        None => (document.root(), String::new()),
+        Some(id) if names::is_ncname(id) => {
+            let index = options.ids.index(&document);
+            (reference::by_id(&index, id)?, format!("#{id}"))
+        }
+        Some(id) => return Err(Refused::IdInvalid(id.to_owned())),
+    };
+    let element = document.element(apex).ok_or(Refused::NoSignature)?;
+    let place = match element.end_tag {
+        Some(end) => {
+            let (before, after) = text.split_at_checked(end as usize).unwrap_or_default();
+            Place {
+                before: Cow::Borrowed(before),
+                after: Cow::Borrowed(after),
+            }
+        }
+        // <a/> becomes <a></a>, the same to every canonical form.
+        None => {
+            let (before, after) = text.split_at_checked(document.range(apex).end).unwrap_or_default();
+            let before = before.strip_suffix("/>").unwrap_or(before);
+            Place {
+                before: Cow::Owned(format!("{before}>")),
+                after: Cow::Owned(format!("</{}>{after}", element.name)),
+            }
+        }
+    };
+    Ok((place, uri))
+}
+
+/// Refuses a signature that would change what another one covers.
+fn unbroken(resolver: &Resolver<'_, '_>, limits: &crate::Limits) -> Result<(), Refused> {
+    let document = resolver.document;
+    let around: Vec<NodeId> = document.ancestors(resolver.signature).collect();
+    for other in structure::find(document)
+        .into_iter()
+        .filter(|id| *id != resolver.signature)
+    {
+        let mut references = document
+            .subtree(other)
+            .filter(|id| document.is(*id, DSIG, "Reference"))
+            .filter_map(|id| document.attribute(id, "URI"))
+            .take(limits.references);
+        let covers = references.any(|uri| match uri.strip_prefix('#') {
+            None => uri.is_empty(),
+            Some(id) => reference::by_id(resolver.index, id).is_ok_and(|id| around.contains(&id)),
+        });
+        if covers && !around.contains(&other) && !document.subtree(resolver.signature).contains(&other) {
+            return Err(Refused::BreaksSignature);
+        }
+    }
+    Ok(())
+}
+
+impl Shape<'_> {
+    /// The whole document with the signature in its place.
+    fn whole(&self, place: &Place<'_>, digest: &str, value: &str) -> String {
+        let certificates: String = self
+            .chain
+            .iter()
+            .map(|certificate| {
+                let text = STANDARD.encode(&certificate.der);
+                format!("<ds:X509Certificate>{text}</ds:X509Certificate>")
+            })
+            .collect();
+        let key_info = if certificates.is_empty() {
+            String::new()
+        } else {
+            format!("<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>")
+        };
+        let transforms = if self.transforms.is_empty() {
+            String::new()
+        } else {
+            format!("<ds:Transforms>{}</ds:Transforms>", self.transforms)
+        };
+        let id = self
+            .draft
+            .id
+            .as_ref()
+            .map_or(String::new(), |id| format!(r#" Id="{id}""#));
+        let parts: [&str; 11] = [
+            &place.before,
+            &format!(r#"<ds:Signature xmlns:ds="{DSIG}"{id}><ds:SignedInfo>"#),
+            &method_element("CanonicalizationMethod", &self.draft.canonical),
+            &format!(r#"<ds:SignatureMethod Algorithm="{}"/>"#, escaped(self.signature_uri)),
+            &format!(r#"<ds:Reference URI="{}">{transforms}"#, escaped(self.uri)),
+            &format!(r#"<ds:DigestMethod Algorithm="{}"/>"#, escaped(self.digest_uri)),
+            &format!("<ds:DigestValue>{digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"),
+            &format!("<ds:SignatureValue>{value}</ds:SignatureValue>{key_info}"),
+            self.object,
+            "</ds:Signature>",
+            &place.after,
+        ];
+        parts.concat()
+    }
+}
+
+fn method_element(name: &str, method: &Canonical) -> String {
+    let uri = method.uri();
+    if method.form != Form::Exclusive || method.prefixes.is_empty() {
+        return format!(r#"<ds:{name} Algorithm="{uri}"/>"#);
+    }
+    let prefixes = method.prefixes.iter().map(String::as_str);
+    let prefixes: Vec<&str> = prefixes
+        .map(|prefix| if prefix.is_empty() { "#default" } else { prefix })
+        .collect();
+    format!(
+        r#"<ds:{name} Algorithm="{uri}"><ec:InclusiveNamespaces xmlns:ec="{EXCLUSIVE}" PrefixList="{}"/></ds:{name}>"#,
+        escaped(&prefixes.join(" "))
+    )
+}
+
+fn escaped(value: &str) -> String {
+    let mut out = Vec::with_capacity(value.len());
+    canonical::escape_value(&mut out, value);
+    String::from_utf8(out).unwrap_or_default()
+}
