@@ -47,8 +47,7 @@ impl PrivateKey {
         let shared = Shared::new(&window::multiply(text.point.point(), self.scalar()));
         let (plain, zero) = shared.mixed(&text.body);
         let hash = Zeroizing::new(shared.hash(&plain));
-        let differ = hash.iter().zip(&text.hash).fold(0, |all, (a, b)| all | (a ^ b));
-        let whole = Mask::is_zero(u64::from(differ)).and(zero.not());
+        let whole = Mask::same(hash.as_slice(), &text.hash).and(zero.not());
         if whole.reveal() {
             Ok(plain)
         } else {
@@ -77,9 +76,9 @@ impl Shared {
         let mut stream = Zeroizing::new(vec![0u8; text.len()]);
         let hash = Sm3::new().chain_update(*self.x).chain_update(*self.y);
         kdf::derive(&hash, &mut stream);
-        let any = stream.iter().fold(0, |all, byte| all | byte);
+        let zero = Mask::zeros(stream.iter().copied());
         stream.iter_mut().zip(text).for_each(|(byte, with)| *byte ^= with);
-        (stream, Mask::is_zero(u64::from(any)))
+        (stream, zero)
     }
 
     /// C3 = SM3(x2 ‖ M ‖ y2).

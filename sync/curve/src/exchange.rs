@@ -164,8 +164,7 @@ impl Agreement {
 
     /// The key, if the other side's tag shows that it has the same (A9, B10).
     pub fn confirm(self, theirs: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>, Refused> {
-        let differ = self.expected.iter().zip(theirs).fold(0, |all, (a, b)| all | (a ^ b));
-        if Mask::is_zero(u64::from(differ)).reveal() {
+        if Mask::same(&self.expected, theirs).reveal() {
             Ok(self.key)
         } else {
             Err(Refused::Confirmation)

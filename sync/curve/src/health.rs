@@ -52,7 +52,7 @@ impl Health {
     fn repeats(&self, block: &[u8]) -> bool {
         let mut before = &self.last[..];
         block.chunks_exact(CANDIDATE).any(|candidate| {
-            let same = same(candidate, before).reveal() | same(candidate, &self.last).reveal();
+            let same = Mask::same(candidate, before).reveal() | Mask::same(candidate, &self.last).reveal();
             before = candidate;
             same
         })
@@ -78,11 +78,6 @@ fn most_of_first(window: &[u8]) -> u64 {
         .iter()
         .map(|byte| Mask::equal(u64::from(*byte), first).keep(1))
         .sum()
-}
-
-/// Set when the same.
-fn same(a: &[u8], b: &[u8]) -> Mask {
-    Mask::is_zero(u64::from(a.iter().zip(b).fold(0, |differ, (x, y)| differ | (x ^ y))))
 }
 
 #[cfg(test)]

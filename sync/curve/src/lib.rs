@@ -69,7 +69,9 @@
 //!   with `pand`/`por`; `masked::multiply` has those of the loop over the rows, the windows' bias and the table's first use;
 //!   `Fp::invert`, `Fp::squared`, `invert_all`, `scalar::multiply`, `Factor::invert` those of their counted loops;
 //!   `PrivateKey::sign` those of an empty store and of r, r + k or s being zero; `Nonces::draw` those of the random
-//!   source's answer, its health and a candidate out of range. Look again after a change of compiler.
+//!   source's answer, its health and a candidate out of range; `window::multiply` those of its counted loops and of laying
+//!   out the (public) table; `PrivateKey::decrypt` the verdict, once. In its first form the comparison of C3 ended at the
+//!   first difference: the optimiser had seen that only the verdict is used. Hence `Mask::zeros`. Look again after a change of compiler.
 //! * *Assumed*: the processor's 64-bit multiplication takes the same time for all operands; on x86-64 and AArch64 servers it
 //!   does, on some small cores (Cortex-M3) it does not.
 #![forbid(unsafe_code)]

@@ -35,6 +35,17 @@ impl Mask {
         Self::is_zero(a ^ b)
     }
 
+    /// Set when all bytes are zero. All are looked at: what is gathered is hidden before it is judged, for the optimiser
+    /// was seen to end at the first difference where only the verdict was used.
+    pub(crate) fn zeros(bytes: impl Iterator<Item = u8>) -> Self {
+        Self::is_zero(u64::from(black_box(bytes.fold(0, |all, byte| all | byte)))).hidden()
+    }
+
+    /// Set when both, of one length, are the same; see [`Mask::zeros`].
+    pub(crate) fn same(a: &[u8], b: &[u8]) -> Self {
+        Self::zeros(a.iter().zip(b).map(|(a, b)| a ^ b))
+    }
+
     /// Both.
     #[inline(always)]
     pub(crate) fn and(self, other: Self) -> Self {
@@ -80,6 +91,12 @@ mod tests {
         assert_eq!(Mask::SET.pick(3, 5), 3);
         assert_eq!(Mask::from_bit(0).pick(3, 5), 5);
         assert_eq!(Mask::SET.and(Mask::from_bit(0)).keep(7), 0);
+        assert!(Mask::same(&[1, 2], &[1, 2]).reveal() && Mask::zeros([0, 0].into_iter()).reveal());
+        for at in 0..32 {
+            let mut other = [7; 32];
+            other[at] ^= 0x80;
+            assert!(!Mask::same(&[7; 32], &other).reveal(), "byte {at}");
+        }
         assert_eq!((Mask::SET.not().keep(7), Mask::from_bit(0).not().keep(7)), (0, 7));
     }
 }
