@@ -164,6 +164,11 @@ impl Drop for Process {
     }
 }
 
+/// A shared library of this workspace that the running test's package names among its dependencies, as cargo built it.
+pub fn library(name: &str) -> PathBuf {
+    binary(&format!("lib{name}.so"))
+}
+
 /// A program of this workspace, as cargo built it beside the running test. Build it first (`cargo build -p …`).
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the running test has a path");
