@@ -1,5 +1,6 @@
 //! Settings of `signd`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -21,9 +22,24 @@ pub struct Config {
     /// Fewest digits of a signer's PIN, 4 to 12; five wrong ones lock it, whatever their length.
     #[serde(default = "default_pin_min")]
     pub pin_min: usize,
+    /// The HTTPS interface for applications; none when absent.
+    #[serde(default)]
+    pub service: Option<ServiceConfig>,
     /// Users that may call besides the one `signd` runs as.
     #[serde(default)]
     pub allowed_uids: Vec<u32>,
+}
+
+/// The HTTPS interface for applications.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Where to listen: `[::]:8443` for IPv4 and IPv6.
+    pub listen: SocketAddr,
+    /// The server's certificate and those above it, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
 }
 
 fn default_tpm() -> String {

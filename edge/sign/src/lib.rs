@@ -15,14 +15,23 @@
 //! One SQLite file (`signd.db`, WAL, synchronous FULL) in the state directory: tables `kek`, `authority`, `signer`,
 //! `journal`, `log`, `clock`. Recovery is SQLite's own; there is nothing else to repair.
 
+pub mod application;
 pub mod client;
 pub mod config;
 pub mod engine;
+pub mod fault;
 pub mod guard;
+pub mod http;
+pub mod keys;
+mod ledger;
 mod pin;
 mod refusal;
+mod secret_code;
 pub mod server;
-mod vault;
+pub mod service;
+pub mod state;
+mod trust;
+pub mod vault;
 pub mod wire;
 mod wrap;
 

@@ -18,6 +18,9 @@ pub enum Refusal {
     /// The state file cannot be read or written (disk full, damaged).
     #[error("state file: {0}")]
     Storage(#[from] rusqlite::Error),
+    /// The log could not be written: what was done is not answered.
+    #[error("the log could not be written")]
+    LogUnwritten,
     /// Bytes in the state file are not what was written there.
     #[error("state file: {0} is damaged")]
     Damaged(&'static str),
@@ -42,7 +45,7 @@ impl Refusal {
             Self::No { code, text } => Outcome::refused(code, text),
             Self::Tpm(error) => Outcome::refused(format!("tpm_{}", error.code()), error.person()),
             // Nothing was answered, so nothing happened: it may be asked again when the disk has room.
-            Self::Storage(_) => Outcome::Later { after_ms: 1000 },
+            Self::Storage(_) | Self::LogUnwritten => Outcome::Later { after_ms: 1000 },
             Self::Damaged(_) => Outcome::refused("state_damaged", "签名服务器的存储已损坏，请联系管理员。"),
             Self::Crypto(_) => Outcome::refused("crypto_failed", "签名运算失败，请重试或联系管理员。"),
         }

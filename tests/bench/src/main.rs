@@ -3,12 +3,14 @@
 //! Closed loops, a warm-up before each measured part, every failure counted, percentiles from all samples. A benchmark
 //! that cannot run fails the whole run. `--quick` is for working on the harness: its figures mean nothing.
 
+mod block;
 mod call;
 mod http;
 mod memory;
 mod papers;
 mod place;
 mod report;
+mod serve;
 mod sign_rate;
 mod slots;
 mod sm2;
@@ -40,18 +42,27 @@ struct Arguments {
 enum Name {
     SyncLog,
     Sign,
+    Serve,
     Memory,
     Call,
     Slots,
 }
 
 impl Name {
-    const ALL: [Self; 5] = [Self::SyncLog, Self::Sign, Self::Memory, Self::Call, Self::Slots];
+    const ALL: [Self; 6] = [
+        Self::SyncLog,
+        Self::Sign,
+        Self::Serve,
+        Self::Memory,
+        Self::Call,
+        Self::Slots,
+    ];
 
     async fn run(self, quick: bool) -> Result<Vec<Row>> {
         match self {
             Self::SyncLog => sync_log::run(quick).await,
             Self::Sign => sign_rate::run(quick).await,
+            Self::Serve => serve::run(quick).await,
             Self::Memory => memory::run(quick).await,
             Self::Call => call::run(quick).await,
             Self::Slots => slots::run(quick).await,

@@ -1,4 +1,4 @@
-//! SM2 alone, then signatures through `signd`'s socket, with a software TPM: PIN, unwrapping under the TPM, SM2, CMS, journal.
+//! SM2, SM3 and SM4 alone, then signatures through `signd`'s socket, with a software TPM: PIN, unwrapping under the TPM, SM2, CMS, journal.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ const DOCUMENT: usize = 1024;
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let mut rows = crate::sm2::run(quick)?;
+    rows.extend(crate::block::run(quick)?);
     let (seconds, warm) = if quick { (1, 4) } else { (8, 40) };
     let folder = tempfile::tempdir()?;
     let tpm = SoftTpm::start(&folder.path().join("tpm"));

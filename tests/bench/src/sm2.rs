@@ -1,13 +1,12 @@
-//! SM2 and SM3, beside RustCrypto's and OpenSSL's: what the product calls, without sockets and journals.
+//! SM2 beside RustCrypto's: what the product calls, without sockets and journals.
 //!
 //! Own figure and peer are measured by turns in processor time of the thread, so that others on the machine weigh on both
 //! or on neither; the value is the median of the turns.
 
 use std::hint::black_box;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use gm::key::{Algorithm, Signer, keep_tables};
 use gm::{PublicKey, Sm2Key, USER_ID};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,8 +17,6 @@ use crate::say;
 
 /// Bytes of a message.
 const MESSAGE: usize = 1024;
-/// Bytes hashed at once.
-const BLOCK: usize = 16 * 1024;
 const PEER: &str = "RustCrypto sm2, its key objects made once";
 
 /// Processor time of this thread, in seconds.
@@ -29,10 +26,10 @@ fn now() -> f64 {
 }
 
 /// Rates of both, by turns.
-struct Turns {
-    own: f64,
-    peer: f64,
-    samples: u64,
+pub(crate) struct Turns {
+    pub(crate) own: f64,
+    pub(crate) peer: f64,
+    pub(crate) samples: u64,
 }
 
 impl Turns {
@@ -45,7 +42,7 @@ impl Turns {
 }
 
 /// Operations in a second of processor time, for about `seconds`.
-fn rate(seconds: f64, act: &mut dyn FnMut() -> Result<()>) -> Result<(f64, u64)> {
+pub(crate) fn rate(seconds: f64, act: &mut dyn FnMut() -> Result<()>) -> Result<(f64, u64)> {
     let (begun, mut done) = (now(), 0u64);
     loop {
         // The clock is a system call: it is not asked after every operation.
@@ -65,7 +62,12 @@ fn median(mut all: Vec<f64>) -> f64 {
     all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
-fn by_turns(quick: bool, mut own: impl FnMut() -> Result<()>, mut peer: impl FnMut() -> Result<()>) -> Result<Turns> {
+/// Both for a while, by turns; the medians.
+pub(crate) fn by_turns(
+    quick: bool,
+    mut own: impl FnMut() -> Result<()>,
+    mut peer: impl FnMut() -> Result<()>,
+) -> Result<Turns> {
     let (turns, seconds) = if quick { (1, 0.02) } else { (7, 0.4) };
     rate(seconds / 4.0, &mut own)?;
     rate(seconds / 4.0, &mut peer)?;
@@ -140,7 +142,7 @@ fn peer_key(key: &Sm2Key) -> Result<sm2::dsa::SigningKey> {
 }
 
 pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
-    say("SM2 and SM3 in one thread");
+    say("SM2 in one thread");
     let key = Sm2Key::generate().context("a key")?;
     let theirs = peer_key(&key)?;
     let message = vec![7u8; MESSAGE];
@@ -169,7 +171,11 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
         let peer = theirs.verifying_key();
         by_turns(
             quick,
-            || public.verify(Algorithm::Sm2, black_box(&message), &signature).context("a verdict"),
+            || {
+                public
+                    .verify(Algorithm::Sm2, black_box(&message), &signature)
+                    .context("a verdict")
+            },
             || {
                 peer.verify(black_box(&message), &made)
                     .ok()
@@ -181,16 +187,12 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
     let unknown = verify()?;
     keep_tables(256);
     for _ in 0..4 {
-        public.verify(Algorithm::Sm2, &message, &signature).context("a verdict")?;
+        public
+            .verify(Algorithm::Sm2, &message, &signature)
+            .context("a verdict")?;
     }
     let known = verify()?;
 
-    let block = vec![7u8; BLOCK];
-    let (hashes, samples) = rate(if quick { 0.02 } else { 2.0 }, &mut || {
-        black_box(gm::sm3(black_box(&block)));
-        Ok(())
-    })?;
-    let megabytes = |bytes: f64| bytes / 1e6;
     Ok(vec![
         sign.row(
             "sm2-sign-1k",
@@ -199,26 +201,5 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>> {
         sign_everywhere(quick)?,
         unknown.row("sm2-verify-unknown", "1 KiB message; key read and Z computed each time"),
         known.row("sm2-verify-known", "1 KiB message; the key's table is kept"),
-        Row::new("sm3-16k", megabytes(hashes * BLOCK as f64), "MB/s")
-            .beside("openssl speed sm3, 16 KiB", megabytes(openssl_sm3(quick)?))
-            .samples(samples)
-            .note("RustCrypto sm3, as the product uses it; both in processor time"),
     ])
-}
-
-/// Bytes per second of Debian's OpenSSL.
-fn openssl_sm3(quick: bool) -> Result<f64> {
-    let seconds = if quick { "1" } else { "3" };
-    let block = BLOCK.to_string();
-    let output = Command::new("openssl")
-        .args(["speed", "-mr", "-seconds", seconds, "-bytes", &block, "-evp", "sm3"])
-        .output()
-        .context("openssl speed")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // `+F:25:sm3:499875430.40`; without -elapsed it counts the processor's time.
-    let line = text.lines().find(|line| line.starts_with("+F:"));
-    match line.and_then(|line| line.rsplit(':').next()?.parse::<f64>().ok()) {
-        Some(rate) if rate > 0.0 => Ok(rate),
-        _ => bail!("openssl speed says nothing of SM3: {text}"),
-    }
 }

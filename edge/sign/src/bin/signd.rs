@@ -1,5 +1,6 @@
 //! The signature and verification server 签名验签服务器.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,13 +8,23 @@ use anyhow::Context;
 use attest::Tpm;
 use clap::Parser;
 use records::SystemClock;
-use sign::config::Config;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sign::config::{Config, ServiceConfig};
 use sign::engine::Rules;
+use sign::service::Service;
 use sign::{Engine, guard, server};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Keys whose tables are kept for checking what was signed: the authority's and the busiest signers', 1.4 MiB.
 const KEPT_TABLES: usize = 16;
+
+/// Bytes of a thread's stack.
+const STACK: usize = 1024 * 1024;
 
 /// Signs with keys that never leave this process.
 #[derive(Parser)]
@@ -60,22 +71,64 @@ fn main() -> anyhow::Result<()> {
         engine.accept_clock()?;
         return Ok(());
     }
-    tokio::runtime::Builder::new_current_thread()
+    let threads = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.min(8))
+        .thread_stack_size(STACK)
         .enable_all()
         .build()?
-        .block_on(run(config, engine))
+        .block_on(run(config, Arc::new(engine)))
 }
 
-async fn run(config: Config, engine: Engine) -> anyhow::Result<()> {
+async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let service = Arc::new(Service::start(Arc::clone(&engine))?);
+    let stop = CancellationToken::new();
+    let https = match &config.service {
+        Some(settings) => Some(applications(settings, Arc::clone(&service), stop.clone()).await?),
+        None => None,
+    };
     let listener = server::listen(&config.socket, !config.allowed_uids.is_empty())
         .with_context(|| format!("listening on {}", config.socket.display()))?;
     println!("ready");
-    let end = async move {
+    let ended = stop.clone();
+    tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    };
-    server::serve(Arc::new(engine), listener, config.allowed_uids, end).await;
+        ended.cancel();
+    });
+    let end = stop.clone();
+    server::serve(
+        engine,
+        listener,
+        config.allowed_uids,
+        async move { end.cancelled().await },
+    )
+    .await;
+    if let Some(https) = https {
+        https.await.context("the HTTPS interface")?;
+    }
     std::fs::remove_file(&config.socket).context("removing the socket")?;
     Ok(())
+}
+
+/// Opens the HTTPS interface.
+async fn applications(
+    settings: &ServiceConfig,
+    service: Arc<Service>,
+    stop: CancellationToken,
+) -> anyhow::Result<JoinHandle<()>> {
+    let certificates = CertificateDer::pem_file_iter(&settings.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading {}", settings.certificate.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&settings.key).with_context(|| format!("reading {}", settings.key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = sign::http::tls::server(provider, certificates, key).context("the HTTPS certificate")?;
+    let (_keep, tls) = watch::channel(Arc::new(tls));
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("listening on {}", settings.listen))?;
+    let router = sign::http::router(service);
+    Ok(tokio::spawn(sign::http::serve(listener, tls, router, stop)))
 }

@@ -22,9 +22,9 @@ const EARLIER: Duration = Duration::minutes(10);
 pub(super) const SIGNER_DAYS: i64 = 3 * 365;
 
 /// A hospital's authorities, with the keys that were asked for unwrapped.
-pub(super) struct Authority {
-    pub(super) root: Certificate,
-    pub(super) issuing: Certificate,
+pub(crate) struct Authority {
+    pub(crate) root: Certificate,
+    pub(crate) issuing: Certificate,
     pub(super) seal_root: Certificate,
     pub(super) seal: Certificate,
     row: AuthorityRow,
@@ -35,7 +35,7 @@ fn owner(part: &str, organisation: &str) -> String {
     format!("authority {part} {organisation}")
 }
 
-pub(super) fn open_key(
+pub(crate) fn open_key(
     kek: &[u8],
     wrapped: &[u8],
     owner: &str,
@@ -46,7 +46,7 @@ pub(super) fn open_key(
         .ok_or(Refusal::Damaged(what))
 }
 
-pub(super) fn sm2_key(secret: &[u8]) -> Result<Sm2Key, Refusal> {
+pub(crate) fn sm2_key(secret: &[u8]) -> Result<Sm2Key, Refusal> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     if secret.len() != bytes.len() {
         return Err(Refusal::Damaged("SM2 key"));
@@ -67,17 +67,18 @@ impl Authority {
     }
 
     /// Issues a signer's certificate.
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &self,
         kek: &[u8],
         organisation: &str,
         subject: &Identity,
         key: &PublicKey,
         now: Timestamp,
+        purpose: Purpose,
     ) -> Result<Certificate, Refusal> {
         let owner = owner("issuing", organisation);
         let issuing = sm2_key(&open_key(kek, &self.row.issuing_key, &owner, "issuing key")?)?;
-        let draft = draft(subject, key, Purpose::Documents, now, SIGNER_DAYS)?;
+        let draft = draft(subject, key, purpose, now, SIGNER_DAYS)?;
         Ok(draft.issue(Some(&self.issuing), &issuing)?)
     }
 
@@ -113,7 +114,7 @@ fn draft<'a>(
 
 impl Engine {
     /// The authorities of an organisation; made when there are none.
-    pub(super) fn authority(&self, kek: &[u8], organisation: &str, now: Timestamp) -> Result<Authority, Refusal> {
+    pub(crate) fn authority(&self, kek: &[u8], organisation: &str, now: Timestamp) -> Result<Authority, Refusal> {
         if organisation.is_empty() || organisation.chars().count() > 64 {
             return Err(Refusal::no("organisation", "医院名称应为 1 至 64 个字。"));
         }

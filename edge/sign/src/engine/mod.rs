@@ -4,8 +4,10 @@ mod authority;
 mod document;
 mod signer;
 
+pub(crate) use authority::{open_key, sm2_key};
+
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attest::{Sealed, Tpm};
@@ -18,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::Refusal;
 use crate::guard::Guarded;
-use crate::vault::Vault;
+use crate::vault::{Check, Vault};
 use crate::wire::Request;
 use crate::wrap;
 
@@ -31,10 +33,12 @@ const FORWARD: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// The signature server's engine. Its acts block: on the disk, on the TPM and on stretching the PIN.
 pub struct Engine {
-    vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     tpm: Tpm,
     rules: Rules,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How far the log has been found whole; what was checked once is not read again.
+    checked: Mutex<Check>,
 }
 
 /// What a hospital may set.
@@ -59,10 +63,11 @@ impl Engine {
     pub fn open(dir: &Path, tpm: Tpm, rules: Rules, clock: Arc<dyn Clock>) -> Result<Self, Refusal> {
         let vault = Vault::open(&dir.join("signd.db"))?;
         Ok(Self {
-            vault,
+            vault: Arc::new(vault),
             tpm,
             rules,
             clock,
+            checked: Mutex::default(),
         })
     }
 
@@ -102,7 +107,7 @@ impl Engine {
     }
 
     /// The present time, cut to seconds, if it can be believed.
-    fn trusted_now(&self) -> Result<Timestamp, Refusal> {
+    pub(crate) fn trusted_now(&self) -> Result<Timestamp, Refusal> {
         let now = Timestamp::from_seconds(self.clock.now().as_seconds());
         let last = self.vault.write(|unit| unit.last_seen())?;
         let early = now < BUILT || last.is_some_and(|last| now < last.minus(BACKWARD));
@@ -126,7 +131,7 @@ impl Engine {
     }
 
     /// The key of keys, unsealed for one act; made and sealed at the very first.
-    fn kek(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    pub(crate) fn kek(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         if let Some(sealed) = self.vault.write(|unit| unit.kek())? {
             let sealed: Sealed = serde_json::from_str(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
             return Ok(sealed.open(&self.tpm)?);
@@ -157,17 +162,26 @@ impl Engine {
             }),
         };
         let (signers, locked) = self.vault.counts()?;
-        let (log_entries, log_intact) = self.vault.check_log()?;
+        let check = self.check_log()?;
         Ok(ops::ServerHealth {
             tpm: tpm.unwrap_or_else(|error| error.code()).to_owned(),
             clock: if self.trusted_now().is_ok() { "ok" } else { "untrusted" }.to_owned(),
             signers,
             locked,
-            log_entries,
-            log_intact,
+            log_entries: check.seq.unsigned_abs(),
+            log_intact: check.broken_at.is_none(),
             memory_locked: self.rules.guarded.memory_locked,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
+    }
+
+    /// Checks the log's chain from where it was last found whole.
+    pub(crate) fn check_log(&self) -> Result<Check, Refusal> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if checked.broken_at.is_none() {
+            *checked = self.vault.check_log(checked.clone())?;
+        }
+        Ok(checked.clone())
     }
 
     fn roots(&self) -> Result<ops::Roots, Refusal> {

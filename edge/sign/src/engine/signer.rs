@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gm::certificate::Purpose;
 use gm::key::Signer as _;
 use gm::{Certificate, Identity, PublicKey, Sm2Key};
 use records::{Timestamp, sign as ops};
@@ -85,7 +86,14 @@ impl Engine {
         }
         let key = Sm2Key::generate()?;
         let subject = subject(&asked.signer_id, &asked.organisation, &asked.name, &asked.role);
-        let certificate = authority.issue(&kek, &asked.organisation, &subject, key.public_key(), now)?;
+        let certificate = authority.issue(
+            &kek,
+            &asked.organisation,
+            &subject,
+            key.public_key(),
+            now,
+            Purpose::Documents,
+        )?;
         let (wrapped, salt) = wrap_under_pin(&kek, &asked.signer_id, &mut asked.pin, key.secret())?;
         let row = SignerRow {
             id: asked.signer_id,
@@ -125,7 +133,7 @@ impl Engine {
             let authority = self.authority(kek, &row.organisation, now)?;
             let subject = subject(&row.id, &row.organisation, &row.name, &row.role);
             let public_key: &PublicKey = opened.key.public_key();
-            let renewed = authority.issue(kek, &row.organisation, &subject, public_key, now)?;
+            let renewed = authority.issue(kek, &row.organisation, &subject, public_key, now, Purpose::Documents)?;
             opened.row.certificate = renewed.der.clone();
             opened.row.tries_left = TRIES;
             self.vault.write(|unit| {

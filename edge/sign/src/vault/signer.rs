@@ -1,32 +1,11 @@
-//! The state file.
-
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Signers and their authorities, what they signed, and the last time seen.
 
 use records::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, params};
 
+use super::Unit;
 use crate::Refusal;
 use crate::pin::TRIES;
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS kek (id INTEGER PRIMARY KEY CHECK (id = 1), sealed TEXT NOT NULL, made_at INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS authority (
-  organisation TEXT PRIMARY KEY, root BLOB NOT NULL, root_key BLOB NOT NULL, issuing BLOB NOT NULL,
-  issuing_key BLOB NOT NULL, seal_root BLOB NOT NULL, seal_root_key BLOB NOT NULL, seal BLOB NOT NULL,
-  seal_key BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS signer (
-  id TEXT PRIMARY KEY, organisation TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, certificate BLOB NOT NULL,
-  wrapped BLOB NOT NULL, salt BLOB NOT NULL, tries_left INTEGER NOT NULL CHECK (tries_left >= 0),
-  enrolled_at INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS journal (
-  key TEXT PRIMARY KEY, act TEXT NOT NULL, signer TEXT NOT NULL, digest BLOB NOT NULL, cms BLOB NOT NULL,
-  serial TEXT NOT NULL, signed_at INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS log (
-  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,
-  hash BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), last_seen INTEGER NOT NULL) STRICT;
-";
 
 /// A hospital's authorities, keys wrapped.
 #[derive(Debug, Clone)]
@@ -67,73 +46,6 @@ pub(crate) struct JournalRow {
     pub(crate) serial: String,
     pub(crate) signed_at: Timestamp,
 }
-
-/// The state file, one writer.
-pub(crate) struct Vault(Mutex<Connection>);
-
-impl Vault {
-    pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "secure_delete", "ON")?;
-        connection.execute_batch(SCHEMA)?;
-        Ok(Self(Mutex::new(connection)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One durable unit of work.
-    pub(crate) fn write<T>(&self, act: impl FnOnce(&Unit<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let mut connection = self.lock();
-        let unit = Unit(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
-        let done = act(&unit)?;
-        unit.0.commit()?;
-        Ok(done)
-    }
-
-    /// Takes one try of a signer's PIN, durably, and says how many remain; `None` when there was none left.
-    pub(crate) fn take_try(&self, signer: &str) -> Result<Option<u32>, Refusal> {
-        self.write(|unit| {
-            let left = unit.0.query_row(
-                "UPDATE signer SET tries_left = tries_left - 1 WHERE id = ?1 AND tries_left > 0 RETURNING tries_left",
-                [signer],
-                |row| row.get(0),
-            );
-            Ok(left.optional()?)
-        })
-    }
-
-    pub(crate) fn counts(&self) -> Result<(u32, u32), Refusal> {
-        Ok(self.lock().query_row(
-            "SELECT count(*), coalesce(sum(tries_left = 0), 0) FROM signer",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?)
-    }
-
-    /// Number of log entries, and whether their chain is whole.
-    pub(crate) fn check_log(&self) -> Result<(u64, bool), Refusal> {
-        let connection = self.lock();
-        let mut rows = connection.prepare("SELECT seq, at, act, subject, detail, hash FROM log ORDER BY seq")?;
-        let mut rows = rows.query([])?;
-        let (mut count, mut last, mut whole) = (0i64, Vec::new(), true);
-        while let Some(row) = rows.next()? {
-            count += 1;
-            let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let (act, subject, detail): (String, String, String) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            let hash: Vec<u8> = row.get(5)?;
-            whole &= seq == count && hash == entry_hash(&last, seq, at, &act, &subject, &detail);
-            last = hash;
-        }
-        Ok((count.unsigned_abs(), whole))
-    }
-}
-
-/// A unit of work in progress.
-pub(crate) struct Unit<'c>(Transaction<'c>);
 
 impl Unit<'_> {
     pub(crate) fn kek(&self) -> Result<Option<String>, Refusal> {
@@ -279,28 +191,6 @@ impl Unit<'_> {
         self.journaled(key)?.ok_or(Refusal::Damaged("journal"))
     }
 
-    /// Adds an entry to the chained log and moves the last time seen.
-    pub(crate) fn log(&self, at: Timestamp, act: &str, subject: &str, detail: &str) -> Result<(), Refusal> {
-        let last: Option<(i64, Vec<u8>)> = self
-            .0
-            .query_row("SELECT seq, hash FROM log ORDER BY seq DESC LIMIT 1", [], |r| {
-                Ok((r.get(0)?, r.get(1)?))
-            })
-            .optional()?;
-        let (seq, last) = last.map_or((1, Vec::new()), |(seq, hash)| (seq + 1, hash));
-        let hash = entry_hash(&last, seq, at.as_micros(), act, subject, detail);
-        self.0.execute(
-            "INSERT INTO log (seq, at, act, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![seq, at.as_micros(), act, subject, detail, hash],
-        )?;
-        self.0.execute(
-            "INSERT INTO clock (id, last_seen) VALUES (1, ?1) \
-             ON CONFLICT (id) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)",
-            [at.as_micros()],
-        )?;
-        Ok(())
-    }
-
     /// Forgets the last time seen.
     pub(crate) fn forget_clock(&self) -> Result<(), Refusal> {
         self.0.execute("DELETE FROM clock", [])?;
@@ -315,21 +205,4 @@ impl Unit<'_> {
             .optional()?;
         Ok(last.map(Timestamp::from_micros))
     }
-}
-
-/// SM3 over the hash before and the entry, each part with its length in front.
-fn entry_hash(last: &[u8], seq: i64, at: i64, act: &str, subject: &str, detail: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for part in [
-        last,
-        &seq.to_be_bytes(),
-        &at.to_be_bytes(),
-        act.as_bytes(),
-        subject.as_bytes(),
-        detail.as_bytes(),
-    ] {
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part);
-    }
-    gm::sm3(&bytes).to_vec()
 }

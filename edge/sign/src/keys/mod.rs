@@ -1,0 +1,200 @@
+//! Server keys 服务器密钥: states, and what is known of each.
+//!
+//! ```text
+//! generated ──certify──▶ certified ──activate──▶ active ──retire──▶ retired ──destroy──▶ destroyed
+//!     └──────────────────────┴────────────────────────────────────────────destroy────────────▲
+//! ```
+//! Only an active key signs. A retired one still decrypts, and its certificates still verify what was signed. Of a
+//! destroyed one the public half, the certificates and the record remain.
+
+mod act;
+mod load;
+
+use std::sync::Arc;
+
+use gm::Certificate;
+use gm::key::Signer;
+use records::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Refusal;
+use crate::application::KeyIndex;
+
+pub use act::NewKey;
+pub(crate) use load::load;
+
+/// Where a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// Made, without certificate.
+    Generated,
+    /// Has a certificate, not yet in use.
+    Certified,
+    /// Signs.
+    Active,
+    /// Signs no more; decrypts what was encrypted to it.
+    Retired,
+    /// Gone.
+    Destroyed,
+}
+
+/// What may be done with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyCommand {
+    /// A certificate is imported.
+    Certify,
+    /// It is put to use.
+    Activate,
+    /// It is taken out of use.
+    Retire,
+    /// Its private half is wiped.
+    Destroy,
+}
+
+impl KeyState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Generated,
+        Self::Certified,
+        Self::Active,
+        Self::Retired,
+        Self::Destroyed,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Certified => "certified",
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    /// From the stable name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// The state after a command, or why not.
+    pub fn after(self, command: KeyCommand) -> Result<Self, Refusal> {
+        use KeyCommand::{Activate, Certify, Destroy, Retire};
+        match (self, command) {
+            (Self::Generated | Self::Certified, Certify) => Ok(Self::Certified),
+            // A renewed certificate takes the place of the one before; the key goes on.
+            (Self::Active, Certify) => Ok(Self::Active),
+            (Self::Certified | Self::Retired, Activate) => Ok(Self::Active),
+            (Self::Active, Retire) => Ok(Self::Retired),
+            (Self::Generated | Self::Certified | Self::Retired, Destroy) => Ok(Self::Destroyed),
+            (Self::Active, Destroy) => Err(no("密钥正在使用，请先停用再销毁。")),
+            (Self::Generated, Activate) => Err(no("密钥还没有证书，请先导入证书。")),
+            (Self::Destroyed, _) => Err(no("密钥已销毁。")),
+            (Self::Retired, Certify) => Err(no("密钥已停用，不能再导入证书。")),
+            (Self::Active, Activate) => Err(no("密钥已在使用中。")),
+            (Self::Generated | Self::Certified | Self::Retired, Retire) => Err(no("密钥不在使用中。")),
+        }
+    }
+}
+
+fn no(text: &str) -> Refusal {
+    Refusal::no("key_state", text)
+}
+
+/// Kinds of server keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyAlgorithm {
+    /// SM2 (GB/T 32918).
+    Sm2,
+    /// ECDSA on P-256.
+    P256,
+    /// RSA, 2048 bits.
+    Rsa2048,
+    /// RSA, 3072 bits.
+    Rsa3072,
+    /// RSA, 4096 bits.
+    Rsa4096,
+}
+
+impl KeyAlgorithm {
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sm2 => "sm2",
+            Self::P256 => "p256",
+            Self::Rsa2048 => "rsa2048",
+            Self::Rsa3072 => "rsa3072",
+            Self::Rsa4096 => "rsa4096",
+        }
+    }
+
+    /// From the stable name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sm2, Self::P256, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// A certificate of a server key.
+#[derive(Debug, Clone)]
+pub struct KeyCertificate {
+    /// Its place in the key's history, from 1.
+    pub number: u32,
+    /// The key's certificate, and those above it up to the root where they are known.
+    pub chain: Vec<Certificate>,
+    /// When it was imported.
+    pub imported_at: Timestamp,
+}
+
+/// What can sign from several threads.
+pub type SharedSigner = Arc<dyn Signer + Send + Sync>;
+
+/// A server key as it is served.
+pub struct ServerKey {
+    /// Its index.
+    pub index: KeyIndex,
+    /// Its name, for people.
+    pub label: String,
+    /// Its kind.
+    pub algorithm: KeyAlgorithm,
+    /// `tpm`: wrapped here under the TPM; otherwise the name of the device.
+    pub custody: String,
+    /// Where it is in its life.
+    pub state: KeyState,
+    /// `SubjectPublicKeyInfo`.
+    pub public_key: Vec<u8>,
+    /// Its certificates, oldest first: those before the last are kept for what was signed under them.
+    pub certificates: Vec<KeyCertificate>,
+    /// When it was made.
+    pub made_at: Timestamp,
+    pub(crate) wrapped: Option<Vec<u8>>,
+    pub(crate) access_code: Option<Vec<u8>>,
+    /// The private half, while it may be used and its custody gives it.
+    pub(crate) signer: Option<SharedSigner>,
+}
+
+impl ServerKey {
+    /// The certificate in use.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&KeyCertificate> {
+        self.certificates.last()
+    }
+}
+
+impl std::fmt::Debug for ServerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerKey")
+            .field("index", &self.index)
+            .field("state", &self.state)
+            .field("custody", &self.custody)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,247 @@
+//! What applications are served, whatever interface they use: HTTPS with JSON, the messages of GB/T 38629, SOAP.
+//!
+//! Every act goes the same way ([`Service::perform`]): the policy is asked, the act is done, its entry is written to the
+//! log and flushed, and only then the answer leaves. A refusal is an entry too.
+
+mod data;
+mod message;
+mod meter;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use records::Timestamp;
+use tokio::sync::Semaphore;
+
+use crate::application::{Application, Format, KeyIndex};
+use crate::engine::Engine;
+use crate::fault::{Code, Fault};
+use crate::keys::{KeyState, ServerKey};
+use crate::ledger::Ledger;
+use crate::state::State;
+use crate::vault::Entry;
+use crate::{Refusal, secret_code};
+
+pub use data::{SignData, SignedData, VerifyData};
+pub use message::{SignMessage, SignedMessage, VerifiedMessage, VerifyMessage};
+pub use meter::{Meter, Second};
+
+/// Bytes from which an act leaves the threads that serve connections.
+const HEAVY: usize = 64 * 1024;
+/// Heavy acts at a time; more wait.
+const HEAVY_ACTS: usize = 4;
+
+/// By which door a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// This server's JSON.
+    Json,
+    /// The messages of GB/T 38629.
+    Svs,
+    /// The web service.
+    Soap,
+    /// The socket of the appliance.
+    Socket,
+}
+
+impl Interface {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Svs => "svs",
+            Self::Soap => "soap",
+            Self::Socket => "socket",
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The application, authenticated.
+    pub application: Arc<Application>,
+    /// Its address.
+    pub from: IpAddr,
+    /// The door.
+    pub interface: Interface,
+}
+
+/// What an act has at hand.
+pub(crate) struct Desk {
+    pub(crate) state: Arc<State>,
+    pub(crate) application: Arc<Application>,
+    /// The time to sign at; believed.
+    pub(crate) now: Timestamp,
+}
+
+/// The acts for applications.
+pub struct Service {
+    pub(crate) engine: Arc<Engine>,
+    state: RwLock<Arc<State>>,
+    /// One change of the settings at a time, so that an older reading never takes the place of a newer one.
+    loading: Mutex<()>,
+    ledger: Ledger,
+    /// Rate and latency, for the management page.
+    pub meter: Meter,
+    draining: AtomicBool,
+    heavy: Semaphore,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Serves with the engine's state. When the TPM does not answer, keys stay shut until [`Self::reload`].
+    pub fn start(engine: Arc<Engine>) -> Result<Self, Refusal> {
+        let ledger = Ledger::start(Arc::clone(&engine.vault)).map_err(|_| Refusal::Damaged("thread"))?;
+        let service = Self {
+            engine,
+            state: RwLock::default(),
+            loading: Mutex::new(()),
+            ledger,
+            meter: Meter::default(),
+            draining: AtomicBool::new(false),
+            heavy: Semaphore::new(HEAVY_ACTS),
+        };
+        if let Err(refusal) = service.reload() {
+            tracing::warn!(sign.refusal = %refusal, "server keys stay shut");
+        }
+        Ok(service)
+    }
+
+    /// Takes the settings as they are now. Requests under way finish under those before.
+    ///
+    /// # Errors
+    /// The TPM does not answer: what it keeps stays as it was, everything else is taken.
+    pub fn reload(&self) -> Result<(), Refusal> {
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let kek = self.engine.kek();
+        let before = self.state();
+        let kek_bytes = kek.as_ref().ok().map(|kek| kek.as_slice());
+        let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes))?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        kek.map(|_| ())
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers that this server is leaving, so that the balancer sends requests elsewhere. Requests under way go on.
+    pub fn drain(&self, leaving: bool) {
+        self.draining.store(leaving, Ordering::Relaxed);
+    }
+
+    /// Whether requests should be sent here, or why not.
+    pub fn ready(&self) -> Result<(), Fault> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Code::Draining.into());
+        }
+        self.engine.trusted_now()?;
+        Ok(())
+    }
+
+    /// Does an act: see the module's text. `bytes` is the size of what it works on.
+    pub(crate) async fn perform<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &'static str,
+        format: Option<Format>,
+        bytes: usize,
+        act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let begun = std::time::Instant::now();
+        let now = self.engine.clock.now();
+        let done = match self.desk(caller, format, now) {
+            Err(fault) => Err(fault),
+            Ok(desk) if bytes < HEAVY => act(&desk),
+            Ok(desk) => self.apart(desk, act).await,
+        };
+        let (outcome, detail) = match done {
+            Ok((answer, detail)) => (Ok(answer), detail),
+            Err(fault) => {
+                let detail = format!("refused {} {}", fault.code.name(), fault.detail);
+                (Err(fault), detail)
+            }
+        };
+        let detail = format!("{detail} via {} from {}", caller.interface.name(), caller.from);
+        let entry = Entry {
+            at: now,
+            act: name,
+            subject: Arc::from(caller.application.id.0.as_str()),
+            detail,
+        };
+        let logged = self.ledger.append(entry).await;
+        self.meter
+            .count(now, begun.elapsed(), outcome.is_ok() && logged.is_ok());
+        logged?;
+        outcome
+    }
+
+    fn desk(&self, caller: &Caller, format: Option<Format>, now: Timestamp) -> Result<Desk, Fault> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Code::Draining.into());
+        }
+        let application = &caller.application;
+        if !application.enabled {
+            return Err(Code::ApplicationDisabled.into());
+        }
+        if !application.limit.take(application.policy.rate_per_second, now) {
+            return Err(Code::TooMany.into());
+        }
+        if let Some(format) = format
+            && !application.policy.formats.contains(&format)
+        {
+            return Err(Fault::new(Code::NotPermitted, format!("{format:?}")));
+        }
+        Ok(Desk {
+            state: self.state(),
+            application: Arc::clone(application),
+            now: self.engine.trusted_now()?,
+        })
+    }
+
+    /// On a thread that may be kept busy.
+    async fn apart<T: Send + 'static>(
+        &self,
+        desk: Desk,
+        act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
+    ) -> Result<(T, String), Fault> {
+        let Ok(_place) = self.heavy.acquire().await else {
+            return Err(Code::Draining.into());
+        };
+        let done = tokio::task::spawn_blocking(move || act(&desk)).await;
+        done.unwrap_or_else(|_| Err(Code::Internal.into()))
+    }
+}
+
+impl Desk {
+    /// A key in use that the policy grants, the first one when none is named, with its access code checked.
+    pub(crate) fn key(&self, index: Option<KeyIndex>, access_code: Option<&str>) -> Result<Arc<ServerKey>, Fault> {
+        let granted = &self.application.policy.keys;
+        let index = match index {
+            Some(index) if granted.contains(&index) => index,
+            Some(index) => return Err(Fault::new(Code::KeyNotPermitted, format!("密钥索引 {}", index.0))),
+            None => *granted
+                .first()
+                .ok_or_else(|| Fault::new(Code::KeyNotPermitted, "访问策略没有给该应用系统任何密钥"))?,
+        };
+        let absent = || Fault::new(Code::KeyIndex, format!("密钥索引 {}", index.0));
+        let key = self.state.keys.get(&index).ok_or_else(absent)?;
+        if key.state != KeyState::Active {
+            return Err(absent());
+        }
+        if let Some(kept) = &key.access_code
+            && !secret_code::is(kept, access_code.unwrap_or_default().as_bytes())
+        {
+            return Err(Code::KeyValue.into());
+        }
+        Ok(Arc::clone(key))
+    }
+}

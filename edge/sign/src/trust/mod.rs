@@ -1,0 +1,3 @@
+//! Certificate chains 证书链 and kept certificates 证书存储.
+
+mod act;

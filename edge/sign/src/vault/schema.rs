@@ -1,0 +1,47 @@
+//! Tables. Forward only: a released column is never changed or dropped.
+
+pub(super) const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS kek (id INTEGER PRIMARY KEY CHECK (id = 1), sealed TEXT NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS authority (
+  organisation TEXT PRIMARY KEY, root BLOB NOT NULL, root_key BLOB NOT NULL, issuing BLOB NOT NULL,
+  issuing_key BLOB NOT NULL, seal_root BLOB NOT NULL, seal_root_key BLOB NOT NULL, seal BLOB NOT NULL,
+  seal_key BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS signer (
+  id TEXT PRIMARY KEY, organisation TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, certificate BLOB NOT NULL,
+  wrapped BLOB NOT NULL, salt BLOB NOT NULL, tries_left INTEGER NOT NULL CHECK (tries_left >= 0),
+  enrolled_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS journal (
+  key TEXT PRIMARY KEY, act TEXT NOT NULL, signer TEXT NOT NULL, digest BLOB NOT NULL, cms BLOB NOT NULL,
+  serial TEXT NOT NULL, signed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS log (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,
+  hash BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS log_at ON log (at);
+CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), last_seen INTEGER NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS server_key (
+  key_index INTEGER PRIMARY KEY CHECK (key_index > 0), label TEXT NOT NULL, algorithm TEXT NOT NULL,
+  custody TEXT NOT NULL, reference TEXT NOT NULL, wrapped BLOB, public_key BLOB NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('generated', 'certified', 'active', 'retired', 'destroyed')),
+  access_code BLOB, made_at INTEGER NOT NULL, changed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS server_certificate (
+  key_index INTEGER NOT NULL REFERENCES server_key, number INTEGER NOT NULL, certificate BLOB NOT NULL,
+  chain BLOB NOT NULL, imported_at INTEGER NOT NULL, PRIMARY KEY (key_index, number)) STRICT;
+CREATE TABLE IF NOT EXISTS application (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)), policy TEXT NOT NULL,
+  secret BLOB, made_at INTEGER NOT NULL, changed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS application_certificate (
+  fingerprint BLOB PRIMARY KEY, application TEXT NOT NULL REFERENCES application, certificate BLOB NOT NULL,
+  added_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS chain (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, settings TEXT NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS chain_certificate (
+  chain TEXT NOT NULL REFERENCES chain, fingerprint BLOB NOT NULL, certificate BLOB NOT NULL,
+  added_at INTEGER NOT NULL, PRIMARY KEY (chain, fingerprint)) STRICT;
+CREATE TABLE IF NOT EXISTS certificate (
+  fingerprint BLOB PRIMARY KEY, serial TEXT NOT NULL, subject TEXT NOT NULL, issuer TEXT NOT NULL,
+  not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, algorithm TEXT NOT NULL, note TEXT NOT NULL,
+  certificate BLOB NOT NULL, imported_at INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS certificate_serial ON certificate (serial);
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
+";
