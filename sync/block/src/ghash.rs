@@ -37,6 +37,8 @@ impl HashKey {
             #[cfg(target_arch = "x86_64")]
             Kind::Aes(token) => token.powers(h, &mut powers.0),
             #[cfg(target_arch = "x86_64")]
+            Kind::Gfni(token) => token.powers(h, &mut powers.0),
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx512(token) => token.powers(h, &mut powers.0),
         }
         Self { path, powers }
@@ -48,6 +50,8 @@ impl HashKey {
             Kind::Portable => portable::absorb(&self.powers.0, y, blocks),
             #[cfg(target_arch = "x86_64")]
             Kind::Aes(token) => token.absorb(&self.powers.0, y, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Gfni(token) => token.absorb(&self.powers.0, y, blocks),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(token) => token.absorb(&self.powers.0, y, blocks),
         }

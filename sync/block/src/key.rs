@@ -2,8 +2,8 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::Block;
 use crate::path::Path;
-use crate::{Block, portable};
 
 /// The system parameter FK.
 const FK: [u32; 4] = [0xa3b1_bac6, 0x56aa_3350, 0x677d_9197, 0xb270_22dc];
@@ -36,7 +36,7 @@ impl Key {
     /// The same, computing on the path given.
     pub fn on(path: Path, bytes: &[u8; 16]) -> Self {
         let mut rounds = Box::<Rounds>::default();
-        expand(bytes, &mut rounds.forward);
+        path.expand(bytes, &mut rounds.forward);
         let Rounds { forward, backward } = &mut *rounds;
         for (to, from) in backward.iter_mut().zip(forward.iter().rev()) {
             *to = *from;
@@ -75,7 +75,10 @@ impl Key {
 }
 
 /// rk_i = K_{i+4} = K_i ^ T'(K_{i+1} ^ K_{i+2} ^ K_{i+3} ^ CK_i)
-fn expand(bytes: &[u8; 16], rounds: &mut [u32; 32]) {
+///
+/// `tau` is the S-box of each byte. Inlined, so that it is compiled for the instructions of whoever calls it.
+#[inline(always)]
+pub(crate) fn expand(bytes: &Block, rounds: &mut [u32; 32], tau: impl Fn(u32) -> u32) {
     let (words, _) = bytes.as_chunks::<4>();
     let mut k = [0; 4];
     for ((k, word), fk) in k.iter_mut().zip(words).zip(FK) {
@@ -85,7 +88,7 @@ fn expand(bytes: &[u8; 16], rounds: &mut [u32; 32]) {
         // Byte j of CK_i is 7 (4i + j) modulo 256.
         let constant = u32::from_be_bytes([0, 1, 2, 3].map(|j| (7 * (4 * number + j)) as u8));
         let [a, b, c, d] = k;
-        let t = portable::tau(u64::from(b ^ c ^ d ^ constant)) as u32;
+        let t = tau(b ^ c ^ d ^ constant);
         *round = a ^ t ^ t.rotate_left(13) ^ t.rotate_left(23);
         k = [b, c, d, *round];
     }

@@ -1,8 +1,8 @@
 //! Which instructions do the work.
 
 #[cfg(target_arch = "x86_64")]
-use crate::x86::{aes, avx512};
-use crate::{Block, ctr, portable};
+use crate::x86::{aes, avx512, gfni};
+use crate::{Block, ctr, key, portable};
 
 /// A way to compute SM4 and GHASH, with instructions that this processor is known to have.
 ///
@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Aes(aes::Token),
+    #[cfg(target_arch = "x86_64")]
+    Gfni(gfni::Token),
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Token),
 }
@@ -37,8 +39,9 @@ impl Path {
     #[cfg(target_arch = "x86_64")]
     fn here() -> impl Iterator<Item = Self> {
         // Asked one after the other: a processor that has the first is not asked for the second.
-        let asked: [fn() -> Option<Kind>; 3] = [
+        let asked: [fn() -> Option<Kind>; 4] = [
             || avx512::Token::detect().map(Kind::Avx512),
+            || gfni::Token::detect().map(Kind::Gfni),
             || aes::Token::detect().map(Kind::Aes),
             || Some(Kind::Portable),
         ];
@@ -57,7 +60,22 @@ impl Path {
             #[cfg(target_arch = "x86_64")]
             Kind::Aes(_) => "AES-NI, AVX2, PCLMULQDQ",
             #[cfg(target_arch = "x86_64")]
+            Kind::Gfni(_) => "GFNI, AVX2, PCLMULQDQ",
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "GFNI, AVX-512, VPCLMULQDQ",
+        }
+    }
+
+    /// The round keys of a key.
+    pub(crate) fn expand(self, key: &Block, rounds: &mut [u32; 32]) {
+        match self.0 {
+            Kind::Portable => key::expand(key, rounds, |x| portable::tau(u64::from(x)) as u32),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Aes(token) => token.expand(key, rounds),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Gfni(token) => token.expand(key, rounds),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.expand(key, rounds),
         }
     }
 
@@ -67,6 +85,8 @@ impl Path {
             Kind::Portable => portable::crypt(rounds, blocks),
             #[cfg(target_arch = "x86_64")]
             Kind::Aes(token) => token.crypt(rounds, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Gfni(token) => token.crypt(rounds, blocks),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(token) => token.crypt(rounds, blocks),
         }

@@ -6,4 +6,6 @@
 pub(crate) mod aes;
 pub(crate) mod avx512;
 mod clmul;
+mod eights;
+pub(crate) mod gfni;
 mod memory;

@@ -6,16 +6,14 @@
 //! rotations of L, which are needed anyway.
 
 use std::arch::x86_64::{
-    __m256i, _mm_aesenclast_si128, _mm_setzero_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
-    _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_inserti128_si256,
-    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
-    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm_aesenclast_si128, _mm_setzero_si128, _mm256_and_si256, _mm256_castsi128_si256, _mm256_castsi256_si128,
+    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
 };
 
 use super::clmul;
-use super::memory::{load1, load2, store2};
 use crate::ghash::POWERS;
-use crate::{BLOCK, Block};
+
+super::eights::by_eights!("aes,avx2");
 
 /// AES-NI, AVX2 and PCLMULQDQ were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +32,12 @@ impl Token {
     pub(crate) fn crypt(self, rounds: &[u32; 32], blocks: &mut [Block]) {
         // SAFETY: a token exists only where `detect` found the instructions that the function names.
         unsafe { crypt(rounds, blocks) }
+    }
+
+    #[expect(unsafe_code, reason = "a function with instructions of its own")]
+    pub(crate) fn expand(self, key: &Block, rounds: &mut [u32; 32]) {
+        // SAFETY: as above.
+        unsafe { expand(key, rounds) }
     }
 
     #[expect(unsafe_code, reason = "a function with instructions of its own")]
@@ -83,18 +87,6 @@ const fn unshift(bytes: usize) -> Block {
 }
 const UNSHIFTED: [Block; 4] = [unshift(0), unshift(1), unshift(2), unshift(3)];
 
-/// Each word's bytes reversed.
-const SWAPPED: Block = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12];
-
-/// One word of eight blocks.
-type Words = __m256i;
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn both(half: &Block) -> __m256i {
-    _mm256_broadcastsi128_si256(load1(half))
-}
-
 /// An affine map of every byte.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -106,100 +98,32 @@ fn affine(x: __m256i, halves: &[Block; 2]) -> __m256i {
     _mm256_xor_si256(low, high)
 }
 
-/// The map T of GB/T 32907, 6.2: the S-box of each byte, then L.
+/// The S-box of each byte, with the bytes moved by ShiftRows.
 #[inline]
 #[target_feature(enable = "aes,avx2")]
-fn t(x: Words) -> Words {
+fn shifted(x: Words) -> Words {
     let x = affine(x, &PRE);
     let zero = _mm_setzero_si128();
     let low = _mm_aesenclast_si128(_mm256_castsi256_si128(x), zero);
     let high = _mm_aesenclast_si128(_mm256_extracti128_si256::<1>(x), zero);
-    let x = affine(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high), &POST);
-    let [by0, by1, by2, by3] = &UNSHIFTED;
-    let [x0, x8] = [_mm256_shuffle_epi8(x, both(by0)), _mm256_shuffle_epi8(x, both(by1))];
-    let [x16, x24] = [_mm256_shuffle_epi8(x, both(by2)), _mm256_shuffle_epi8(x, both(by3))];
+    affine(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high), &POST)
+}
+
+/// The S-box of each byte of words that are all the same: ShiftRows moves nothing then.
+#[inline]
+#[target_feature(enable = "aes,avx2")]
+fn tau(x: Words) -> Words {
+    shifted(x)
+}
+
+/// The map T of GB/T 32907, 6.2: the S-box of each byte, then L.
+#[inline]
+#[target_feature(enable = "aes,avx2")]
+fn t(x: Words) -> Words {
+    let x = shifted(x);
+    let [x0, x8, x16, x24] = UNSHIFTED.each_ref().map(|by| _mm256_shuffle_epi8(x, both(by)));
     // x + x⋘24 + (x + x⋘8 + x⋘16)⋘2
     let sum = _mm256_xor_si256(x0, _mm256_xor_si256(x8, x16));
     let rotated = _mm256_xor_si256(_mm256_slli_epi32::<2>(sum), _mm256_srli_epi32::<30>(sum));
     _mm256_xor_si256(_mm256_xor_si256(x0, x24), rotated)
-}
-
-/// One round of all groups: a += T(b + c + d + key).
-#[inline]
-#[target_feature(enable = "aes,avx2")]
-fn round<const G: usize>(a: &mut [Words; G], b: &[Words; G], c: &[Words; G], d: &[Words; G], key: u32) {
-    let key = _mm256_set1_epi32(key.cast_signed());
-    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-        let sum = _mm256_xor_si256(_mm256_xor_si256(*b, *c), _mm256_xor_si256(*d, key));
-        *a = _mm256_xor_si256(*a, t(sum));
-    }
-}
-
-/// Rows of four words each become columns, in each half.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn transposed([a, b, c, d]: [Words; 4]) -> [Words; 4] {
-    let (low_ab, low_cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
-    let (high_ab, high_cd) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
-    [
-        _mm256_unpacklo_epi64(low_ab, low_cd),
-        _mm256_unpackhi_epi64(low_ab, low_cd),
-        _mm256_unpacklo_epi64(high_ab, high_cd),
-        _mm256_unpackhi_epi64(high_ab, high_cd),
-    ]
-}
-
-/// G groups of eight blocks.
-#[inline]
-#[target_feature(enable = "aes,avx2")]
-fn groups<const G: usize>(rounds: &[u32; 32], groups: &mut [[[Block; 2]; 4]; G]) {
-    let swap = both(&SWAPPED);
-    let zero = _mm256_set1_epi8(0);
-    let [mut a, mut b, mut c, mut d] = [[zero; G]; 4];
-    for ((((group, a), b), c), d) in groups.iter().zip(&mut a).zip(&mut b).zip(&mut c).zip(&mut d) {
-        let [w, x, y, z] = group;
-        [*a, *b, *c, *d] = transposed([
-            _mm256_shuffle_epi8(load2(w), swap),
-            _mm256_shuffle_epi8(load2(x), swap),
-            _mm256_shuffle_epi8(load2(y), swap),
-            _mm256_shuffle_epi8(load2(z), swap),
-        ]);
-    }
-    for [k0, k1, k2, k3] in rounds.as_chunks::<4>().0 {
-        round(&mut a, &b, &c, &d, *k0);
-        round(&mut b, &c, &d, &a, *k1);
-        round(&mut c, &d, &a, &b, *k2);
-        round(&mut d, &a, &b, &c, *k3);
-    }
-    for ((((group, a), b), c), d) in groups.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        for (to, row) in group.iter_mut().zip(transposed([d, c, b, a])) {
-            store2(to, _mm256_shuffle_epi8(row, swap));
-        }
-    }
-}
-
-#[target_feature(enable = "aes,avx2")]
-fn crypt(rounds: &[u32; 32], blocks: &mut [Block]) {
-    let (pairs, odd) = blocks.as_chunks_mut::<2>();
-    let (eights, rest) = pairs.as_chunks_mut::<4>();
-    let (sixteens, eight) = eights.as_chunks_mut::<2>();
-    for sixteen in sixteens {
-        groups::<2>(rounds, sixteen);
-    }
-    for eight in eight {
-        groups::<1>(rounds, std::array::from_mut(eight));
-    }
-    let rest = [rest.as_flattened_mut(), odd];
-    if rest.iter().any(|part| !part.is_empty()) {
-        let mut last = [[[[0; BLOCK]; 2]; 4]];
-        let from = rest.iter().flat_map(|part| part.iter());
-        for (to, from) in last.as_flattened_mut().as_flattened_mut().iter_mut().zip(from) {
-            *to = *from;
-        }
-        groups::<1>(rounds, &mut last);
-        let to = rest.into_iter().flat_map(|part| part.iter_mut());
-        for (to, from) in to.zip(last.as_flattened().as_flattened()) {
-            *to = *from;
-        }
-    }
 }

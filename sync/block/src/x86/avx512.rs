@@ -5,10 +5,10 @@
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_xor_si128, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_clmulepi64_epi128,
-    _mm512_extracti32x4_epi32, _mm512_gf2p8affine_epi64_epi8, _mm512_gf2p8affineinv_epi64_epi8, _mm512_rol_epi32,
-    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi128_si512,
+    _mm512_cvtsi512_si32, _mm512_extracti32x4_epi32, _mm512_gf2p8affine_epi64_epi8, _mm512_gf2p8affineinv_epi64_epi8,
+    _mm512_rol_epi32, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi32, _mm512_setzero_si512,
+    _mm512_shuffle_epi8, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
 use super::clmul::{self, Wide};
@@ -38,6 +38,12 @@ impl Token {
     }
 
     #[expect(unsafe_code, reason = "a function with instructions of its own")]
+    pub(crate) fn expand(self, key: &Block, rounds: &mut [u32; 32]) {
+        // SAFETY: as above.
+        unsafe { expand(key, rounds) }
+    }
+
+    #[expect(unsafe_code, reason = "a function with instructions of its own")]
     pub(crate) fn add_stream(self, rounds: &[u32; 32], first: u128, blocks: &mut [Block]) {
         // SAFETY: as above.
         unsafe { add_stream(rounds, first, blocks) }
@@ -57,9 +63,9 @@ impl Token {
 }
 
 /// The affine map of SM4 and the change to AES coordinates: a matrix (a row a byte, the highest first) and a constant.
-const PRE: (u64, i32) = (0x4c28_7db9_1a22_505d, 0x3e);
+pub(super) const PRE: (u64, i32) = (0x4c28_7db9_1a22_505d, 0x3e);
 /// The change back and the affine map of SM4.
-const POST: (u64, i32) = (0xf3ab_34a9_74a6_b589, 0xd3);
+pub(super) const POST: (u64, i32) = (0xf3ab_34a9_74a6_b589, 0xd3);
 
 /// Each word's bytes reversed.
 const SWAPPED: Block = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12];
@@ -83,16 +89,23 @@ fn everywhere(quarter: &Block) -> __m512i {
     _mm512_broadcast_i32x4(load1(quarter))
 }
 
+/// The S-box of each byte.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+fn tau(x: Words) -> Words {
+    let [pre, post] = [PRE.0, POST.0].map(|matrix| _mm512_set1_epi64(matrix.cast_signed()));
+    let x = _mm512_gf2p8affine_epi64_epi8::<{ PRE.1 }>(x, pre);
+    _mm512_gf2p8affineinv_epi64_epi8::<{ POST.1 }>(x, post)
+}
+
 /// One round of all groups: a += T(b + c + d + key).
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
 fn round<const G: usize>(a: &mut [Words; G], b: &[Words; G], c: &[Words; G], d: &[Words; G], key: u32) {
     let key = _mm512_set1_epi32(key.cast_signed());
-    let [pre, post] = [PRE.0, POST.0].map(|matrix| _mm512_set1_epi64(matrix.cast_signed()));
     for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-        let x = _mm512_xor_si512(sum3(*b, *c, *d), key);
-        let x = _mm512_gf2p8affine_epi64_epi8::<{ PRE.1 }>(x, pre);
-        let x = _mm512_gf2p8affineinv_epi64_epi8::<{ POST.1 }>(x, post);
+        // d came last and is added last.
+        let x = tau(_mm512_xor_si512(sum3(*b, *c, key), *d));
         let some = sum3(*a, x, _mm512_rol_epi32::<2>(x));
         let others = sum3(
             _mm512_rol_epi32::<10>(x),
@@ -217,8 +230,39 @@ fn split(blocks: &mut [Block]) -> Split<'_> {
     (fours, groups, rest)
 }
 
+/// One block, without the way through groups: it is waited for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+fn one(rounds: &[u32; 32], block: &mut Block) {
+    let words = block
+        .as_chunks()
+        .0
+        .iter()
+        .map(|word| u32::from_be_bytes(*word).cast_signed());
+    let mut state = [[_mm512_setzero_si512()]; 4];
+    for (to, word) in state.iter_mut().zip(words) {
+        *to = [_mm512_set1_epi32(word)];
+    }
+    let [a, b, c, d] = state;
+    let State { a, b, c, d } = encrypted(State { a, b, c, d }, rounds);
+    for (to, [word]) in block.as_chunks_mut().0.iter_mut().zip([a, b, c, d]) {
+        *to = _mm512_cvtsi512_si32(word).to_be_bytes();
+    }
+}
+
+/// Round keys of a key.
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+fn expand(key: &Block, rounds: &mut [u32; 32]) {
+    crate::key::expand(key, rounds, |x| {
+        _mm512_cvtsi512_si32(tau(_mm512_set1_epi32(x.cast_signed()))).cast_unsigned()
+    });
+}
+
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
 fn crypt(rounds: &[u32; 32], blocks: &mut [Block]) {
+    if let [block] = blocks {
+        return one(rounds, block);
+    }
     let (fours, groups, rest) = split(blocks);
     for four in fours {
         crypt_groups(rounds, four);
