@@ -62,6 +62,12 @@ pub enum Refused {
     /// The message carries content where it should be detached.
     #[error("the message is not detached")]
     NotDetached,
+    /// The message carries no content, and content is wanted from it.
+    #[error("the message carries no content")]
+    Detached,
+    /// Content signed without attributes that reads as signed attributes itself.
+    #[error("the content reads as the signed attributes of another message")]
+    AmbiguousContent,
     /// The document is not the one that was signed.
     #[error("the document differs from the one that was signed")]
     DigestMismatch,
@@ -155,6 +161,8 @@ impl Refused {
             Self::Attribute(_) => "attribute",
             Self::ContentTypeMismatch => "content_type_mismatch",
             Self::NotDetached => "not_detached",
+            Self::Detached => "detached",
+            Self::AmbiguousContent => "ambiguous_content",
             Self::DigestMismatch => "document_changed",
             Self::SignatureInvalid => "signature_invalid",
             Self::SignedInFuture => "signed_in_future",
@@ -191,6 +199,10 @@ impl Refused {
             Self::StatusUnknown { .. } | Self::StatusUnproven { .. } => "无法确认证书是否已吊销，请联系管理员。",
             Self::Evidence(unfit) => unfit.person(),
             Self::Randomness => "随机数来源异常，已停止签名，请联系管理员。",
+            Self::Detached => "签名数据中不含原文，请同时提供原文。",
+            Self::NotDetached => "签名数据中已含原文，与所选的验证方式不符。",
+            Self::AmbiguousContent => "原文可能取自另一份签名数据，已拒绝。",
+            Self::MixedAlgorithms => "签名数据混用了国密与国际算法，无法验证。",
             Self::InvalidKey => "密钥不正确或长度不被接受。",
             Self::UnknownKey(_) => "不支持这种类型的密钥。",
             Self::WrongAlgorithm => "签名算法与密钥类型不符。",
