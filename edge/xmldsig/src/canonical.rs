@@ -3,6 +3,8 @@
 //! W3C Canonical XML 1.0 and 1.1 and Exclusive XML Canonicalization 1.0 over what signatures here may cover: a whole
 //! document or one element's subtree, less one signature inside. Byte for byte what libxml2 writes.
 
+use std::collections::HashSet;
+
 use crate::Refused;
 use crate::document::{Attribute, Document, Element, Kind, NONE, NodeId, Scope, XML_ID};
 
@@ -282,21 +284,17 @@ impl<'a> Writer<'_, 'a> {
     /// Attributes of the first element of a part in the inclusive forms: those of `xml:` come along from outside.
     fn inherited(&mut self, id: NodeId, element: &Element<'a>) -> Result<(), Refused> {
         let document = self.document;
-        let own = document.attributes(element);
-        let mut all: Vec<&Attribute<'a>> = own.iter().collect();
+        let mut all: Vec<&Attribute<'a>> = document.attributes(element).iter().collect();
+        let xml = |attribute: &&Attribute<'a>| attribute.namespace == XML_ID;
+        let mut known: HashSet<&str> = all.iter().copied().filter(xml).map(|seen| seen.local).collect();
         let around = document.ancestors(id).filter_map(|id| document.element(id));
-        for attribute in around.flat_map(|element| document.attributes(element)) {
-            let known = attribute.namespace != XML_ID
-                || all
-                    .iter()
-                    .any(|seen| seen.namespace == XML_ID && seen.local == attribute.local);
-            if self.method.form == Form::Inclusive11 {
-                match attribute.local {
-                    "base" if attribute.namespace == XML_ID => return Err(Refused::XmlBase),
-                    "lang" | "space" if !known => all.push(attribute),
-                    _ => {}
-                }
-            } else if !known {
+        for attribute in around.flat_map(|element| document.attributes(element)).filter(xml) {
+            let inherits = match (self.method.form, attribute.local) {
+                (Form::Inclusive11, "base") => return Err(Refused::XmlBase),
+                (Form::Inclusive11, local) => matches!(local, "lang" | "space"),
+                _ => true,
+            };
+            if inherits && known.insert(attribute.local) {
                 all.push(attribute);
             }
         }

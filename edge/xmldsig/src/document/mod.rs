@@ -10,6 +10,7 @@
 
 pub(crate) mod names;
 mod parse;
+mod prolog;
 mod scan;
 mod scope;
 

@@ -66,7 +66,7 @@ impl<'a> Parser<'a, '_> {
             .iter()
             .any(|start| self.scan.starts_with(start))
         {
-            self.declaration()?;
+            self.scan.declaration()?;
         }
         loop {
             if self.open.is_empty() {
@@ -79,53 +79,6 @@ impl<'a> Parser<'a, '_> {
             }
             self.markup()?;
         }
-    }
-
-    /// `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`
-    fn declaration(&mut self) -> Result<(), Refused> {
-        const AT: &str = "XML declaration";
-        self.scan.expect("<?xml", AT)?;
-        let space = self.scan.space();
-        if !space || self.pseudo("version")? != Some("1.0") {
-            return Err(Refused::XmlVersion);
-        }
-        let mut space = self.scan.space();
-        if space && let Some(encoding) = self.pseudo("encoding")? {
-            if !encoding.eq_ignore_ascii_case("utf-8") {
-                return Err(Refused::Encoding(encoding.to_owned()));
-            }
-            space = self.scan.space();
-        }
-        if space && let Some(standalone) = self.pseudo("standalone")? {
-            if !matches!(standalone, "yes" | "no") {
-                return Err(self.scan.malformed(AT));
-            }
-            self.scan.space();
-        }
-        self.scan.expect("?>", AT)
-    }
-
-    /// One part of the declaration, if it is the next.
-    fn pseudo(&mut self, name: &str) -> Result<Option<&'a str>, Refused> {
-        const AT: &str = "XML declaration";
-        if !self.scan.take(name) {
-            return Ok(None);
-        }
-        self.scan.space();
-        self.scan.expect("=", AT)?;
-        self.scan.space();
-        let Some(quote @ (b'"' | b'\'')) = self.scan.peek() else {
-            return Err(self.scan.malformed(AT));
-        };
-        self.scan.at += 1;
-        let rest = self.scan.rest();
-        let end = rest
-            .bytes()
-            .take(64)
-            .position(|byte| byte == quote)
-            .ok_or_else(|| self.scan.malformed(AT))?;
-        self.scan.at += end + 1;
-        Ok(rest.get(..end))
     }
 
     /// What begins with `<`.

@@ -10,7 +10,7 @@ use crate::kit::{self, P256, Person, RSA, now, pem, run};
 
 /// Chinese, CDATA, namespaces, line ends, references, comments.
 const DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!-- 前 -->\r\n<rx:处方 xmlns:rx=\"urn:rx\" \
-    xmlns:ds=\"urn:other\" Id='whole' 备注=\"一&#10;二\t三\">\r\n  <药品 xmlns=\"urn:drug\" Id=\"drug\">阿莫西林<![CDATA[ <0.5 g> & ]]>\
+    xmlns:ds=\"urn:other\" Id='whole' xml:lang=\"zh\" xml:space=\"preserve\" xml:id=\"w\" 备注=\"一&#10;二\t三\">\r\n  <药品 xmlns=\"urn:drug\" Id=\"drug\">阿莫西林<![CDATA[ <0.5 g> & ]]>\
     &#13;<!-- 注 --><用法 xmlns=\"\">每日三次</用法></药品>\r\n  <ds:x xml:lang=\"zh\"/>\r\n</rx:处方>\r\n<?after all?>";
 
 fn methods() -> [Canonical; 4] {

@@ -322,3 +322,26 @@ fn every_refusal_has_words_for_people() {
         assert!(refused.person().ends_with('。') && !refused.code().is_empty());
     }
 }
+
+/// Attributes of `xml:` on many elements around come along into the inclusive form, in time that grows with their number.
+#[test]
+fn many_inherited_attributes_cost_little() {
+    let work = Work::Enveloped {
+        document: "<r/>",
+        id: None,
+    };
+    let draft = Draft {
+        canonical: Canonical::INCLUSIVE,
+        id: None,
+    };
+    let xml = sign(work, SM2.key.as_ref(), &SM2.chain(), &draft, &Options::default()).expect("signed");
+    let mut around = String::new();
+    for level in 0..250 {
+        let attributes: String = (0..250).map(|n| format!(" xml:a{level}-{n}=\"\"")).collect();
+        around.push_str(&format!("<a{attributes}>"));
+    }
+    let deep = format!("{around}{xml}{}", "</a>".repeat(250));
+    let begun = std::time::Instant::now();
+    assert_eq!(kit::verify(&deep).expect_err("moved").code(), "signature_invalid");
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
