@@ -13,7 +13,9 @@ pub(crate) const P256: &[u8] = &[0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03,
 /// The curve of SM2 (1.2.156.10197.1.301).
 pub(crate) const SM2: &[u8] = &[0x06, 0x08, 0x2A, 0x81, 0x1C, 0xCF, 0x55, 0x01, 0x82, 0x2D];
 /// rsaEncryption with NULL parameters.
-const RSA: &[u8] = &[0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00];
+const RSA: &[u8] = &[
+    0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
 
 fn wrap(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
@@ -59,7 +61,10 @@ pub(crate) fn of_point(algorithm: KeyAlgorithm, point: &[u8]) -> PublicKey {
 pub(crate) fn of_rsa(modulus: &[u8], exponent: &[u8]) -> PublicKey {
     let modulus = strip(modulus);
     let numbers = wrap(SEQUENCE, &[&integer(modulus), &integer(exponent)]);
-    let spki = wrap(SEQUENCE, &[&wrap(SEQUENCE, &[RSA]), &wrap(BIT_STRING, &[&[0], &numbers])]);
+    let spki = wrap(
+        SEQUENCE,
+        &[&wrap(SEQUENCE, &[RSA]), &wrap(BIT_STRING, &[&[0], &numbers])],
+    );
     let zeros = modulus.first().map_or(0, |first| first.leading_zeros());
     let bits = modulus.len() as u32 * 8 - zeros;
     PublicKey {

@@ -149,6 +149,9 @@ impl Fault {
     /// Whether the call certainly had no effect, so that it may be asked again.
     #[must_use]
     pub fn nothing_happened(&self) -> bool {
-        !matches!(self, Self::Silent { .. } | Self::Gone(_) | Self::BadReply { .. } | Self::Device { .. })
+        !matches!(
+            self,
+            Self::Silent { .. } | Self::Gone(_) | Self::BadReply { .. } | Self::Device { .. }
+        )
     }
 }

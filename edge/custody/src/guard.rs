@@ -161,7 +161,9 @@ impl Guarded {
     /// Opens the device anew, with new threads: after it was silent, replaced or repaired.
     pub fn reset(&self) -> Result<(), Fault> {
         if self.stuck.load(Ordering::Acquire) >= MOST_STUCK {
-            return Err(Fault::Gone("too many threads hang in the library; restart the service".into()));
+            return Err(Fault::Gone(
+                "too many threads hang in the library; restart the service".into(),
+            ));
         }
         lock(&self.line).close();
         let meeting = Arc::new(Meeting::new());
@@ -235,7 +237,10 @@ impl Guarded {
         let outcome = self.collect(&meeting, patience);
         if matches!(outcome, Err(Fault::Silent { .. })) {
             line.silent.store(true, Ordering::Release);
-            tracing::error!(device.after_ms = patience.as_millis() as u64, "a key device does not answer");
+            tracing::error!(
+                device.after_ms = patience.as_millis() as u64,
+                "a key device does not answer"
+            );
         }
         outcome
     }
@@ -250,7 +255,9 @@ impl Guarded {
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Fault> {
     let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
-    spawned.map(drop).map_err(|error| Fault::Gone(format!("no thread for the device: {error}")))
+    spawned
+        .map(drop)
+        .map_err(|error| Fault::Gone(format!("no thread for the device: {error}")))
 }
 
 impl Drop for Guarded {

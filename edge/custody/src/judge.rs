@@ -121,7 +121,22 @@ pub(crate) fn digest_info(hash: Hash, digest: &[u8]) -> Vec<u8> {
         Hash::Sha384 => (2, 48),
         Hash::Sha512 => (3, 64),
     };
-    let mut info = vec![0x30, 17 + size, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
+    let mut info = vec![
+        0x30,
+        17 + size,
+        0x30,
+        0x0D,
+        0x06,
+        0x09,
+        0x60,
+        0x86,
+        0x48,
+        0x01,
+        0x65,
+        0x03,
+        0x04,
+        0x02,
+    ];
     info.extend([last, 0x05, 0x00, 0x04, size]);
     info.extend(digest);
     info
@@ -181,7 +196,11 @@ fn judge_pss(hash: Hash, message_digest: &[u8], encoded: &[u8], modulus_bits: us
     if masked.first()?.checked_shr(8 - free as u32).unwrap_or(0) != 0 {
         return None;
     }
-    let mut block: Vec<u8> = masked.iter().zip(mgf1(hash, h, masked.len())).map(|(a, b)| a ^ b).collect();
+    let mut block: Vec<u8> = masked
+        .iter()
+        .zip(mgf1(hash, h, masked.len()))
+        .map(|(a, b)| a ^ b)
+        .collect();
     *block.first_mut()? &= 0xFF >> free;
     let (zeros, salted) = block.split_at_checked(block.len().checked_sub(size + 1)?)?;
     let (one, salt) = salted.split_first()?;

@@ -1,14 +1,6 @@
 //! Keys inside devices: PKCS#11 modules and SDF devices (GM/T 0018, GB/T 36322).
 //!
-//! ```no_run
-//! # fn main() -> Result<(), custody::Fault> {
-//! use custody::{Device, KeyRef, Scheme};
-//! let config = custody::sdf::Config::new("/opt/vendor/libsdf.so");
-//! let device = custody::open(custody::Config::Sdf(config))?;
-//! let key: KeyRef = "sdf:1".parse()?;
-//! let signature = device.sign(&key, Scheme::Sm2, &[7; 32])?;
-//! # Ok(()) }
-//! ```
+//! `examples/probe.rs` shows how a device is opened and used; as a program it tells a person what a device offers.
 //!
 //! What holds, whatever stands behind [`Device`]:
 //!

@@ -113,7 +113,11 @@ mod tests {
         pin.refuse(&"1234".to_owned().into());
         assert_eq!(tried(&pin), Err(Fault::PinWrong));
         std::fs::write(&file, "12345\n")?;
-        assert_eq!(tried(&pin), Ok("12345".into()), "another PIN in the file is another try");
+        assert_eq!(
+            tried(&pin),
+            Ok("12345".into()),
+            "another PIN in the file is another try"
+        );
         pin.give("1234".to_owned().into());
         assert_eq!(tried(&pin), Ok("1234".into()), "a person may insist");
         pin.lock();

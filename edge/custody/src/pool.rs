@@ -116,7 +116,10 @@ impl<S> Lease<'_, S> {
 }
 
 impl<S> std::ops::DerefMut for Lease<'_, S> {
-    #[expect(clippy::expect_used, reason = "the session is taken out only by what consumes the lease")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the session is taken out only by what consumes the lease"
+    )]
     fn deref_mut(&mut self) -> &mut S {
         self.session.as_mut().expect("a lease has its session")
     }
@@ -125,7 +128,10 @@ impl<S> std::ops::DerefMut for Lease<'_, S> {
 impl<S> std::ops::Deref for Lease<'_, S> {
     type Target = S;
 
-    #[expect(clippy::expect_used, reason = "the session is taken out only by what consumes the lease")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the session is taken out only by what consumes the lease"
+    )]
     fn deref(&self) -> &S {
         self.session.as_ref().expect("a lease has its session")
     }

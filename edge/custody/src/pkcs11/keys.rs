@@ -43,7 +43,10 @@ impl Traits {
             AttributeType::Extractable,
         ];
         let mut traits = Self::default();
-        for attribute in session.get_attributes(object, &wanted).or_else(by("C_GetAttributeValue"))? {
+        for attribute in session
+            .get_attributes(object, &wanted)
+            .or_else(by("C_GetAttributeValue"))?
+        {
             match attribute {
                 Attribute::KeyType(kind) => traits.kind = Some(kind),
                 Attribute::Label(label) => traits.label = label,
@@ -110,7 +113,12 @@ pub(super) fn find(token: &Token, line: &mut Line, key: &KeyRef) -> Worked<Objec
     let mut found = Vec::new();
     for class in classes {
         let mut template = vec![Attribute::Class(*class)];
-        template.extend(wanted.object.as_ref().map(|label| Attribute::Label(label.as_bytes().to_vec())));
+        template.extend(
+            wanted
+                .object
+                .as_ref()
+                .map(|label| Attribute::Label(label.as_bytes().to_vec())),
+        );
         template.extend(wanted.id.as_ref().map(|id| Attribute::Id(id.clone())));
         found.extend(line.session.find_objects(&template).or_else(by("C_FindObjects"))?);
     }
@@ -204,7 +212,10 @@ fn info(token: &Token, session: &Session, object: ObjectHandle) -> Worked<KeyInf
 pub(super) fn list(token: &Token, line: &mut Line) -> Worked<Vec<KeyInfo>> {
     let mut keys = Vec::new();
     for class in [ObjectClass::PRIVATE_KEY, ObjectClass::SECRET_KEY] {
-        let found = line.session.find_objects(&[Attribute::Class(class)]).or_else(by("C_FindObjects"))?;
+        let found = line
+            .session
+            .find_objects(&[Attribute::Class(class)])
+            .or_else(by("C_FindObjects"))?;
         for object in found {
             keys.push(info(token, &line.session, object)?);
         }
@@ -223,7 +234,11 @@ pub(super) fn generate(token: &Token, line: &mut Line, label: &str, algorithm: K
     }
     let id = line.session.generate_random_vec(16).or_else(by("C_GenerateRandom"))?;
     let common = [Attribute::Token(true), name, Attribute::Id(id)];
-    let kept = [Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false)];
+    let kept = [
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+    ];
     let (mechanism, public, uses) = match algorithm {
         KeyAlgorithm::P256 => {
             let public = vec![Attribute::EcParams(der::P256.to_vec()), Attribute::Verify(true)];

@@ -26,8 +26,8 @@ use crate::judge::Known;
 use crate::pin::Pin;
 use crate::pool::Pool;
 use crate::{
-    Cipher, CipherKey, Device, DeviceInfo, Direction, Fault, Hash, KeyAlgorithm, KeyInfo, KeyRef, Mode, PublicKey, Scheme,
-    Unwrap,
+    Cipher, CipherKey, Device, DeviceInfo, Direction, Fault, Hash, KeyAlgorithm, KeyInfo, KeyRef, Mode, PublicKey,
+    Scheme, Unwrap,
 };
 
 /// A token as configured.
@@ -226,7 +226,10 @@ impl Token {
     /// Signs in unless the process is; a wrong PIN is tried once.
     fn sign_in(&self, session: &Session) -> Worked<()> {
         let _asking = lock(&self.asking);
-        let state = session.get_session_info().or_else(by("C_GetSessionInfo"))?.session_state();
+        let state = session
+            .get_session_info()
+            .or_else(by("C_GetSessionInfo"))?
+            .session_state();
         if matches!(state, SessionState::RwUser | SessionState::RoUser) {
             return Ok(());
         }
@@ -247,7 +250,9 @@ impl Token {
             Err(error) => {
                 if let Error::Pkcs11(code, _) = &error {
                     match code {
-                        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => self.pin.refuse(&offered.pin),
+                        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
+                            self.pin.refuse(&offered.pin)
+                        }
                         RvError::PinLocked => self.pin.lock(),
                         _ => {}
                     }
@@ -334,7 +339,11 @@ impl Device for Token {
         let hashes = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
         let mut schemes = Vec::new();
         if let Some(sm2) = self.config.sm2 {
-            schemes.extend(module::mechanism(sm2.sign).filter(|sign| has(*sign)).map(|_| Scheme::Sm2));
+            schemes.extend(
+                module::mechanism(sm2.sign)
+                    .filter(|sign| has(*sign))
+                    .map(|_| Scheme::Sm2),
+            );
         }
         schemes.extend(has(MechanismType::ECDSA).then_some(Scheme::EcdsaP256));
         if has(MechanismType::RSA_PKCS) {
@@ -371,11 +380,12 @@ impl Device for Token {
 
     fn sign(&self, key: &KeyRef, scheme: Scheme, digest: &[u8]) -> Result<Vec<u8>, Fault> {
         scheme.check(digest)?;
-        self.with(|line| work::sign(self, line, key, scheme, digest)).inspect_err(|fault| {
-            if matches!(fault, Fault::BadReply { .. }) {
-                lock(&self.known).remove(key);
-            }
-        })
+        self.with(|line| work::sign(self, line, key, scheme, digest))
+            .inspect_err(|fault| {
+                if matches!(fault, Fault::BadReply { .. }) {
+                    lock(&self.known).remove(key);
+                }
+            })
     }
 
     fn decrypt(&self, key: &KeyRef, scheme: Unwrap, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {

@@ -44,9 +44,13 @@ pub(super) fn find(module: &Pkcs11, config: &Config) -> Result<Slot, Fault> {
     let absent = |error: Error| Fault::Absent(error.to_string());
     let mut found = None;
     for slot in module.get_slots_with_token().map_err(absent)? {
-        let Ok(token) = module.get_token_info(slot) else { continue };
+        let Ok(token) = module.get_token_info(slot) else {
+            continue;
+        };
         let fits = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
-        let fits = token.token_initialized() && fits(&config.token, token.label()) && fits(&config.serial, token.serial_number());
+        let fits = token.token_initialized()
+            && fits(&config.token, token.label())
+            && fits(&config.serial, token.serial_number());
         if fits && found.replace(slot).is_some() {
             return Err(Fault::Absent("several tokens fit; name the serial number".into()));
         }

@@ -33,7 +33,11 @@ pub(super) fn sign(token: &Token, line: &mut Line, key: &KeyRef, scheme: Scheme,
     );
     if !fits {
         let key = key.to_string();
-        return Err(Fault::WrongKey { key, wanted: "此签名算法" }.into());
+        return Err(Fault::WrongKey {
+            key,
+            wanted: "此签名算法",
+        }
+        .into());
     }
     let (mechanism, input) = match scheme {
         Scheme::Sm2 => {
@@ -47,7 +51,10 @@ pub(super) fn sign(token: &Token, line: &mut Line, key: &KeyRef, scheme: Scheme,
         Scheme::RsaPss(kind) => {
             let (hash_alg, mgf) = hash(kind);
             let s_len = (kind.length() as u64).into();
-            (Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len }), digest.to_vec())
+            (
+                Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len }),
+                digest.to_vec(),
+            )
         }
     };
     let object = keys::find(token, line, key)?;

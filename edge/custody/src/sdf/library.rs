@@ -120,7 +120,11 @@ fn judge(function: &'static str, code: u32, rooms: &[&Room]) -> Result<(), Fault
         let what = "it wrote beyond its buffer; the layout configured may not be the vendor's";
         return Err(Fault::BadReply { function, what });
     }
-    if code == 0 { Ok(()) } else { Err(code::fault(function, code)) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(code::fault(function, code))
+    }
 }
 
 fn pointer(handle: usize) -> Handle {
@@ -279,9 +283,15 @@ impl Session {
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn export_point(&mut self, which: Export) -> Result<Option<Vec<u8>>, Fault> {
         let (name, export) = if which.encrypt {
-            ("SDF_ExportEncPublicKey_ECC", self.functions().SDF_ExportEncPublicKey_ECC)
+            (
+                "SDF_ExportEncPublicKey_ECC",
+                self.functions().SDF_ExportEncPublicKey_ECC,
+            )
         } else {
-            ("SDF_ExportSignPublicKey_ECC", self.functions().SDF_ExportSignPublicKey_ECC)
+            (
+                "SDF_ExportSignPublicKey_ECC",
+                self.functions().SDF_ExportSignPublicKey_ECC,
+            )
         };
         let mut room = Room::new(self.layout().public_key_len());
         // SAFETY: see the head of this file.
@@ -294,9 +304,15 @@ impl Session {
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn export_rsa(&mut self, which: Export) -> Result<Option<RsaNumbers>, Fault> {
         let (name, export) = if which.encrypt {
-            ("SDF_ExportEncPublicKey_RSA", self.functions().SDF_ExportEncPublicKey_RSA)
+            (
+                "SDF_ExportEncPublicKey_RSA",
+                self.functions().SDF_ExportEncPublicKey_RSA,
+            )
         } else {
-            ("SDF_ExportSignPublicKey_RSA", self.functions().SDF_ExportSignPublicKey_RSA)
+            (
+                "SDF_ExportSignPublicKey_RSA",
+                self.functions().SDF_ExportSignPublicKey_RSA,
+            )
         };
         let export = export.ok_or(Fault::NotOffered("RSA"))?;
         let mut room = Room::new(self.layout().rsa_key_len());
@@ -314,7 +330,8 @@ impl Session {
         let size = length(e)?;
         let mut room = Room::new(self.layout().signature_len());
         // SAFETY: see the head of this file.
-        let code = unsafe { (self.functions().SDF_InternalSign_ECC)(self.at(), index, e.as_ptr(), size, room.pointer()) };
+        let code =
+            unsafe { (self.functions().SDF_InternalSign_ECC)(self.at(), index, e.as_ptr(), size, room.pointer()) };
         judge(NAME, code, &[&room])?;
         self.layout().read_signature(room.bytes()).ok_or(Fault::BadReply {
             function: NAME,
@@ -325,7 +342,10 @@ impl Session {
     /// `SDF_ExternalVerify_ECC`.
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn verify(&mut self, point: &[u8; 65], e: &[u8], signature: &[u8; 64]) -> Result<(), Fault> {
-        let verify = self.functions().SDF_ExternalVerify_ECC.ok_or(Fault::NotOffered("SM2 验签"))?;
+        let verify = self
+            .functions()
+            .SDF_ExternalVerify_ECC
+            .ok_or(Fault::NotOffered("SM2 验签"))?;
         let size = length(e)?;
         let mut key = Room::of(&self.layout().write_public_key(point));
         let mut signature = Room::of(&self.layout().write_signature(signature));
@@ -339,7 +359,10 @@ impl Session {
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn decrypt(&mut self, index: u32, cipher: &[u8], size: usize) -> Result<Room, Fault> {
         const NAME: &str = "SDF_InternalDecrypt_ECC";
-        let decrypt = self.functions().SDF_InternalDecrypt_ECC.ok_or(Fault::NotOffered("SM2 解密"))?;
+        let decrypt = self
+            .functions()
+            .SDF_InternalDecrypt_ECC
+            .ok_or(Fault::NotOffered("SM2 解密"))?;
         // Room behind the ciphertext, for libraries that copy their whole fixed-size structure.
         let mut input = Room::of(cipher);
         let mut count = Room::of(&(size as u64).to_le_bytes());
@@ -348,7 +371,16 @@ impl Session {
             // SAFETY: a pointer to a function, seen with the type the configuration says it has.
             let decrypt: DecryptSix = unsafe { std::mem::transmute(decrypt) };
             // SAFETY: see the head of this file.
-            unsafe { decrypt(self.at(), index, SM2_ENCRYPT, input.pointer::<u8>(), room.pointer(), count.pointer()) }
+            unsafe {
+                decrypt(
+                    self.at(),
+                    index,
+                    SM2_ENCRYPT,
+                    input.pointer::<u8>(),
+                    room.pointer(),
+                    count.pointer(),
+                )
+            }
         } else {
             // SAFETY: as above.
             let decrypt: DecryptFive = unsafe { std::mem::transmute(decrypt) };
@@ -390,7 +422,10 @@ impl Session {
     /// `SDF_GenerateKeyPair_ECC`: the structures of the public and the private key.
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn pair(&mut self) -> Result<(Room, Room), Fault> {
-        let generate = self.functions().SDF_GenerateKeyPair_ECC.ok_or(Fault::NotOffered("产生 SM2 密钥对"))?;
+        let generate = self
+            .functions()
+            .SDF_GenerateKeyPair_ECC
+            .ok_or(Fault::NotOffered("产生 SM2 密钥对"))?;
         let mut public = Room::new(self.layout().public_key_len());
         let mut private = Room::new(self.layout().private_key_len());
         // SAFETY: see the head of this file.
@@ -402,7 +437,10 @@ impl Session {
     /// `SDF_ImportKey`.
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn import(&mut self, key: &[u8]) -> Result<usize, Fault> {
-        let import = self.functions().SDF_ImportKey.ok_or(Fault::NotOffered("导入会话密钥"))?;
+        let import = self
+            .functions()
+            .SDF_ImportKey
+            .ok_or(Fault::NotOffered("导入会话密钥"))?;
         let size = length(key)?;
         let mut room = Room::new(WORD);
         // SAFETY: see the head of this file.
@@ -414,7 +452,10 @@ impl Session {
     /// `SDF_DestroyKey`.
     #[expect(unsafe_code, reason = "foreign call")]
     pub(super) fn forget(&mut self, key: usize) -> Result<(), Fault> {
-        let destroy = self.functions().SDF_DestroyKey.ok_or(Fault::NotOffered("销毁会话密钥"))?;
+        let destroy = self
+            .functions()
+            .SDF_DestroyKey
+            .ok_or(Fault::NotOffered("销毁会话密钥"))?;
         // SAFETY: see the head of this file.
         let code = unsafe { destroy(self.at(), pointer(key)) };
         judge("SDF_DestroyKey", code, &[])
@@ -455,7 +496,10 @@ impl Session {
     pub(super) fn sm3(&mut self, data: &[u8]) -> Result<[u8; 32], Fault> {
         const NAME: &str = "SDF_HashFinal";
         let functions = self.functions();
-        let all = functions.SDF_HashInit.zip(functions.SDF_HashUpdate).zip(functions.SDF_HashFinal);
+        let all = functions
+            .SDF_HashInit
+            .zip(functions.SDF_HashUpdate)
+            .zip(functions.SDF_HashFinal);
         let ((begin, update), finish) = all.ok_or(Fault::NotOffered("SM3"))?;
         let none = std::ptr::null();
         // SAFETY: see the head of this file; without a key the pointers to key and user id are null by the standard.

@@ -25,8 +25,8 @@ use crate::pin::Pin;
 use crate::pool::Pool;
 use crate::reference::Named;
 use crate::{
-    Cipher, CipherKey, Device, DeviceInfo, Direction, Fault, Hash, KeyAlgorithm, KeyInfo, KeyRef, Mode, PublicKey, Scheme,
-    SdfKey, Unwrap, Usage,
+    Cipher, CipherKey, Device, DeviceInfo, Direction, Fault, Hash, KeyAlgorithm, KeyInfo, KeyRef, Mode, PublicKey,
+    Scheme, SdfKey, Unwrap, Usage,
 };
 use library::{Crypting, Export, Library, Opened, Session};
 
@@ -120,7 +120,11 @@ fn sound(fault: &Fault) -> bool {
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let text = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());
-    text.chars().filter(|letter| !letter.is_control()).collect::<String>().trim().to_owned()
+    text.chars()
+        .filter(|letter| !letter.is_control())
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// `DEVICEINFO`, read.
@@ -297,7 +301,10 @@ impl Sdf {
         } else {
             let point = session.export_point(which)?;
             // Some devices answer an empty slot with zeros.
-            if point.as_ref().is_some_and(|point| point.iter().skip(1).all(|byte| *byte == 0)) {
+            if point
+                .as_ref()
+                .is_some_and(|point| point.iter().skip(1).all(|byte| *byte == 0))
+            {
                 return Ok(None);
             }
             let known = point.and_then(|point| Known::sm2(&point));
@@ -346,9 +353,13 @@ impl Sdf {
         let bad = |what| Fault::BadReply { function: NAME, what };
         let (public, private) = self.with(Session::pair)?;
         let layout = self.library.layout;
-        let point = layout.read_public_key(public.bytes()).ok_or_else(|| bad("public key"))?;
+        let point = layout
+            .read_public_key(public.bytes())
+            .ok_or_else(|| bad("public key"))?;
         let known = Known::sm2(&point).ok_or_else(|| bad("public key"))?;
-        let secret = layout.read_private_key(private.bytes()).ok_or_else(|| bad("private key"))?;
+        let secret = layout
+            .read_private_key(private.bytes())
+            .ok_or_else(|| bad("private key"))?;
         let key = curve::PrivateKey::from_bytes(&secret).map_err(|_| bad("private key"))?;
         if key.public_key().to_point().as_slice() != point.as_slice() {
             return Err(bad("private and public key do not belong together"));
@@ -400,7 +411,10 @@ impl Device for Sdf {
         let kinds: &[bool] = if rsa { &[false, true] } else { &[false] };
         let mut keys = Vec::new();
         for index in 1..=self.config.indexes.min(1024) {
-            for (rsa, usage) in kinds.iter().flat_map(|rsa| [(*rsa, Usage::Sign), (*rsa, Usage::Encrypt)]) {
+            for (rsa, usage) in kinds
+                .iter()
+                .flat_map(|rsa| [(*rsa, Usage::Sign), (*rsa, Usage::Encrypt)])
+            {
                 let key = SdfKey { index, usage, rsa };
                 // A slot that is not there is told in many ways; only a device that is gone ends the list.
                 let known = match self.with(|session| Self::export(session, key)) {
@@ -439,7 +453,10 @@ impl Device for Sdf {
         }
         let known = self.known(key)?;
         let (function, reply) = if key.rsa {
-            ("SDF_InternalPrivateKeyOperation_RSA", self.sign_rsa(key, &known, scheme, digest)?)
+            (
+                "SDF_InternalPrivateKeyOperation_RSA",
+                self.sign_rsa(key, &known, scheme, digest)?,
+            )
         } else {
             let raw = self.privately(key, |session| session.sign(key.index, digest))?;
             ("SDF_InternalSign_ECC", raw.to_vec())
@@ -458,7 +475,11 @@ impl Device for Sdf {
         let opened = match scheme {
             Unwrap::Sm2 => {
                 let cipher = Sm2Cipher::read(ciphertext)?;
-                let structure = self.library.layout.write_cipher(&cipher).ok_or(Fault::Input("密文过长"))?;
+                let structure = self
+                    .library
+                    .layout
+                    .write_cipher(&cipher)
+                    .ok_or(Fault::Input("密文过长"))?;
                 self.privately(key, |session| session.decrypt(key.index, &structure, cipher.text.len()))
             }
             Unwrap::RsaPkcs1 => {
@@ -491,7 +512,11 @@ impl Device for Sdf {
             return Err(Fault::NotOffered("设备内的对称密钥"));
         };
         let (ability, numbers, absent) = match cipher {
-            Cipher::Sm1 => (ABILITY_SM1, self.config.sm1, "SM1（仅存在于经认证的密码设备内，当前设备未提供）"),
+            Cipher::Sm1 => (
+                ABILITY_SM1,
+                self.config.sm1,
+                "SM1（仅存在于经认证的密码设备内，当前设备未提供）",
+            ),
             Cipher::Sm4 => (ABILITY_SM4, SM4, "SM4"),
             Cipher::Aes => return Err(Fault::NotOffered("AES")),
         };

@@ -33,7 +33,9 @@ impl Room {
     }
 
     fn body(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..self.start + self.length).unwrap_or_default()
+        self.bytes
+            .get_mut(self.start..self.start + self.length)
+            .unwrap_or_default()
     }
 
     /// Where the device may write `length` bytes; `GUARD` more are ours as well.
@@ -55,7 +57,10 @@ impl Room {
 
     /// As a little-endian number: counts, and handles on the 64-bit machines this runs on.
     pub(super) fn number(&self) -> u64 {
-        self.bytes().iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+        self.bytes()
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 
