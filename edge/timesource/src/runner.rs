@@ -58,8 +58,8 @@ pub enum PollRefused {
     /// Many wait already.
     #[error("校时请求过多，请稍后再试")]
     Busy,
-    /// The runner has ended, or the policy was changed meanwhile.
-    #[error("校时被中断（策略已变更或服务正在停止），请重试")]
+    /// The runner has ended, or synchronisation was switched off meanwhile.
+    #[error("校时被中断（时间同步被关闭或服务正在停止）")]
     Interrupted,
 }
 
@@ -93,6 +93,8 @@ pub struct Runner {
     demands: mpsc::Receiver<oneshot::Sender<()>>,
     pace: Pace,
     stations: Vec<Station>,
+    /// Who asked for a poll. They outlast a change of the policy: who saves one and then asks means the new one.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// A keeper and its runner, by a policy.
@@ -123,6 +125,7 @@ pub fn time_keeper(
         demands: demanded,
         pace,
         stations: Vec::new(),
+        waiting: Vec::new(),
     };
     Ok((keeper, runner))
 }
@@ -206,6 +209,7 @@ impl Runner {
                     self.by(&policy, tls, &mut look).await;
                 } else {
                     // Nobody is asked, and those who wait are told so.
+                    self.waiting.clear();
                     while let Some(waiting) = self.demands.recv().await {
                         drop(waiting);
                     }
@@ -266,16 +270,15 @@ impl Runner {
         let mut next = Instant::now();
         let mut earliest = next;
         let mut failures = 0;
-        let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             tokio::select! {
                 () = sleep_until(next) => {
                     // Whoever asked before the poll began has its result.
                     while let Ok(more) = self.demands.try_recv() {
-                        waiting.push(more);
+                        self.waiting.push(more);
                     }
                     failures = if self.poll(policy, &tools).await { 0 } else { failures + 1 };
-                    for one in waiting.drain(..) {
+                    for one in self.waiting.drain(..) {
                         let _gone = one.send(());
                     }
                     earliest = Instant::now() + self.pace.unplanned;
@@ -283,7 +286,7 @@ impl Runner {
                 }
                 demand = self.demands.recv() => {
                     let Some(demand) = demand else { return };
-                    waiting.push(demand);
+                    self.waiting.push(demand);
                     next = next.min(earliest.max(Instant::now()));
                 }
                 _ = look.tick() => {

@@ -26,6 +26,8 @@ enum Peer {
     Proxy(ProxyArgs),
     /// A software TPM 2.0 in the foreground.
     Tpm(TpmArgs),
+    /// A time server: NTP and NTS.
+    Time(TimeArgs),
     /// The recorder dock: the real firmware image under QEMU.
     Dock(bench_dock::Arguments),
 }
@@ -158,6 +160,28 @@ struct TpmArgs {
     control: u16,
 }
 
+#[derive(Args)]
+struct TimeArgs {
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 7050)]
+    ntp: u16,
+    /// Port of the key exchange of NTS.
+    #[arg(long, default_value_t = 7051)]
+    exchange: u16,
+    #[arg(long, default_value_t = 7052)]
+    control: u16,
+    /// Name in the certificate of the key exchange.
+    #[arg(long, default_value = "127.0.0.1")]
+    name: String,
+    /// How far its clock is ahead of the machine's.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    offset_ms: i64,
+    /// Where the root of that certificate is written, PEM.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Keys {
     Ignore,
@@ -174,6 +198,7 @@ async fn main() -> anyhow::Result<()> {
         Peer::Printer(args) => ended(printer(args)).await,
         Peer::Proxy(args) => ended(proxy(args)).await,
         Peer::Tpm(args) => ended(tpm(args)).await,
+        Peer::Time(args) => ended(time(args)).await,
         Peer::Dock(args) => ended(bench_dock::run(args)).await,
     }
 }
@@ -276,5 +301,23 @@ async fn tpm(args: TpmArgs) -> anyhow::Result<()> {
         control: args.control,
     };
     bench_net::tpm::run(settings, rig::announce_ready).await?;
+    Ok(())
+}
+
+async fn time(args: TimeArgs) -> anyhow::Result<()> {
+    let settings = bench_time::Settings {
+        bind: args.bind,
+        ntp: args.ntp,
+        exchange: args.exchange,
+        name: args.name,
+        offset_ms: args.offset_ms,
+    };
+    let control = tokio::net::TcpListener::bind(SocketAddr::new(args.bind, args.control)).await?;
+    let server = bench_time::Server::start(settings).await?;
+    if let Some(file) = &args.ca {
+        std::fs::write(file, &server.ca_pem)?;
+    }
+    rig::announce_ready();
+    rig::serve_control(control, server.control()).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rig::Fired;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -23,10 +23,18 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) fn papers(name: &str) -> io::Result<(String, [Arc<ServerConfig>; 2])> {
     let made = || -> Result<_, rcgen::Error> {
         let mut root = CertificateParams::new(Vec::new())?;
+        let mut number = [0; 8];
+        crate::seal::random(&mut number);
+        let number = u64::from_be_bytes(number);
+        root.distinguished_name
+            .push(DnType::CommonName, format!("bench time {number:016x}"));
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
-        let leaf = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &root)?;
+        let mut leaf = CertificateParams::new(vec![name.to_owned()])?;
+        leaf.not_before = date_time_ymd(2020, 1, 1);
+        leaf.not_after = date_time_ymd(2045, 1, 1);
+        let leaf = leaf.signed_by(&key, &root)?;
         Ok((root.pem(), leaf.der().clone(), key.serialize_der()))
     };
     let (ca, leaf, key) = made().map_err(io::Error::other)?;
