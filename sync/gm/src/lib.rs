@@ -30,6 +30,7 @@ mod known;
 mod name;
 pub mod ocsp;
 pub mod oid;
+pub mod pdf;
 mod private;
 mod refused;
 mod rsa;

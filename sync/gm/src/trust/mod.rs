@@ -122,7 +122,10 @@ impl Trust {
             return false;
         }
         for next in self.authorities.iter().chain(others) {
-            let seen = path.iter().any(|seen| seen.der == next.der);
+            // No authority twice, under whatever certificate (RFC 4158 2.4.2): a detour proves nothing more.
+            let seen = path
+                .iter()
+                .any(|seen| seen.subject_der == next.subject_der && seen.public_key == next.public_key);
             if !seen && issues(next, current, below, at, search) {
                 path.push(next);
                 if self.climb(path, others, at, search) {
