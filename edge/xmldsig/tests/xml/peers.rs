@@ -261,3 +261,33 @@ fn openssl_accepts_our_rsa_pss() {
         run(at, "openssl", &arguments).expect("verified");
     }
 }
+
+#[test]
+fn several_references_are_reported_in_order_and_each_counts() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    std::fs::write(at.join("key.pem"), pem("PRIVATE KEY", &P256.pkcs8)).expect("written");
+    std::fs::write(at.join("leaf.pem"), pem("CERTIFICATE", &P256.certificate.der)).expect("written");
+    let digest = "http://www.w3.org/2001/04/xmlenc#sha256";
+    let references = format!(
+        "<Reference URI=\"#drug\"><DigestMethod Algorithm=\"{digest}\"/><DigestValue/></Reference><Reference URI=\"#note\">"
+    );
+    let algorithm = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
+    let note = "<Object Id=\"note\">8 am</Object>";
+    let signature = template(&Canonical::INCLUSIVE, algorithm, digest, &references, note);
+    let unsigned = DOCUMENT.replace("</rx:处方>", &format!("{signature}</rx:处方>"));
+    std::fs::write(at.join("template.xml"), unsigned).expect("written");
+    let mut arguments = vec!["--sign", "--privkey-pem", "key.pem,leaf.pem", "--output", "signed.xml"];
+    arguments.extend(["--id-attr:Id", "urn:drug:药品", "template.xml"]);
+    run(at, "xmlsec1", &arguments).expect("signed");
+    let signed = std::fs::read_to_string(at.join("signed.xml")).expect("signed");
+    let seen = kit::only(&signed);
+    let uris: Vec<&str> = seen.covered.iter().map(|covered| covered.uri.as_str()).collect();
+    assert_eq!(uris, ["#drug", "#note"]);
+    for (from, to, uri) in [("每日三次", "每日二次", "#drug"), ("8 am", "9 am", "#note")] {
+        let refused = kit::verify(&signed.replace(from, to)).expect_err("changed");
+        assert_eq!(refused, xmldsig::Refused::DigestMismatch(uri.to_owned()));
+    }
+    // Not covered by either, and so nobody's word.
+    kit::only(&signed.replace("备注", "备忘"));
+}
