@@ -6,9 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use records::Timestamp;
 
-use super::{Failure, Jump, Measurement, Outcome, Reason, State, TrustedClock};
+use super::{Measurement, TrustedClock};
 use crate::policy::{Policy, Source};
 use crate::reading::Reading;
+use crate::state::{Failure, Jump, Outcome, Reason, State};
 
 const START_US: i64 = 1_795_000_000_000_000;
 

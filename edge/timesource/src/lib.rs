@@ -19,10 +19,12 @@ pub mod sample;
 pub mod select;
 mod source;
 pub mod stamp;
+pub mod state;
 
-pub use clock::{Believed, Failure, NotBelieved, Outcome, Point, Reason, State, TrustedClock};
+pub use clock::{Measurement, TrustedClock};
 pub use error::SourceError;
 pub use policy::{Policy, PolicyFault, Schedule, Source};
 pub use reading::{Clocks, MachineClocks, Reading};
 pub use runner::{PollRefused, Runner, Status, TimeKeeper, time_keeper};
 pub use source::{Pace, Row};
+pub use state::{Believed, Failure, Jump, Known, NotBelieved, Outcome, Point, Reason, State};

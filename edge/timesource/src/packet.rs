@@ -129,13 +129,14 @@ impl Header {
 
     /// The kiss code of a packet of stratum 0.
     pub fn kiss(&self) -> Option<Kiss> {
-        (self.stratum == 0).then(|| match &self.reference_id {
+        let kiss = match &self.reference_id {
             b"RATE" => Kiss::Rate,
             b"DENY" => Kiss::Deny,
             b"RSTR" => Kiss::Restrict,
             b"NTSN" => Kiss::NtsNak,
             other => Kiss::Other(*other),
-        })
+        };
+        (self.stratum == 0).then_some(kiss)
     }
 
     /// Precision of the server's clock in microseconds, at least 1.

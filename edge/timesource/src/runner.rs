@@ -12,13 +12,14 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Believed, Failure, Jump, Measurement, NotBelieved, Point, State, TrustedClock};
+use crate::clock::{Measurement, TrustedClock};
 use crate::nts::tls;
 use crate::policy::{Policy, PolicyFault, Source};
-use crate::reading::Clocks;
+use crate::reading::{Clocks, Reading};
 use crate::sample::Sample;
 use crate::select::{Disagreement, agree};
 use crate::source::{Pace, Row, Station, Tools};
+use crate::state::{Believed, Failure, Jump, NotBelieved, Point, State};
 
 /// How often the machine's clock is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -337,12 +338,7 @@ impl Runner {
         result.is_ok()
     }
 
-    fn judge(
-        &mut self,
-        policy: &Policy,
-        samples: &[Option<Sample>],
-        at: crate::reading::Reading,
-    ) -> Result<Measurement, Failure> {
+    fn judge(&mut self, policy: &Policy, samples: &[Option<Sample>], at: Reading) -> Result<Measurement, Failure> {
         let (mut stations, mut usable) = (Vec::new(), Vec::new());
         for (station, sample) in self.stations.iter_mut().zip(samples) {
             let Some(sample) = sample.map(|sample| sample.carried_to(at)) else {

@@ -246,7 +246,7 @@ impl Station {
             (self.source.host.clone(), self.source.port())
         };
         let addresses = resolve(&host, port, pace.preparation).await?;
-        let address = pick(&addresses, self.turn).ok_or_else(|| SourceError::Name { host })?;
+        let address = pick(&addresses, self.turn).ok_or(SourceError::Name { host })?;
         self.row.address = Some(address);
         self.ask(tools, address).await
     }

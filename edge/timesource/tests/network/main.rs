@@ -1,5 +1,12 @@
 //! The runner against time servers over genuine sockets: Debian's chronyd, and one that lies on command.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic"
+)]
+
 mod chrony;
 mod keeping;
 mod lies;
