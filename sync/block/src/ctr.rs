@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::{BLOCK, Block, Key};
 
 /// Blocks whose key stream is made at once.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 
 /// Where a stream is.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -72,7 +72,6 @@ pub(crate) fn by_batches(first: u128, blocks: &mut [Block], encrypt: impl Fn(&mu
             *block = (u128::from_ne_bytes(*block) ^ u128::from_ne_bytes(*pad)).to_ne_bytes();
         }
     }
-    stream.zeroize();
 }
 
 /// A stream of any length, in pieces of any length; `K` is a [`Key`], a reference to one, or an `Arc` of one.

@@ -227,3 +227,24 @@ impl<K: Borrow<Gcm>> Opened<K> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_end_at_their_limit() {
+        assert_eq!(longer(LONGEST - 16, 16), Ok(LONGEST));
+        assert_eq!(longer(LONGEST - 16, 17), Err(Refused::TooLong));
+        assert_eq!(longer(LONGEST, usize::MAX), Err(Refused::TooLong));
+        let gcm = Gcm::new(&[0; 16]);
+        let mut sealer = Sealer::new(&gcm, &[0; 12], b"");
+        sealer.length = LONGEST - 1;
+        assert_eq!(sealer.update(&mut [0; 2]), Err(Refused::TooLong));
+        assert_eq!(sealer.update(&mut [0]), Ok(()));
+        let mut opener = Opener::new(&gcm, &[0; 12], b"");
+        opener.length = LONGEST - 1;
+        assert_eq!(opener.check(&[0; 2]), Err(Refused::TooLong));
+        assert_eq!(opener.check(&[0]), Ok(()));
+    }
+}

@@ -31,8 +31,8 @@
 //! Secret are keys, round keys, texts, key streams and the hash key. No branch and no address is derived from them: the S-box
 //! is a circuit, or the inversion inside AESENCLAST or GF2P8AFFINEINVQB between affine maps; PSHUFB looks up inside a
 //! register. Tags and paddings are compared whole and only the verdict is branched on. Keys are wiped on drop, cannot be
-//! cloned or printed, and lie at one place in memory. What the optimiser spills to the stack is not wiped: a process with
-//! keys locks its memory and cannot be dumped.
+//! cloned or printed, and lie at one place in memory. What passes through the stack while computing is not wiped: a process
+//! with keys locks its memory and cannot be dumped.
 //!
 //! # What was looked at
 //! * *Time.* `tests/timing.rs`: Welch's t of the thread's processor time, a special against random keys, texts, places of the
