@@ -25,6 +25,7 @@ struct Traits {
     signs: bool,
     decrypts: bool,
     extractable: bool,
+    always_asks: bool,
 }
 
 impl Traits {
@@ -41,6 +42,7 @@ impl Traits {
             AttributeType::Sign,
             AttributeType::Decrypt,
             AttributeType::Extractable,
+            AttributeType::AlwaysAuthenticate,
         ];
         let mut traits = Self::default();
         for attribute in session
@@ -58,6 +60,7 @@ impl Traits {
                 Attribute::ValueLen(length) => traits.length = *length,
                 Attribute::Sign(signs) => traits.signs = signs,
                 Attribute::Decrypt(decrypts) => traits.decrypts = decrypts,
+                Attribute::AlwaysAuthenticate(asks) => traits.always_asks = asks,
                 Attribute::Extractable(extractable) => traits.extractable = extractable,
                 _ => {}
             }
@@ -151,6 +154,9 @@ pub(super) fn known(token: &Token, line: &mut Line, key: &KeyRef) -> Worked<Know
     }
     let object = find(token, line, key)?;
     let mut traits = Traits::read(&line.session, object)?;
+    if traits.always_asks {
+        return Err(Fault::NotOffered("每次使用都须输入口令的密钥").into());
+    }
     let algorithm = traits.algorithm();
     if let Some(public) = partner(&line.session, &traits)? {
         let public = Traits::read(&line.session, public)?;

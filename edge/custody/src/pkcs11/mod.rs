@@ -4,12 +4,13 @@
 //! `CKM_ECDSA` is not SM2 and is refused. A session serves one thread at a time; the sign-in belongs to the whole process. After
 //! the token was reset, replaced or signed out by somebody else, sessions are opened and signed in anew, once.
 
+mod config;
 mod keys;
 mod module;
+mod snag;
 mod work;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::Pkcs11;
@@ -19,8 +20,10 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
-use serde::Deserialize;
 use zeroize::Zeroizing;
+
+pub use config::{Config, VendorSm2};
+use snag::{Snag, Worked, by};
 
 use crate::judge::Known;
 use crate::pin::Pin;
@@ -29,64 +32,6 @@ use crate::{
     Cipher, CipherKey, Device, DeviceInfo, Direction, Fault, Hash, KeyAlgorithm, KeyInfo, KeyRef, Mode, PublicKey,
     Scheme, Unwrap,
 };
-
-/// A token as configured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The module, by absolute path.
-    pub module: PathBuf,
-    /// Label of the token.
-    #[serde(default)]
-    pub token: Option<String>,
-    /// Serial number of the token.
-    #[serde(default)]
-    pub serial: Option<String>,
-    /// File with the user PIN; without it the PIN is given at run time.
-    #[serde(default)]
-    pub pin_file: Option<PathBuf>,
-    /// Sessions open at once, and threads that call.
-    #[serde(default = "sessions")]
-    pub sessions: usize,
-    /// The vendor's SM2, where there is one.
-    #[serde(default)]
-    pub sm2: Option<VendorSm2>,
-}
-
-fn sessions() -> usize {
-    8
-}
-
-impl Config {
-    /// The defaults for a module.
-    pub fn new(module: impl Into<PathBuf>) -> Self {
-        Self {
-            module: module.into(),
-            token: None,
-            serial: None,
-            pin_file: None,
-            sessions: sessions(),
-            sm2: None,
-        }
-    }
-}
-
-/// How a vendor offers SM2: numbers out of its header.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VendorSm2 {
-    /// Mechanism that signs e, e.g. 0x80000001.
-    pub sign: u64,
-    /// Mechanism that makes key pairs.
-    #[serde(default)]
-    pub generate: Option<u64>,
-    /// Mechanism that decrypts; it takes the DER of GB/T 35276.
-    #[serde(default)]
-    pub decrypt: Option<u64>,
-    /// Whether signatures come as DER instead of r ‖ s.
-    #[serde(default)]
-    pub der: bool,
-}
 
 /// A session with what it has looked up.
 struct Line {
@@ -104,86 +49,6 @@ pub struct Token {
     known: Mutex<HashMap<KeyRef, Known>>,
     /// Held while a PIN is tried, so that a wrong one is tried once and not by every thread.
     asking: Mutex<()>,
-}
-
-/// Why work in a session ended: as the module said it, or as we did.
-enum Snag {
-    Module(&'static str, Error),
-    Fault(Fault),
-}
-
-impl From<Fault> for Snag {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-/// Names the function in what the module answered.
-fn by<T>(function: &'static str) -> impl FnOnce(Error) -> Result<T, Snag> {
-    move |error| Err(Snag::Module(function, error))
-}
-
-type Worked<T> = Result<T, Snag>;
-
-impl Snag {
-    /// The session or the sign-in is gone: nothing was done.
-    fn stale(&self) -> bool {
-        matches!(
-            self,
-            Self::Module(
-                _,
-                Error::Pkcs11(
-                    RvError::SessionHandleInvalid
-                        | RvError::SessionClosed
-                        | RvError::UserNotLoggedIn
-                        | RvError::KeyHandleInvalid
-                        | RvError::ObjectHandleInvalid
-                        | RvError::CryptokiNotInitialized
-                        | RvError::DeviceRemoved
-                        | RvError::DeviceError
-                        | RvError::TokenNotPresent
-                        | RvError::TokenNotRecognized
-                        | RvError::SlotIdInvalid,
-                    _
-                )
-            )
-        )
-    }
-
-    fn fault(self) -> Fault {
-        let (function, error) = match self {
-            Self::Fault(fault) => return fault,
-            Self::Module(function, error) => (function, error),
-        };
-        let Error::Pkcs11(code, _) = error else {
-            let what = "something its interface does not allow";
-            return Fault::BadReply { function, what };
-        };
-        let words = match code {
-            RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => return Fault::PinWrong,
-            RvError::PinLocked => return Fault::PinLocked,
-            RvError::SessionCount => return Fault::Busy,
-            RvError::MechanismInvalid | RvError::FunctionNotSupported => return Fault::NotOffered("此算法或机制"),
-            RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange => return Fault::Ciphertext,
-            RvError::PinExpired => "口令已过期，请用厂商工具修改口令",
-            RvError::UserPinNotInitialized => "用户口令尚未初始化，请先用厂商工具设置",
-            RvError::KeyFunctionNotPermitted | RvError::KeyTypeInconsistent => "密钥不允许用于此运算",
-            RvError::DeviceMemory | RvError::HostMemory => "存储空间不足",
-            RvError::TokenWriteProtected | RvError::SessionReadOnly => "设备为只读，不能产生或销毁密钥",
-            RvError::DeviceError => "设备自身故障",
-            _ => "设备拒绝了此操作，请查阅设备手册",
-        };
-        let vendor = match code {
-            RvError::VendorDefined(number) => number,
-            _ => 0,
-        };
-        Fault::Device {
-            function,
-            name: format!("{code:?}"),
-            code: vendor,
-            words,
-        }
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

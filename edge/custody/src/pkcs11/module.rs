@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -13,21 +13,27 @@ use cryptoki::slot::Slot;
 use super::Config;
 use crate::Fault;
 
+/// A module and its lock: one that hangs while it is initialised holds up nobody else.
+type Place = Arc<Mutex<Option<Pkcs11>>>;
+
 /// A module is initialised once for the whole process, and stays: finalising it would pull it away under other tokens.
-static LOADED: Mutex<Option<HashMap<PathBuf, Pkcs11>>> = Mutex::new(None);
+static LOADED: Mutex<Option<HashMap<PathBuf, Place>>> = Mutex::new(None);
 
 pub(super) fn load(path: &Path) -> Result<Pkcs11, Fault> {
     if !path.is_absolute() {
         return Err(Fault::Library("the path must be absolute".into()));
     }
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = loaded.get_or_insert_default();
-    let module = match loaded.get(path) {
+    let place = {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(loaded.get_or_insert_default().entry(path.to_owned()).or_default())
+    };
+    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    let module = match place.as_ref() {
         Some(module) => module.clone(),
         None => Pkcs11::new(path).map_err(|error| Fault::Library(error.to_string()))?,
     };
     initialize(&module)?;
-    loaded.insert(path.to_owned(), module.clone());
+    *place = Some(module.clone());
     Ok(module)
 }
 
