@@ -19,6 +19,7 @@ mod algorithm;
 mod canonical;
 mod document;
 mod limits;
+mod properties;
 mod reference;
 mod refused;
 mod sign;

@@ -80,6 +80,9 @@ pub enum Refused {
     /// Which certificate is the signer's cannot be told.
     #[error("which certificate is the signer's cannot be told")]
     CertificateAmbiguous,
+    /// The signer named another certificate than the one at hand.
+    #[error("the signer named another certificate than the one at hand")]
+    OtherCertificate,
     /// The key or the certificate was not accepted.
     #[error(transparent)]
     Key(#[from] gm::Refused),
@@ -110,6 +113,7 @@ impl Refused {
             Self::SignatureInvalid => "signature_invalid",
             Self::CertificateMissing => "signer_certificate_missing",
             Self::CertificateAmbiguous => "signer_certificate_ambiguous",
+            Self::OtherCertificate => "signer_certificate_other",
             Self::Key(refused) => refused.code(),
         }
     }
@@ -139,6 +143,7 @@ impl Refused {
             Self::SignatureInvalid => "签名无效。",
             Self::CertificateMissing => "签名中没有签名人证书，请提供证书后重试。",
             Self::CertificateAmbiguous => "签名中有多张证书，无法确定签名人。",
+            Self::OtherCertificate => "签名人证书与签名时使用的证书不一致。",
             Self::Key(refused) => refused.person(),
         }
     }

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::Certificate;
-use gm::key::{Hash, Signer};
+use gm::key::Signer;
+use time::OffsetDateTime;
 
 use crate::canonical::{self, Canonical, Form};
 use crate::document::{Document, NodeId, names};
 use crate::reference::{self, Detached, Resolver};
 use crate::structure::{self, DSIG, ENVELOPED, EXCLUSIVE};
-use crate::{Options, Refused, verify};
+use crate::{Options, Refused, properties, verify};
 
 /// What is signed, and where the signature goes.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,8 @@ pub struct Draft {
     pub canonical: Canonical,
     /// The `Id` of the signature.
     pub id: Option<String>,
+    /// The time to be stated and signed, together with the certificate.
+    pub signing_time: Option<OffsetDateTime>,
 }
 
 impl Default for Draft {
@@ -56,20 +59,30 @@ impl Default for Draft {
         Self {
             canonical: Canonical::EXCLUSIVE,
             id: None,
+            signing_time: None,
         }
     }
+}
+
+/// One reference to be written.
+struct Line {
+    uri: String,
+    /// `Type`, or nothing.
+    kind: &'static str,
+    enveloped: bool,
+    method: Option<Canonical>,
 }
 
 /// The parts of a signature element.
 struct Shape<'a> {
     draft: &'a Draft,
-    uri: &'a str,
-    transforms: &'a str,
+    id: Option<String>,
+    lines: Vec<Line>,
     signature_uri: &'a str,
     digest_uri: &'a str,
     chain: &'a [Certificate],
-    /// An `Object`, or nothing.
-    object: &'a str,
+    /// `Object`s, or nothing.
+    objects: String,
 }
 
 /// Text before and after the signature.
@@ -103,31 +116,48 @@ pub fn sign(
         detached,
         enveloped,
     } = prepare(work, options)?;
-    let method = detached.is_none().then_some(&draft.canonical);
-    let mut transforms = String::new();
-    if enveloped {
-        transforms.push_str(&format!(r#"<ds:Transform Algorithm="{ENVELOPED}"/>"#));
-    }
-    if let Some(method) = method {
-        transforms.push_str(&method_element("Transform", method));
-    }
-    let shape = Shape {
+    let digest_uri = options.names.digest_uri(algorithm.hash())?;
+    let mut shape = Shape {
         draft,
-        uri: &uri,
-        transforms: &transforms,
+        id: draft.id.clone(),
         signature_uri: options.names.signature_uri(algorithm)?,
-        digest_uri: options.names.digest_uri(algorithm.hash())?,
+        digest_uri,
         chain,
-        object: &object,
+        objects: object,
+        lines: vec![Line {
+            uri,
+            kind: "",
+            enveloped,
+            method: detached.is_none().then(|| draft.canonical.clone()),
+        }],
     };
+    if let Some(time) = draft.signing_time {
+        let leaf = chain.first().ok_or(Refused::CertificateMissing)?;
+        // Another signature in the same document has another of these, because the document was another.
+        let around = algorithm
+            .hash()
+            .digest([&*place.before, &*place.after].concat().as_bytes());
+        let tag: String = around.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let id = shape.id.get_or_insert_with(|| format!("signature-{tag}"));
+        let own = format!("properties-{tag}");
+        let uri = escaped(digest_uri);
+        let object = properties::object(&own, id, time, leaf, (algorithm.hash(), &uri))?;
+        shape.objects.push_str(&object);
+        shape.lines.push(Line {
+            uri: format!("#{own}"),
+            kind: properties::TYPE,
+            enveloped: false,
+            method: Some(draft.canonical.clone()),
+        });
+    }
 
-    let with_gaps = shape.whole(&place, "0", "0");
+    let with_gaps = shape.whole(&place, &vec!["0".to_owned(); shape.lines.len()], "0");
     let mut document = Document::parse(&with_gaps, &options.limits)?;
     let node = structure::find(&document)
         .into_iter()
         .find(|id| document.range(*id).start == place.before.len())
         .ok_or(Refused::NoSignature)?;
-    let digest = {
+    let digests = {
         let index = options.ids.index(&document);
         let given: &[Detached<'_>] = detached.as_slice();
         let resolver = Resolver {
@@ -137,24 +167,31 @@ pub fn sign(
             limits: &options.limits,
             signature: node,
         };
-        if let Some(id) = &draft.id {
+        if let Some(id) = &shape.id {
             reference::by_id(&index, id)?;
         }
         unbroken(&resolver, &options.limits)?;
-        let (_, bytes) = resolver.resolve(&uri, enveloped, method, options.limits.bytes)?;
-        digest(algorithm.hash(), &bytes)
+        let mut digests = Vec::with_capacity(shape.lines.len());
+        for line in &shape.lines {
+            let (_, bytes) = resolver.resolve(&line.uri, line.enveloped, line.method.as_ref(), options.limits.bytes)?;
+            digests.push(STANDARD.encode(algorithm.hash().digest(&bytes)));
+        }
+        digests
     };
-    let inside = |local: &str| document.subtree(node).find(|id| document.is(*id, DSIG, local));
-    let gap = inside("DigestValue").map(|id| id + 1).ok_or(Refused::NoSignature)?;
-    let signed_info = inside("SignedInfo").ok_or(Refused::NoSignature)?;
-    document.set_text(gap, digest.clone());
+    let signed_info = document
+        .children(node)
+        .find(|id| document.is(*id, DSIG, "SignedInfo"))
+        .ok_or(Refused::NoSignature)?;
+    let gaps: Vec<NodeId> = document
+        .subtree(signed_info)
+        .filter(|id| document.is(*id, DSIG, "DigestValue"))
+        .collect();
+    for (gap, digest) in gaps.iter().zip(&digests) {
+        document.set_text(gap + 1, digest.clone());
+    }
     let signed = verify::signed_info(&document, signed_info, &draft.canonical, options.limits.bytes)?;
     let value = options.names.to_value(algorithm, signer.sign(&signed)?)?;
-    Ok(shape.whole(&place, &digest, &STANDARD.encode(value)))
-}
-
-fn digest(hash: Hash, bytes: &[u8]) -> String {
-    STANDARD.encode(hash.digest(bytes))
+    Ok(shape.whole(&place, &digests, &STANDARD.encode(value)))
 }
 
 /// Where the signature goes and what it refers to.
@@ -286,7 +323,7 @@ fn unbroken(resolver: &Resolver<'_, '_>, limits: &crate::Limits) -> Result<(), R
 
 impl Shape<'_> {
     /// The whole document with the signature in its place.
-    fn whole(&self, place: &Place<'_>, digest: &str, value: &str) -> String {
+    fn whole(&self, place: &Place<'_>, digests: &[String], value: &str) -> String {
         let certificates: String = self
             .chain
             .iter()
@@ -300,30 +337,50 @@ impl Shape<'_> {
         } else {
             format!("<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>")
         };
-        let transforms = if self.transforms.is_empty() {
-            String::new()
-        } else {
-            format!("<ds:Transforms>{}</ds:Transforms>", self.transforms)
-        };
-        let id = self
-            .draft
-            .id
-            .as_ref()
-            .map_or(String::new(), |id| format!(r#" Id="{id}""#));
-        let parts: [&str; 11] = [
+        let references: String = self
+            .lines
+            .iter()
+            .zip(digests)
+            .map(|(line, digest)| line.whole(self.digest_uri, digest))
+            .collect();
+        let id = self.id.as_ref().map_or(String::new(), |id| format!(r#" Id="{id}""#));
+        let parts: [&str; 9] = [
             &place.before,
             &format!(r#"<ds:Signature xmlns:ds="{DSIG}"{id}><ds:SignedInfo>"#),
             &method_element("CanonicalizationMethod", &self.draft.canonical),
             &format!(r#"<ds:SignatureMethod Algorithm="{}"/>"#, escaped(self.signature_uri)),
-            &format!(r#"<ds:Reference URI="{}">{transforms}"#, escaped(self.uri)),
-            &format!(r#"<ds:DigestMethod Algorithm="{}"/>"#, escaped(self.digest_uri)),
-            &format!("<ds:DigestValue>{digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"),
+            &format!("{references}</ds:SignedInfo>"),
             &format!("<ds:SignatureValue>{value}</ds:SignatureValue>{key_info}"),
-            self.object,
+            &self.objects,
             "</ds:Signature>",
             &place.after,
         ];
         parts.concat()
+    }
+}
+
+impl Line {
+    fn whole(&self, digest_uri: &str, digest: &str) -> String {
+        let mut transforms = String::new();
+        if self.enveloped {
+            transforms.push_str(&format!(r#"<ds:Transform Algorithm="{ENVELOPED}"/>"#));
+        }
+        if let Some(method) = &self.method {
+            transforms.push_str(&method_element("Transform", method));
+        }
+        if !transforms.is_empty() {
+            transforms = format!("<ds:Transforms>{transforms}</ds:Transforms>");
+        }
+        let kind = if self.kind.is_empty() {
+            String::new()
+        } else {
+            format!(r#" Type="{}""#, self.kind)
+        };
+        format!(
+            r#"<ds:Reference URI="{}"{kind}>{transforms}<ds:DigestMethod Algorithm="{}"/><ds:DigestValue>{digest}</ds:DigestValue></ds:Reference>"#,
+            escaped(&self.uri),
+            escaped(digest_uri)
+        )
     }
 }
 

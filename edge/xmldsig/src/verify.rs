@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use gm::Certificate;
 use gm::key::Algorithm;
+use time::OffsetDateTime;
 
 use crate::canonical::{self, Part};
 use crate::document::{Document, NodeId};
 use crate::reference::{Detached, Resolver, Scope};
 use crate::structure::{self, Signature};
-use crate::{Options, Refused};
+use crate::{Options, Refused, properties};
 
 /// A signature that is valid under the key of `certificate`. Whether that certificate is trusted is not judged here:
 /// ask [`gm::Trust::path`] with `others`.
@@ -25,6 +26,8 @@ pub struct Verified {
     pub others: Vec<Certificate>,
     /// With what was signed.
     pub algorithm: Algorithm,
+    /// The time the signer states and has signed. Only a time stamp proves one.
+    pub signing_time: Option<OffsetDateTime>,
     /// What was signed, in order: this and nothing else in the document.
     pub covered: Vec<Covered>,
 }
@@ -127,6 +130,7 @@ fn one(
             canonical_bytes: bytes,
         });
     }
+    let signing_time = stated(document, &signature, &covered, certificate, options)?;
     let others = signature
         .certificates
         .iter()
@@ -137,8 +141,35 @@ fn one(
         certificate: certificate.clone(),
         others: others.cloned().collect(),
         algorithm: signature.algorithm,
+        signing_time,
         covered,
     })
+}
+
+/// What the signer states about the signature, where that is signed with it.
+fn stated(
+    document: &Document<'_>,
+    signature: &Signature,
+    covered: &[Covered],
+    certificate: &Certificate,
+    options: &Options,
+) -> Result<Option<OffsetDateTime>, Refused> {
+    let signed = |id: &NodeId| {
+        covered
+            .iter()
+            .any(|covered| matches!(&covered.scope, Scope::Element { range, .. } if *range == document.range(*id)))
+    };
+    let mut found = document
+        .subtree(signature.node)
+        .filter(|id| properties::are(document, *id))
+        .filter(signed);
+    let Some(one) = found.next() else {
+        return Ok(None);
+    };
+    if found.next().is_some() {
+        return Err(Refused::Structure("SignedProperties twice"));
+    }
+    properties::read(document, one, certificate, &options.names)
 }
 
 /// The bytes that are signed.

@@ -43,6 +43,7 @@ fn draft(canonical: &Canonical) -> Draft {
     Draft {
         canonical: canonical.clone(),
         id: Some("signature".to_owned()),
+        signing_time: None,
     }
 }
 
@@ -290,4 +291,71 @@ fn several_references_are_reported_in_order_and_each_counts() {
     }
     // Not covered by either, and so nobody's word.
     kit::only(&signed.replace("备注", "备忘"));
+}
+
+#[test]
+fn a_stated_time_and_certificate_are_signed_with_the_rest() {
+    let folder = tempfile::tempdir().expect("folder");
+    let draft = Draft {
+        signing_time: Some(now()),
+        ..Draft::default()
+    };
+    let works = [
+        Work::Enveloped {
+            document: DOCUMENT,
+            id: None,
+        },
+        Work::Enveloping { document: DOCUMENT },
+    ];
+    for work in works {
+        let signed = sign(work, P256.key.as_ref(), &P256.chain(), &draft, &Options::default()).expect("signed");
+        let seen = kit::only(&signed);
+        assert_eq!(seen.signing_time, Some(now()));
+        assert_eq!(seen.covered.len(), 2);
+        std::fs::write(folder.path().join("signed.xml"), &signed).expect("written");
+        let mut arguments = vec![
+            "--verify",
+            "--pubkey-cert-pem",
+            "leaf.pem",
+            "--enabled-key-data",
+            "key-name",
+        ];
+        arguments.extend([
+            "--id-attr:Id",
+            "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
+            "signed.xml",
+        ]);
+        std::fs::write(
+            folder.path().join("leaf.pem"),
+            pem("CERTIFICATE", &P256.certificate.der),
+        )
+        .expect("written");
+        run(folder.path(), "xmlsec1", &arguments).unwrap_or_else(|said| panic!("{said}\n{signed}"));
+        let later = signed.replace("SigningTime>2026", "SigningTime>2027");
+        assert_eq!(
+            kit::verify(&later).expect_err("another time").code(),
+            "document_changed"
+        );
+        // The root here has the same key: its certificate in the place of the signer's is found out.
+        let refused = verify(signed.as_bytes(), &[], Some(&P256.root), &Options::default());
+        assert_eq!(
+            refused.expect_err("another certificate").code(),
+            "signer_certificate_other"
+        );
+    }
+    let document = signed_by_two(&draft);
+    assert_eq!(kit::verify(&document).expect("both").len(), 2);
+}
+
+/// A document that two have signed, part by part, each with a time.
+fn signed_by_two(draft: &Draft) -> String {
+    let mut document = "<r><a Id=\"a\">一</a><b Id=\"b\">二</b></r>".to_owned();
+    for (id, person) in [("a", &*P256), ("b", &*RSA)] {
+        let work = Work::Enveloped {
+            document: &document,
+            id: Some(id),
+        };
+        document = sign(work, person.key.as_ref(), &person.chain(), draft, &Options::default()).expect("signed");
+    }
+    document
 }

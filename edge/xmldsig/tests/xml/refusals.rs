@@ -332,7 +332,7 @@ fn many_inherited_attributes_cost_little() {
     };
     let draft = Draft {
         canonical: Canonical::INCLUSIVE,
-        id: None,
+        ..Draft::default()
     };
     let xml = sign(work, SM2.key.as_ref(), &SM2.chain(), &draft, &Options::default()).expect("signed");
     let mut around = String::new();

@@ -15,7 +15,10 @@ fn signed(work: Work<'_>, draft: &Draft, options: &Options) -> String {
 fn sm2_signatures_of_all_kinds_verify_and_tell_what_they_cover() {
     let plain = Options::default();
     for canonical in [Canonical::EXCLUSIVE, Canonical::INCLUSIVE, Canonical::INCLUSIVE_11] {
-        let draft = Draft { canonical, id: None };
+        let draft = Draft {
+            canonical,
+            ..Draft::default()
+        };
         let whole = kit::only(&signed(Work::Enveloped { document: RX, id: None }, &draft, &plain));
         assert_eq!(whole.algorithm, Algorithm::Sm2);
         assert_eq!(whole.certificate, SM2.certificate);
