@@ -15,8 +15,11 @@ use crate::{HANDSHAKE_ID, SCHEME, pkcs8, verify};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRefused {
     /// Neither PKCS#8 nor SEC1, or damaged.
-    #[error("private key is not well-formed PKCS#8 or SEC1; if it is encrypted, decrypt it first")]
+    #[error("private key is not well-formed PKCS#8 or SEC1")]
     Form,
+    /// Encrypted under a password.
+    #[error("private key is encrypted: decrypt it first (openssl pkey -in KEY -out PLAIN)")]
+    Encrypted,
     /// A key of another kind.
     #[error("not an SM2 private key (id-ecPublicKey with curve 1.2.156.10197.1.301)")]
     NotSm2,
@@ -36,7 +39,8 @@ impl KeyRefused {
     #[must_use]
     pub fn person(self) -> &'static str {
         match self {
-            Self::Form => "私钥文件无法读取：需要未加密的 PKCS#8 或 SEC1 格式",
+            Self::Form => "私钥文件无法读取：需要 PKCS#8 或 SEC1 格式",
+            Self::Encrypted => "私钥文件有密码：请先解密后再配置",
             Self::NotSm2 => "不是 SM2 私钥，请更换为国密证书对应的私钥",
             Self::Range => "SM2 私钥数值无效，请重新生成密钥",
             Self::Mismatch => "私钥文件中的公钥与私钥不一致，文件可能已损坏",

@@ -52,7 +52,7 @@ pub use both::Both;
 pub use key::{KeyRefused, LocalKey, SignerFailed, Sm2Signer, certified, signing_key};
 pub use missing::{Missing, What};
 pub use offer::{Offer, UnknownOffer, with_classic};
-pub use pkcs8::read_key;
+pub use pkcs8::{key_from_pem, read_key};
 
 /// TLS_SM4_GCM_SM3 (RFC 8998, 2).
 pub const SUITE: CipherSuite = CipherSuite::Unknown(0x00c6);

@@ -1,9 +1,28 @@
-//! SM2 private keys in DER: PKCS#8 (RFC 5958) and SEC1 (RFC 5915).
+//! SM2 private keys: PKCS#8 (RFC 5958) and SEC1 (RFC 5915), in DER and PEM.
 
 use curve::PrivateKey;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use zeroize::Zeroizing;
 
 use crate::KeyRefused;
+
+/// The label `openssl ec` gives to SEC1 of this curve, where it should say `EC`.
+const SM2_LABEL: &str = "-----BEGIN SM2 PRIVATE KEY-----";
+/// Its end.
+const SM2_LABEL_END: &str = "-----END SM2 PRIVATE KEY-----";
+
+/// Reads the first private key of a PEM file, of whatever kind: PKCS#8, SEC1 (also under the label `SM2 PRIVATE KEY`),
+/// PKCS#1. What it is shows when it is loaded.
+pub fn key_from_pem(text: &[u8]) -> Result<PrivateKeyDer<'static>, KeyRefused> {
+    let text = std::str::from_utf8(text).map_err(|_| KeyRefused::Form)?;
+    if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(KeyRefused::Encrypted);
+    }
+    let text = Zeroizing::new(text.replace(SM2_LABEL, "-----BEGIN EC PRIVATE KEY-----"));
+    let text = Zeroizing::new(text.replace(SM2_LABEL_END, "-----END EC PRIVATE KEY-----"));
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| KeyRefused::Form)
+}
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
