@@ -25,6 +25,7 @@ mod refused;
 mod sign;
 mod structure;
 mod verify;
+mod write;
 
 pub use algorithm::{Names, Sm2Value};
 pub use canonical::{Canonical, Form};

@@ -8,10 +8,11 @@ use gm::Certificate;
 use gm::key::Signer;
 use time::OffsetDateTime;
 
-use crate::canonical::{self, Canonical, Form};
+use crate::canonical::Canonical;
 use crate::document::{Document, NodeId, names};
 use crate::reference::{self, Detached, Resolver};
-use crate::structure::{self, DSIG, ENVELOPED, EXCLUSIVE};
+use crate::structure::{self, DSIG};
+use crate::write::{Line, Place, Shape, escaped};
 use crate::{Options, Refused, properties, verify};
 
 /// What is signed, and where the signature goes.
@@ -62,33 +63,6 @@ impl Default for Draft {
             signing_time: None,
         }
     }
-}
-
-/// One reference to be written.
-struct Line {
-    uri: String,
-    /// `Type`, or nothing.
-    kind: &'static str,
-    enveloped: bool,
-    method: Option<Canonical>,
-}
-
-/// The parts of a signature element.
-struct Shape<'a> {
-    draft: &'a Draft,
-    id: Option<String>,
-    lines: Vec<Line>,
-    signature_uri: &'a str,
-    digest_uri: &'a str,
-    chain: &'a [Certificate],
-    /// `Object`s, or nothing.
-    objects: String,
-}
-
-/// Text before and after the signature.
-struct Place<'a> {
-    before: Cow<'a, str>,
-    after: Cow<'a, str>,
 }
 
 /// Signs; the answer is the whole document. `chain`: the signer's certificate first.
@@ -319,88 +293,4 @@ fn unbroken(resolver: &Resolver<'_, '_>, limits: &crate::Limits) -> Result<(), R
         }
     }
     Ok(())
-}
-
-impl Shape<'_> {
-    /// The whole document with the signature in its place.
-    fn whole(&self, place: &Place<'_>, digests: &[String], value: &str) -> String {
-        let certificates: String = self
-            .chain
-            .iter()
-            .map(|certificate| {
-                let text = STANDARD.encode(&certificate.der);
-                format!("<ds:X509Certificate>{text}</ds:X509Certificate>")
-            })
-            .collect();
-        let key_info = if certificates.is_empty() {
-            String::new()
-        } else {
-            format!("<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>")
-        };
-        let references: String = self
-            .lines
-            .iter()
-            .zip(digests)
-            .map(|(line, digest)| line.whole(self.digest_uri, digest))
-            .collect();
-        let id = self.id.as_ref().map_or(String::new(), |id| format!(r#" Id="{id}""#));
-        let parts: [&str; 9] = [
-            &place.before,
-            &format!(r#"<ds:Signature xmlns:ds="{DSIG}"{id}><ds:SignedInfo>"#),
-            &method_element("CanonicalizationMethod", &self.draft.canonical),
-            &format!(r#"<ds:SignatureMethod Algorithm="{}"/>"#, escaped(self.signature_uri)),
-            &format!("{references}</ds:SignedInfo>"),
-            &format!("<ds:SignatureValue>{value}</ds:SignatureValue>{key_info}"),
-            &self.objects,
-            "</ds:Signature>",
-            &place.after,
-        ];
-        parts.concat()
-    }
-}
-
-impl Line {
-    fn whole(&self, digest_uri: &str, digest: &str) -> String {
-        let mut transforms = String::new();
-        if self.enveloped {
-            transforms.push_str(&format!(r#"<ds:Transform Algorithm="{ENVELOPED}"/>"#));
-        }
-        if let Some(method) = &self.method {
-            transforms.push_str(&method_element("Transform", method));
-        }
-        if !transforms.is_empty() {
-            transforms = format!("<ds:Transforms>{transforms}</ds:Transforms>");
-        }
-        let kind = if self.kind.is_empty() {
-            String::new()
-        } else {
-            format!(r#" Type="{}""#, self.kind)
-        };
-        format!(
-            r#"<ds:Reference URI="{}"{kind}>{transforms}<ds:DigestMethod Algorithm="{}"/><ds:DigestValue>{digest}</ds:DigestValue></ds:Reference>"#,
-            escaped(&self.uri),
-            escaped(digest_uri)
-        )
-    }
-}
-
-fn method_element(name: &str, method: &Canonical) -> String {
-    let uri = method.uri();
-    if method.form != Form::Exclusive || method.prefixes.is_empty() {
-        return format!(r#"<ds:{name} Algorithm="{uri}"/>"#);
-    }
-    let prefixes = method.prefixes.iter().map(String::as_str);
-    let prefixes: Vec<&str> = prefixes
-        .map(|prefix| if prefix.is_empty() { "#default" } else { prefix })
-        .collect();
-    format!(
-        r#"<ds:{name} Algorithm="{uri}"><ec:InclusiveNamespaces xmlns:ec="{EXCLUSIVE}" PrefixList="{}"/></ds:{name}>"#,
-        escaped(&prefixes.join(" "))
-    )
-}
-
-fn escaped(value: &str) -> String {
-    let mut out = Vec::with_capacity(value.len());
-    canonical::escape_value(&mut out, value);
-    String::from_utf8(out).unwrap_or_default()
 }
