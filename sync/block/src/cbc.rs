@@ -1,9 +1,9 @@
 //! Cipher block chaining (分组链接), with the padding of PKCS#7.
 //!
-//! For the formats that ask for it (GB/T 35275 envelopes, keys in PKCS#8). It hides but does not protect; the iv must be
-//! random and new for each text. **Whoever may send ciphertexts and learn whether their padding was right can decrypt all
-//! others**: check a signature or MAC first, or answer alike and equally fast whatever was wrong. The check itself takes the
-//! same time for every padding.
+//! For the formats that ask for it (GB/T 35275 envelopes, keys in PKCS#8). It hides but does not protect; the iv must
+//! be random and new for each text. **Whoever may send ciphertexts and learn whether their padding was right can
+//! decrypt all others**: check a signature or MAC first, or answer alike and equally fast whatever was wrong. The check
+//! itself takes the same time for every padding.
 
 use std::borrow::Borrow;
 use std::hint::black_box;
@@ -198,8 +198,8 @@ impl<K: Borrow<Key>> Decryptor<K> {
     }
 }
 
-/// How many bytes of the block are text. Each byte is looked at, whatever the others are; only the verdict and the length,
-/// which the caller sees anyway, are branched on.
+/// How many bytes of the block are text. Each byte is looked at, whatever the others are; only the verdict and the
+/// length, which the caller sees anyway, are branched on.
 fn unpadded(block: &[u8]) -> Result<usize, Refused> {
     let padding = u32::from(block.last().copied().unwrap_or_default());
     // The top bit of a difference is set when the second is greater.

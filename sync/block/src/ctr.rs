@@ -1,7 +1,7 @@
 //! Counter mode: the encrypted numbers iv, iv + 1, … as a key stream.
 //!
-//! Encrypting and decrypting are the same. It hides but does not protect: who changes a bit of the ciphertext changes that
-//! bit of the text. **An iv must never serve twice under one key**, nor may two streams meet on their way.
+//! Encrypting and decrypting are the same. It hides but does not protect: who changes a bit of the ciphertext changes
+//! that bit of the text. **An iv must never serve twice under one key**, nor may two streams meet on their way.
 
 use std::borrow::Borrow;
 

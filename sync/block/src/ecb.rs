@@ -1,7 +1,7 @@
 //! Each block by itself (电码本).
 //!
-//! For what is no longer than a block or random in itself: key check values, wrapped keys, the building of other modes, and
-//! old data. Equal blocks of a text stay equal, so data is never kept this way: take [`crate::Gcm`].
+//! For what is no longer than a block or random in itself: key check values, wrapped keys, the building of other modes,
+//! and old data. Equal blocks of a text stay equal, so data is never kept this way: take [`crate::Gcm`].
 
 use crate::{BLOCK, Block, Key, Refused};
 

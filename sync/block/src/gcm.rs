@@ -1,7 +1,7 @@
 //! GCM (NIST SP 800-38D; RFC 8998 for SM4): hides and protects, with additional data that is protected only.
 //!
-//! **A nonce must never serve twice under one key**: two messages under the same nonce give away their sum and the hash key.
-//! Count, or draw at random and change the key long before 2³² messages.
+//! **A nonce must never serve twice under one key**: two messages under the same nonce give away their sum and the hash
+//! key. Count, or draw at random and change the key long before 2³² messages.
 
 use std::borrow::Borrow;
 
@@ -186,7 +186,8 @@ impl<K: Borrow<Gcm>> Opener<K> {
         Ok(())
     }
 
-    /// What decrypts the second reading, if the tag is theirs. The caller sees to it that both readings see the same bytes.
+    /// What decrypts the second reading, if the tag is theirs. The caller sees to it that both readings see the same
+    /// bytes.
     pub fn finish(self, tag: &[u8; 16]) -> Result<Opened<K>, Refused> {
         let Self {
             gcm,

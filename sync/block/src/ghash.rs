@@ -1,7 +1,7 @@
 //! GHASH (NIST SP 800-38D), in the coordinates of POLYVAL (RFC 8452, appendix A).
 //!
-//! A block read as a big-endian number is an element of POLYVAL's field, and the product wanted is a·b·x⁻¹²⁸ with the key
-//! multiplied by x once. So no bit is ever reversed.
+//! A block read as a big-endian number is an element of POLYVAL's field, and the product wanted is a·b·x⁻¹²⁸ with the
+//! key multiplied by x once. So no bits are put in another order.
 
 mod portable;
 

@@ -49,8 +49,8 @@ impl Key {
         self.path
     }
 
-    /// Encrypts each block by itself (ECB). This hides nothing of which blocks are equal: it is the building block of modes,
-    /// of key check values and of keys wrapped as random single blocks; for data take [`crate::Gcm`].
+    /// Encrypts each block by itself (ECB). This hides nothing of which blocks are equal: it is the building block of
+    /// modes, of key check values and of keys wrapped as random single blocks; for data take [`crate::Gcm`].
     pub fn encrypt_blocks(&self, blocks: &mut [Block]) {
         self.path.crypt(&self.rounds.forward, blocks);
     }

@@ -6,8 +6,8 @@ use crate::{Block, ctr, key, portable};
 
 /// A way to compute SM4 and GHASH, with instructions that this processor is known to have.
 ///
-/// [`Path::best`] is what [`crate::Key::new`] takes; the others exist so that tests and the self-test of a server can judge
-/// every one.
+/// [`Path::best`] is what [`crate::Key::new`] takes; the others exist so that tests and the self-test of a server can
+/// judge every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path(pub(crate) Kind);
 

@@ -1,8 +1,9 @@
 //! SM4 on any processor: bits side by side, no table, no branch on what is secret.
 //!
-//! Two shapes. *Wide*: 128 blocks at once, plane i of a word holding bit i of that word of every block; rotations are then
-//! other names of planes and cost nothing, and every processor has instructions for 128 bits. *Narrow*: two blocks in a 64-bit word, for what remains and for what must go one
-//! by one (CBC encryption, key expansion). Both evaluate the S-box as the circuit of [`crate::sbox`].
+//! Two shapes. *Wide*: 128 blocks at once, plane i of a word holding bit i of that word of every block; rotations are
+//! then other names of planes and cost nothing, and every processor has instructions for 128 bits. *Narrow*: two blocks
+//! in a 64-bit word, for what remains and for what must go one by one (CBC encryption, key expansion). Both evaluate
+//! the S-box as the circuit of [`crate::sbox`].
 
 #![expect(clippy::indexing_slicing, reason = "arrays of fixed size, indexes below it")]
 

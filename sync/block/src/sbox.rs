@@ -1,9 +1,9 @@
 //! The S-box of SM4 as a circuit: nothing is looked up.
 //!
-//! SM4's S-box is an affine map, the inversion in GF(2⁸), and the same affine map again. All fields of 256 elements are the
-//! same field in other coordinates, so the inversion is the one of the AES S-box, for which Boyar and Peralta ("A small
-//! depth-16 circuit for the AES S-box", 2012) have a small circuit; its linear first and last parts are replaced by those
-//! that also change coordinates and apply SM4's maps. 115 gates and the complements.
+//! SM4's S-box is an affine map, the inversion in GF(2⁸), and the same affine map again. All fields of 256 elements are
+//! the same field in other coordinates, so the inversion is the one of the AES S-box, for which Boyar and Peralta ("A
+//! small depth-16 circuit for the AES S-box", 2012) have a small circuit; its linear first and last parts are replaced
+//! by those that also change coordinates and apply SM4's maps. 115 gates and the complements.
 
 use std::ops::{BitAnd, BitXor, Not};
 

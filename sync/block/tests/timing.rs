@@ -1,6 +1,7 @@
-//! Whether time tells of secrets: two classes of secrets, one special value again and again and random ones, in random order,
-//! and Welch's t between their times (after dudect: Reparaz, Balasch, Verbauwhede, 2017). Times are of the processor for
-//! this thread; slow measurements are cut off at several percentiles, because interruptions say nothing of secrets.
+//! Whether time tells of secrets: two classes of secrets, one special value again and again and random ones, in random
+//! order, and Welch's t between their times (after dudect: Reparaz, Balasch, Verbauwhede, 2017). Times are of the
+//! processor for this thread; slow measurements are cut off at several percentiles, because interruptions say nothing
+//! of secrets.
 
 #![expect(clippy::indexing_slicing, reason = "what a measurement cannot set up ends it")]
 
@@ -11,8 +12,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Measurements of one attempt.
 const COUNT: usize = 10_000;
-/// Above this in every attempt is a finding. The difference of a sound implementation is below 4.5; a machine under load makes
-/// a single attempt lie.
+/// Those before, that do not count.
+const WARM_UP: usize = 200;
+/// Above this in every attempt is a finding. The difference of a sound implementation is below 4.5; a machine under
+/// load makes a single attempt lie.
 const LIMIT: f64 = 10.0;
 const ATTEMPTS: usize = 4;
 /// Bytes of a text.
@@ -54,21 +57,19 @@ impl Random {
     }
 }
 
-/// Times of both classes, the special one first.
-fn times(subject: Subject, path: Path) -> [Vec<i64>; 2] {
+/// A measurement to be made.
+struct Input {
+    special: bool,
+    secret: Block,
+    text: [u8; TEXT],
+}
+
+/// All of them, made beforehand: what prepares a secret leaves traces in the processor's branch prediction.
+fn inputs(subject: Subject, key: &Key, sealed: &([u8; 16], [u8; TEXT])) -> Vec<Input> {
     let mut random = Random(now() as u64 | 1);
-    let (some, nonce) = ([0x5a; 16], [1; 12]);
-    let (key, gcm) = (Key::on(path, &some), Gcm::on(path, &some));
-    let mut all = [const { Vec::new() }; 2];
-    // One place for all secrets, written before the clock is asked.
-    let (mut secret, mut text): (Block, [u8; TEXT]) = ([0; BLOCK], [0; TEXT]);
-    let sealed = {
-        let mut sealed = [0; TEXT];
-        (gcm.seal_in_place(&nonce, b"", &mut sealed), sealed)
-    };
-    for round in 0..COUNT + 200 {
-        let class = (random.next() >> 63) as usize;
-        let special = class == 0;
+    let mut one = || {
+        let special = random.next() >> 63 == 0;
+        let (mut secret, mut text) = ([0; BLOCK], [0; TEXT]);
         random.fill(&mut secret);
         random.fill(&mut text);
         match subject {
@@ -77,7 +78,7 @@ fn times(subject: Subject, path: Path) -> [Vec<i64>; 2] {
             Subject::Padding => {
                 secret = if special { [16; BLOCK] } else { [0; BLOCK] };
                 secret[0] = 1;
-                cbc::encrypt_blocks(&key, &mut [0; BLOCK], std::slice::from_mut(&mut secret));
+                cbc::encrypt_blocks(key, &mut [0; BLOCK], std::slice::from_mut(&mut secret));
             }
             Subject::Tag => {
                 secret = sealed.0;
@@ -86,6 +87,20 @@ fn times(subject: Subject, path: Path) -> [Vec<i64>; 2] {
             }
             _ => {}
         }
+        Input { special, secret, text }
+    };
+    std::iter::repeat_with(&mut one).take(COUNT + WARM_UP).collect()
+}
+
+/// Times of both classes, the special one first.
+fn times(subject: Subject, path: Path) -> [Vec<i64>; 2] {
+    let (some, nonce) = ([0x5a; 16], [1; 12]);
+    let (key, gcm) = (Key::on(path, &some), Gcm::on(path, &some));
+    let mut sealed = [0; TEXT];
+    let tag = gcm.seal_in_place(&nonce, b"", &mut sealed);
+    let inputs = inputs(subject, &key, &(tag, sealed));
+    let measure = |input: &Input| {
+        let (secret, mut text) = (input.secret, input.text);
         let begun = now();
         for _ in 0..4 {
             match subject {
@@ -103,13 +118,14 @@ fn times(subject: Subject, path: Path) -> [Vec<i64>; 2] {
                 }
             }
         }
-        let took = now() - begun;
-        // The first ones warm up.
-        if round >= 200 {
-            all[class].push(took);
-        }
-    }
-    all
+        now() - begun
+    };
+    let all: Vec<i64> = inputs.iter().map(measure).collect();
+    [true, false].map(|class| {
+        let measured = inputs.iter().zip(&all).skip(WARM_UP);
+        let of_class = measured.filter(|(input, _)| input.special == class);
+        of_class.map(|(_, time)| *time).collect()
+    })
 }
 
 /// The largest |t| that two cut-offs agree on: a single one may fall between two speeds of the machine.

@@ -1,9 +1,9 @@
 //! SM4 by AES-NI and AVX2: the inversion of the S-box is the one inside AESENCLAST.
 //!
 //! AESENCLAST computes ShiftRows(SubBytes(x)) with SubBytes(x) = L(x⁻¹) + 63₁₆. SM4's S-box in AES coordinates is
-//! post((pre(x))⁻¹); so x goes through pre, AESENCLAST under the zero key, and post∘L⁻¹. The affine maps are two PSHUFB each, by
-//! half bytes: a look-up inside a register, whose time does not depend on the index. ShiftRows is undone by the byte
-//! rotations of L, which are needed anyway.
+//! post((pre(x))⁻¹); so x goes through pre, AESENCLAST under the zero key, and post∘L⁻¹. The affine maps are two PSHUFB
+//! each, by half bytes: a look-up inside a register, whose time does not depend on the index. ShiftRows is undone by
+//! the byte rotations of L, which are needed anyway.
 
 use std::arch::x86_64::{
     _mm_aesenclast_si128, _mm_setzero_si128, _mm256_and_si256, _mm256_castsi128_si256, _mm256_castsi256_si128,

@@ -1,7 +1,7 @@
 //! SM4 by GFNI and AVX-512, GHASH by VPCLMULQDQ: sixteen blocks to four registers.
 //!
-//! GF2P8AFFINEQB is an affine map of every byte, GF2P8AFFINEINVQB the inversion in AES's field and an affine map: the whole
-//! S-box is these two.
+//! GF2P8AFFINEQB is an affine map of every byte, GF2P8AFFINEINVQB the inversion in AES's field and an affine map: the
+//! whole S-box is these two.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_xor_si128, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_clmulepi64_epi128,

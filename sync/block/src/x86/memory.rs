@@ -23,8 +23,8 @@ macro_rules! access {
         #[expect(unsafe_code, reason = "the intrinsic takes a pointer")]
         pub(super) fn $store(to: &mut $bytes, value: $register) {
             const { assert!(size_of::<$register>() == size_of::<$bytes>()) };
-            // SAFETY: the reference is to as many bytes as are written, and no alignment is asked; any bytes are an array of
-            // `u8`.
+            // SAFETY: the reference is to as many bytes as are written, and no alignment is asked; any bytes are an
+            // array of `u8`.
             unsafe { $write(std::ptr::from_mut(to).cast(), value) }
         }
     };
