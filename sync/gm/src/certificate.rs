@@ -4,9 +4,10 @@ use time::OffsetDateTime;
 
 use crate::der::{Reader, tag};
 pub use crate::draft::{AlternativeName, Draft, Extras, Purpose, usage};
+pub use crate::info::Info;
 use crate::key::{Algorithm, Hash};
 pub use crate::name::{Identity, text as name_text};
-use crate::{PublicKey, Refused, oid};
+use crate::{PublicKey, Refused, draft, oid};
 
 /// Larger certificates are not read.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
@@ -151,7 +152,7 @@ impl Certificate {
                     _ => return Err(Refused::Malformed { at: "key usage" }),
                 },
                 oid::EXTENDED_KEY_USAGE => self.extended_usages = Some(read_usages(&mut inner)?),
-                oid::ALTERNATIVE_NAME => self.alternative_names = read_names(&mut inner)?,
+                oid::ALTERNATIVE_NAME => self.alternative_names = draft::read_names(&mut inner)?,
                 // Every policy is acceptable here; what would limit them (policyConstraints) is refused when critical.
                 oid::POLICIES | oid::CRL_POINTS => {}
                 oid::SUBJECT_KEY_ID => {
@@ -298,17 +299,6 @@ fn read_usages(inner: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Refused> {
     let mut all = Vec::new();
     while !list.is_empty() {
         all.push(list.oid()?.to_vec());
-    }
-    Ok(all)
-}
-
-fn read_names(inner: &mut Reader<'_>) -> Result<Vec<AlternativeName>, Refused> {
-    let mut list = inner.sequence("alternative names")?;
-    inner.finish()?;
-    let mut all = Vec::new();
-    while !list.is_empty() {
-        let name = list.any()?;
-        all.extend(AlternativeName::read(name.tag, name.value)?);
     }
     Ok(all)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
-use crate::der::{self, tag};
+use crate::der::{self, Reader, tag};
 use crate::key::Signer;
 use crate::{Certificate, Identity, PublicKey, Refused, oid};
 
@@ -109,6 +109,18 @@ impl AlternativeName {
             _ => return Ok(None),
         }))
     }
+}
+
+/// Reads `GeneralNames`; kinds not listed in [`AlternativeName`] are left out.
+pub(crate) fn read_names(inner: &mut Reader<'_>) -> Result<Vec<AlternativeName>, Refused> {
+    let mut list = inner.sequence("alternative names")?;
+    inner.finish()?;
+    let mut all = Vec::new();
+    while !list.is_empty() {
+        let name = list.any()?;
+        all.extend(AlternativeName::read(name.tag, name.value)?);
+    }
+    Ok(all)
 }
 
 /// What a certificate may say beyond its purpose.

@@ -14,6 +14,7 @@ pub use crate::algorithm::{Algorithm, Family, Kind, Sha2};
 use crate::der::{self, Reader};
 pub use crate::hash::{Hash, Hashing, sha256, sm3};
 pub use crate::known::keep_tables;
+pub use crate::pkcs8::PrivateKey;
 pub use crate::private::{P256Key, Signer, Sm2Key};
 pub use crate::rsa::RsaPublic;
 pub use crate::rsa_private::RsaKey;

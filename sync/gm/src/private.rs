@@ -91,6 +91,17 @@ impl Sm2Key {
             .map_err(|_| Refused::Randomness)
     }
 
+    /// Decrypts what was encrypted for this key (GB/T 32918.4).
+    pub fn decrypt(&self, text: &curve::Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        self.key.decrypt(text).map_err(|_| Refused::Envelope)
+    }
+
+    /// As PKCS#8, not encrypted.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        crate::pkcs8::write_sm2(self)
+    }
+
     /// The scalar, to be wrapped by custody.
     #[must_use]
     pub fn secret(&self) -> &[u8; 32] {
@@ -141,6 +152,19 @@ impl P256Key {
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng)
             .map(|document| Zeroizing::new(document.as_ref().to_vec()))
             .map_err(|_| Refused::InvalidKey)
+    }
+
+    /// From the scalar.
+    pub fn from_secret(secret: &[u8; 32]) -> Result<Self, Refused> {
+        let point = p256::SecretKey::from_slice(secret)
+            .map_err(|_| Refused::InvalidKey)?
+            .public_key()
+            .to_sec1_bytes();
+        let rng = ring::rand::SystemRandom::new();
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_ASN1_SIGNING, secret, &point, &rng)
+            .map_err(|_| Refused::InvalidKey)?;
+        let public = PublicKey::from_point(Kind::P256, &point)?;
+        Ok(Self { pair, public })
     }
 
     /// From PKCS#8.

@@ -133,6 +133,30 @@ pub enum Refused {
     /// A list, an answer or a time stamp is not accepted.
     #[error(transparent)]
     Evidence(#[from] crate::evidence::Unfit),
+    /// The file holds none of what was looked for.
+    #[error("no {what} in the file")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The file holds several of what one is wanted of.
+    #[error("more than one {what} in the file")]
+    Several {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A private key lies in a file of certificates.
+    #[error("the file holds a private key")]
+    UnexpectedKey,
+    /// A private key encrypted in a way that is not read.
+    #[error("encryption {0} is not accepted")]
+    UnknownEncryption(String),
+    /// The password is wrong, or the file is damaged.
+    #[error("wrong password or damaged file")]
+    WrongPassword,
+    /// The key envelope was made for another key, or is damaged.
+    #[error("the key envelope is for another key or damaged")]
+    Envelope,
     /// The operating system's random source is absent or failed its health test; nothing was signed.
     #[error("the random source failed; nothing was signed")]
     Randomness,
@@ -177,6 +201,12 @@ impl Refused {
             Self::StatusUnknown { .. } => "certificate_status_unknown",
             Self::StatusUnproven { .. } => "certificate_status_unproven",
             Self::Evidence(unfit) => unfit.code(),
+            Self::NotFound { .. } => "not_found",
+            Self::Several { .. } => "several",
+            Self::UnexpectedKey => "unexpected_private_key",
+            Self::UnknownEncryption(_) => "unknown_encryption",
+            Self::WrongPassword => "wrong_password",
+            Self::Envelope => "envelope",
             Self::Randomness => "randomness",
         }
     }
@@ -199,6 +229,12 @@ impl Refused {
             Self::StatusUnknown { .. } | Self::StatusUnproven { .. } => "无法确认证书是否已吊销，请联系管理员。",
             Self::Evidence(unfit) => unfit.person(),
             Self::Randomness => "随机数来源异常，已停止签名，请联系管理员。",
+            Self::NotFound { .. } => "文件中没有找到所需的内容，请确认选择了正确的文件。",
+            Self::Several { .. } => "文件中有多个密钥，请每次只导入一个。",
+            Self::UnexpectedKey => "文件中含有私钥，已拒绝；请只导入证书。",
+            Self::UnknownEncryption(_) => "不支持该文件的加密方式，请改用 PKCS#8（AES 或 SM4）格式导出。",
+            Self::WrongPassword => "密码错误，或文件已损坏。",
+            Self::Envelope => "密钥信封不是为本设备制作的，或已损坏。",
             Self::Detached => "签名数据中不含原文，请同时提供原文。",
             Self::NotDetached => "签名数据中已含原文，与所选的验证方式不符。",
             Self::AmbiguousContent => "原文可能取自另一份签名数据，已拒绝。",

@@ -40,7 +40,15 @@ impl RsaKey {
 
     /// From PKCS#8, to sign with PKCS#1 v1.5 and SHA-256 (see [`with_algorithm`](Self::with_algorithm)).
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Refused> {
-        let pair = KeyPair::from_pkcs8(pkcs8).map_err(|_| Refused::InvalidKey)?;
+        Self::new(KeyPair::from_pkcs8(pkcs8).map_err(|_| Refused::InvalidKey)?)
+    }
+
+    /// From `RSAPrivateKey` (RFC 8017 A.1.2).
+    pub fn from_der(der: &[u8]) -> Result<Self, Refused> {
+        Self::new(KeyPair::from_der(der).map_err(|_| Refused::InvalidKey)?)
+    }
+
+    fn new(pair: KeyPair) -> Result<Self, Refused> {
         let public = PublicKey::from_rsa(RsaPublic::parse(pair.public().as_ref())?);
         Ok(Self {
             pair,

@@ -79,7 +79,7 @@ pub struct Message<'a> {
     pub(super) encapsulated: &'a [u8],
     pub(super) signers: Vec<SignerInfo<'a>>,
     /// Why a certificate was left out.
-    pub(super) unread: Option<Refused>,
+    pub(crate) unread: Option<Refused>,
 }
 
 impl<'a> Message<'a> {
