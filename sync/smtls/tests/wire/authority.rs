@@ -70,7 +70,7 @@ impl Authority {
         make_key(folder.path(), kind);
         let authority = Self { folder, kind, id };
         authority.request(
-            authority.folder.path(),
+            authority.folder(),
             name,
             &["-addext", "basicConstraints=critical,CA:TRUE"],
         );
@@ -94,21 +94,26 @@ impl Authority {
     }
 
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_file(self.folder.path().join("certificate.pem")).expect("certificate")
+        CertificateDer::from_pem_file(self.folder().join("certificate.pem")).expect("certificate")
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::from_pem_file(self.folder.path().join("key.pem")).expect("key")
+        PrivateKeyDer::from_pem_file(self.folder().join("key.pem")).expect("key")
     }
 
     /// Signs another authority's key, whose certificate then names this one.
     pub(crate) fn certify(&self, other: &Self, name: &str) -> CertificateDer<'static> {
-        self.sign(other.folder.path(), name, &["basicConstraints=critical,CA:TRUE"]);
+        self.sign(other.folder(), name, &["basicConstraints=critical,CA:TRUE"]);
         other.certificate()
     }
 
     fn sign(&self, folder: &Path, name: &str, extensions: &[&str]) {
-        let path = |file: &str| self.folder.path().join(file).display().to_string();
+        let path = |file: &str| self.folder().join(file).display().to_string();
         let (certificate, key) = (path("certificate.pem"), path("key.pem"));
         let mut more = vec!["-CA", &certificate, "-CAkey", &key];
         more.extend(extensions.iter().flat_map(|extension| ["-addext", extension]));
