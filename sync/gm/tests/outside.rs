@@ -6,8 +6,12 @@
     reason = "what a test cannot set up fails the test"
 )]
 
+#[path = "outside/files.rs"]
+mod files;
 #[path = "outside/keys.rs"]
 mod keys;
+#[path = "outside/messages.rs"]
+mod messages;
 
 use std::path::Path;
 use std::process::Command;

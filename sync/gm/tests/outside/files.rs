@@ -1,0 +1,381 @@
+use gm::certificate::{AlternativeName, Draft, Extras, Identity, Info, Purpose};
+use gm::csr::Request;
+use gm::key::{Algorithm, Hash, P256Key, PrivateKey, RsaKey, Signer, Sm2Key};
+use gm::{Certificate, Refused, envelope, pem, pkcs8};
+use time::{Duration, OffsetDateTime};
+
+use crate::Bench;
+
+const KINDS: [&str; 3] = [
+    "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+    "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+    "-algorithm EC -pkeyopt ec_paramgen_curve:SM2",
+];
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn keys() -> [PrivateKey; 3] {
+    let rsa = RsaKey::from_pkcs8(&RsaKey::generate(2048).expect("made")).expect("read");
+    let p256 = P256Key::from_pkcs8(&P256Key::generate().expect("made")).expect("read");
+    [
+        PrivateKey::Rsa(Box::new(rsa)),
+        PrivateKey::P256(Box::new(p256)),
+        PrivateKey::Sm2(Box::new(Sm2Key::generate().expect("made"))),
+    ]
+}
+
+fn wang() -> Identity {
+    Identity {
+        country: "CN".to_owned(),
+        organization: "永州市中心医院".to_owned(),
+        unit: "doctor".to_owned(),
+        common_name: "王医生, 主任".to_owned(),
+        serial_number: "sta_1".to_owned(),
+    }
+}
+
+#[test]
+fn private_keys_of_openssl_are_read_encrypted_or_not_and_a_wrong_password_is_named() {
+    let bench = Bench::new();
+    bench.put("rx", b"rx");
+    for kind in KINDS {
+        bench.run(&format!("genpkey {kind} -out key.pem"));
+        bench.run("pkey -in key.pem -pubout -outform DER -out public.der");
+        let mut plain = vec!["key.pem", "key.der"];
+        if !kind.contains("SM2") {
+            // openssl has no older form of SM2 keys.
+            bench.run("pkey -in key.pem -traditional -out old.pem");
+            plain.push("old.pem");
+        }
+        bench.run("pkcs8 -topk8 -nocrypt -in key.pem -outform DER -out key.der");
+        let public = bench.get("public.der");
+        for plain in plain {
+            let key = PrivateKey::from_file(&bench.get(plain), None).expect("read");
+            assert_eq!(key.public_key().to_spki(), public, "{kind} {plain}");
+            let signature = key.sign(b"rx").expect("signed");
+            key.public_key()
+                .verify(key.algorithm(), b"rx", &signature)
+                .expect("verifies");
+        }
+        for cipher in [
+            "-v2 aes-256-cbc",
+            "-v2 aes-192-cbc -v2prf hmacWithSHA512",
+            "-v2 aes-128-cbc -v2prf hmacWithSHA1",
+            "-v2 sm4-cbc -v2prf hmacWithSHA256 -iter 100000",
+        ] {
+            bench.run(&format!(
+                "pkcs8 -topk8 -in key.pem {cipher} -passout pass:secret -out locked.pem"
+            ));
+            let file = bench.get("locked.pem");
+            let key = PrivateKey::from_file(&file, Some(b"secret")).expect("opened");
+            assert_eq!(key.public_key().to_spki(), public, "{kind} {cipher}");
+            for password in [None, Some(&b"secreT"[..]), Some(b"")] {
+                let refused = PrivateKey::from_file(&file, password).expect_err("refused");
+                assert_eq!(refused, Refused::WrongPassword, "{cipher}");
+            }
+        }
+    }
+    bench.run("pkcs8 -topk8 -in key.pem -v2 des3 -passout pass:secret -out locked.pem");
+    let refused = PrivateKey::from_file(&bench.get("locked.pem"), Some(b"secret"));
+    assert!(matches!(
+        refused,
+        Err(Refused::UnknownEncryption(_) | Refused::Malformed { .. })
+    ));
+    bench.run("pkcs8 -topk8 -in key.pem -v1 PBE-SHA1-3DES -passout pass:secret -out locked.pem");
+    let refused = PrivateKey::from_file(&bench.get("locked.pem"), Some(b"secret"));
+    assert!(matches!(refused, Err(Refused::UnknownEncryption(_))));
+}
+
+/// HMAC-SM3 is what GmSSL writes; this openssl derives it with `kdf`, which judges ours.
+#[test]
+fn what_is_encrypted_here_opens_here_and_its_key_is_the_one_openssl_derives() {
+    let key = Sm2Key::generate().expect("made");
+    let file = pkcs8::encrypt(&key.to_pkcs8(), "口令 1".as_bytes()).expect("encrypted");
+    let opened = PrivateKey::from_encrypted(&file, "口令 1".as_bytes()).expect("opened");
+    assert_eq!(opened.public_key(), key.public_key());
+    assert_eq!(
+        PrivateKey::from_encrypted(&file, b"other").expect_err("refused"),
+        Refused::WrongPassword
+    );
+    // Salt and iv stand where this file's fixed layout has them.
+    let find = |what: &[u8]| file.windows(what.len()).position(|w| w == what).expect("found") + what.len();
+    let hex = |bytes: &[u8]| hex::encode(bytes);
+    let salt = find(&[0x04, 0x10]);
+    let cipher = find(gm::oid::SM4_CBC) + 2;
+    let bench = Bench::new();
+    let said = bench.run(&format!(
+        "kdf -keylen 16 -kdfopt digest:SM3 -kdfopt hexpass:{} -kdfopt hexsalt:{} -kdfopt iter:600000 PBKDF2",
+        hex("口令 1".as_bytes()),
+        hex(&file[salt..salt + 16]),
+    ));
+    let derived = said.trim().replace(':', "").to_lowercase();
+    let sealed = find(&file[cipher..cipher + 16]) + 2;
+    let sealed = if file[sealed - 1] >= 0x80 { sealed + 1 } else { sealed };
+    bench.put("sealed", &file[sealed..]);
+    bench.run(&format!(
+        "enc -d -sm4-cbc -K {derived} -iv {} -in sealed -out plain",
+        hex(&file[cipher..cipher + 16])
+    ));
+    assert_eq!(bench.get("plain"), key.to_pkcs8().as_slice());
+    bench.run("pkey -inform DER -in plain -check -noout");
+}
+
+#[test]
+fn a_key_envelope_opens_for_its_device_alone() {
+    let (device, pair, other) = (
+        Sm2Key::generate().expect("made"),
+        Sm2Key::generate().expect("made"),
+        Sm2Key::generate().expect("made"),
+    );
+    let sealed = envelope::seal(&pair, device.public_key()).expect("sealed");
+    let opened = envelope::open(&sealed, &device).expect("opened");
+    assert_eq!(opened.secret(), pair.secret());
+    assert_eq!(envelope::open(&sealed, &other).expect_err("refused"), Refused::Envelope);
+    for at in 0..sealed.len() {
+        let mut bent = sealed.clone();
+        bent[at] ^= 0x10;
+        assert!(envelope::open(&bent, &device).is_err(), "byte {at}");
+    }
+    for length in 0..sealed.len() {
+        assert!(envelope::open(&sealed[..length], &device).is_err());
+    }
+}
+
+#[test]
+fn requests_of_ours_satisfy_openssl_and_theirs_are_read_here() {
+    let bench = Bench::new();
+    let extras = Extras {
+        names: vec![
+            AlternativeName::Dns("signd.hospital.cn".to_owned()),
+            AlternativeName::Ip("2001:db8::1".parse().expect("address")),
+        ],
+        ..Extras::default()
+    };
+    for key in &keys() {
+        let made = Request::make(&wang(), key, Purpose::TlsServer, &extras).expect("made");
+        bench.put("ours.pem", made.to_pem());
+        let id = if key.algorithm() == Algorithm::Sm2 {
+            "-vfyopt distid:1234567812345678"
+        } else {
+            ""
+        };
+        let said = bench.run(&format!("req -in ours.pem -verify -noout -text -nameopt utf8 {id}"));
+        for wanted in [
+            "verify OK",
+            "DNS:signd.hospital.cn",
+            "2001:DB8:0:0:0:0:0:1",
+            "TLS Web Server",
+        ] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+        let read = Request::from_file(made.to_pem().as_bytes()).expect("read");
+        assert_eq!((&read, &read.alternative_names), (&made, &extras.names));
+        assert_eq!(read.subject, wang());
+        for at in 0..made.der.len() {
+            let mut bent = made.der.clone();
+            bent[at] ^= 1;
+            assert!(Request::parse(&bent).is_err(), "byte {at}");
+        }
+    }
+    for kind in KINDS {
+        bench.run(&format!("genpkey {kind} -out key.pem"));
+        let sm2 = if kind.contains("SM2") {
+            "-sm3 -sigopt distid:1234567812345678"
+        } else {
+            "-sha256"
+        };
+        bench.run(&format!(
+            "req -new -key key.pem {sm2} -utf8 -subj /C=CN/CN=李药师 -addext subjectAltName=email:a@b.cn -out theirs.pem"
+        ));
+        let read = Request::from_file(&bench.get("theirs.pem")).expect("read");
+        assert_eq!(read.subject.common_name, "李药师");
+        assert_eq!(read.alternative_names, [AlternativeName::Email("a@b.cn".to_owned())]);
+    }
+    // Signed under openssl's own default id, the empty one: proof of nothing here.
+    bench.run("req -new -key key.pem -sm3 -subj /CN=x -out theirs.pem");
+    assert_eq!(
+        Request::from_file(&bench.get("theirs.pem")).expect_err("refused"),
+        Refused::SignatureInvalid
+    );
+}
+
+/// Every purpose by every kind of key: openssl verifies the chain for that purpose.
+#[test]
+fn certificates_of_every_purpose_satisfy_openssl() {
+    let bench = Bench::new();
+    let extras = Extras {
+        names: vec![AlternativeName::Dns("signd.hospital.cn".to_owned())],
+        crls: vec!["http://ca.hospital.cn/1.crl".to_owned()],
+        responders: vec!["http://ca.hospital.cn/ocsp".to_owned()],
+        issuers: vec!["http://ca.hospital.cn/ca.cer".to_owned()],
+    };
+    for key in &keys() {
+        let draft = |subject, purpose| Draft {
+            serial: *b"0123456789abcdef",
+            subject,
+            public_key: key.public_key(),
+            purpose,
+            not_before: now() - Duration::hours(1),
+            not_after: now() + Duration::days(30),
+        };
+        let root_name = Identity {
+            common_name: "根".to_owned(),
+            ..Identity::default()
+        };
+        let root_draft = draft(&root_name, Purpose::Authority { path_length: 0 });
+        let root = root_draft.issue(None, key).expect("issued");
+        bench.put("root.pem", pem::write_chain(std::slice::from_ref(&root)));
+        let name = wang();
+        for (purpose, theirs) in [
+            (Purpose::Documents, "smimesign"),
+            (Purpose::TlsServer, "sslserver"),
+            (Purpose::TlsClient, "sslclient"),
+            (Purpose::TimeStamping, "timestampsign"),
+            (Purpose::OcspSigning, "ocsphelper"),
+            (Purpose::Encryption, "smimeencrypt"),
+        ] {
+            let made = draft(&name, purpose)
+                .issue_with(Some(&root), key, &extras)
+                .expect("issued");
+            bench.put("leaf.pem", pem::write_chain(std::slice::from_ref(&made)));
+            let id = if key.algorithm() == Algorithm::Sm2 {
+                "-vfyopt distid:1234567812345678"
+            } else {
+                ""
+            };
+            bench.run(&format!("verify -CAfile root.pem -purpose {theirs} {id} leaf.pem"));
+            made.is_issued_by(&root).expect("ours agrees");
+            assert_eq!(
+                made.may_sign_documents().is_ok(),
+                matches!(purpose, Purpose::Documents | Purpose::TlsClient)
+            );
+            let print = bench
+                .run("x509 -in leaf.pem -noout -fingerprint -sha256")
+                .replace(':', "")
+                .to_lowercase();
+            assert!(print.contains(&made.fingerprint(Hash::Sha256)), "{print}");
+        }
+        assert_eq!(root.may_sign_documents(), Err(Refused::WrongUsage));
+    }
+}
+
+#[test]
+fn certificates_of_openssl_are_shown_item_by_item() {
+    let bench = Bench::new();
+    bench.put(
+        "c.cnf",
+        "[req]\ndistinguished_name=dn\nprompt=no\nutf8=yes\nstring_mask=default\n[dn]\nC=CN\nST=湖南\nL=永州\nO=中心医院\n\
+         CN=王,医生\nemailAddress=wang@hospital.cn\n[v3]\nbasicConstraints=critical,CA:FALSE\n\
+         keyUsage=critical,digitalSignature,nonRepudiation,decipherOnly\nextendedKeyUsage=clientAuth,1.2.3.4\n\
+         subjectKeyIdentifier=hash\ncrlDistributionPoints=URI:http://a/1.crl,URI:http://b/2.crl\n\
+         certificatePolicies=critical,1.2.3,1.2.4\n1.2.156.1=ASN1:FORMAT:UTF8,UTF8String:自有\n",
+    );
+    bench.run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:SM2 -out key.pem");
+    bench.run(
+        "req -x509 -new -key key.pem -sm3 -sigopt distid:1234567812345678 -config c.cnf -extensions v3 -set_serial 0x1234 -days 9 -out c.pem",
+    );
+    let read = pem::read_bundle(&bench.get("c.pem"))
+        .expect("read")
+        .certificates
+        .remove(0);
+    let info = |item| read.info(item).expect("shown");
+    for (item, text) in [
+        (Info::Version, "3"),
+        (Info::Serial, "1234"),
+        (
+            Info::Subject,
+            "emailAddress=wang@hospital.cn,CN=王\\,医生,O=中心医院,L=永州,ST=湖南,C=CN",
+        ),
+        (Info::KeyUsage, "digitalSignature,nonRepudiation,decipherOnly"),
+        (Info::ExtendedKeyUsage, "clientAuth,1.2.3.4"),
+        (Info::BasicConstraints, "CA:FALSE"),
+        (Info::CrlPoints, "http://a/1.crl,http://b/2.crl"),
+        (Info::Policies, "1.2.3,1.2.4"),
+        (Info::OwnExtensions, "1.2.156.1=自有"),
+        (Info::SubjectCommonName, "王,医生"),
+        (Info::IssuerOrganization, "中心医院"),
+        (Info::SubjectEmail, "wang@hospital.cn"),
+    ] {
+        assert_eq!(info(item).as_deref(), Some(text), "{item:?}");
+    }
+    assert_eq!(info(Info::NetscapeType), None);
+    assert_eq!(info(Info::Validity).expect("times").len(), 31);
+    assert_eq!(read.info_by_oid("1.2.156.1").expect("shown").as_deref(), Some("自有"));
+    assert_eq!(read.info_by_oid("1.2.156.2").expect("shown"), None);
+    for item in Info::ALL {
+        assert_eq!(Info::from_code(item as u32), Some(item));
+        info(item);
+    }
+    read.is_issued_by(&read).expect("self-signed");
+
+    // version 1: read, never an authority, never a signer of documents
+    bench.run("req -new -key key.pem -sm3 -sigopt distid:1234567812345678 -config c.cnf -out r.pem");
+    bench.run(
+        "x509 -req -in r.pem -signkey key.pem -sm3 -sigopt distid:1234567812345678 -vfyopt distid:1234567812345678 -days 9 -out v1.pem",
+    );
+    let old = pem::read_bundle(&bench.get("v1.pem"))
+        .expect("read")
+        .certificates
+        .remove(0);
+    assert_eq!((old.version, old.may_sign_documents()), (1, Err(Refused::WrongUsage)));
+    assert!(matches!(old.may_issue(0), Err(Refused::NotAnAuthority { .. })));
+}
+
+#[test]
+fn bundles_go_both_ways() {
+    let bench = Bench::new();
+    for (n, kind) in KINDS.iter().enumerate() {
+        bench.run(&format!("genpkey {kind} -out key.pem"));
+        let digest = if n == 2 {
+            "-sm3 -sigopt distid:1234567812345678"
+        } else {
+            "-sha384"
+        };
+        let digest = if n == 1 { "-sha256" } else { digest };
+        bench.run(&format!(
+            "req -x509 -new -key key.pem {digest} -subj /CN=c{n} -days 9 -out c{n}.pem"
+        ));
+    }
+    let all = [bench.get("c0.pem"), bench.get("c1.pem"), bench.get("c2.pem")].concat();
+    bench.put("all.pem", &all);
+    bench.run("crl2pkcs7 -nocrl -certfile all.pem -out all.p7b");
+    bench.run("crl2pkcs7 -nocrl -certfile all.pem -outform DER -out all.der");
+    bench.run("x509 -in c0.pem -outform DER -out c0.der");
+    let names = |file: &[u8]| -> Vec<String> {
+        let read = pem::read_bundle(file).expect("read");
+        read.certificates
+            .iter()
+            .map(|c| c.subject.common_name.clone())
+            .collect()
+    };
+    let mut one_marked = b"\xef\xbb\xbf".to_vec();
+    one_marked.extend_from_slice(&all);
+    for file in [all.clone(), bench.get("all.p7b"), bench.get("all.der"), one_marked] {
+        assert_eq!(names(&file), ["c0", "c1", "c2"]);
+    }
+    let der = bench.get("c0.der");
+    assert_eq!(names(&der), ["c0"]);
+    let text = String::from_utf8(bench.get("c0.pem")).expect("text");
+    let bare: String = text
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    assert_eq!(names(bare.as_bytes()), ["c0"]);
+    let ours = pem::read_bundle(&all).expect("read").to_p7b();
+    bench.put("ours.p7b", &ours);
+    let said = bench.run("pkcs7 -inform DER -in ours.p7b -print_certs -noout");
+    assert!(
+        said.contains("c0") && said.contains("c1") && said.contains("c2"),
+        "{said}"
+    );
+    assert_eq!(names(&ours), ["c0", "c1", "c2"]);
+    bench.run("genpkey -algorithm ED25519 -out key.pem");
+    assert_eq!(
+        pem::read_bundle(&[all, bench.get("key.pem")].concat()).err(),
+        Some(Refused::UnexpectedKey)
+    );
+    let _: &Certificate = &pem::read_bundle(&der).expect("read").certificates[0];
+}
