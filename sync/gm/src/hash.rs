@@ -70,11 +70,12 @@ impl Hash {
     /// A digest to be fed piece by piece.
     #[must_use]
     pub fn start(self) -> Hashing {
+        let sha = |algorithm| State::Sha(Box::new(Context::new(algorithm)));
         Hashing(match self {
             Self::Sm3 => State::Sm3(Box::default()),
-            Self::Sha256 => State::Sha(Context::new(&SHA256)),
-            Self::Sha384 => State::Sha(Context::new(&SHA384)),
-            Self::Sha512 => State::Sha(Context::new(&SHA512)),
+            Self::Sha256 => sha(&SHA256),
+            Self::Sha384 => sha(&SHA384),
+            Self::Sha512 => sha(&SHA512),
         })
     }
 
@@ -113,7 +114,7 @@ impl Hash {
 #[derive(Clone)]
 enum State {
     Sm3(Box<Sm3>),
-    Sha(Context),
+    Sha(Box<Context>),
 }
 
 /// A digest being computed: constant memory whatever the length.

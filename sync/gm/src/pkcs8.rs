@@ -10,7 +10,8 @@
 
 use std::num::NonZeroU32;
 
-use aes::cipher::{BlockDecrypt, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{BlockDecrypt, BlockSizeUser, KeyInit};
 use aes::{Aes128, Aes192, Aes256};
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
@@ -341,9 +342,9 @@ fn pbkdf2_sm3(password: &[u8], salt: &[u8], rounds: u32, key: &mut [u8]) -> Resu
 }
 
 /// AES-CBC with the padding of PKCS#7.
-fn aes_cbc<C: BlockDecrypt>(cipher: &C, iv: [u8; 16], sealed: &[u8]) -> Result<Vec<u8>, Refused>
+fn aes_cbc<C>(cipher: &C, iv: [u8; 16], sealed: &[u8]) -> Result<Vec<u8>, Refused>
 where
-    C: aes::cipher::BlockSizeUser<BlockSize = aes::cipher::consts::U16>,
+    C: BlockDecrypt + BlockSizeUser<BlockSize = U16>,
 {
     let mut plain = Vec::with_capacity(sealed.len());
     let mut last = iv;
