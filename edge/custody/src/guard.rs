@@ -37,6 +37,9 @@ impl Default for Deadlines {
 /// Threads that may hang in a library before only a restart of the process helps.
 const MOST_STUCK: usize = 32;
 
+/// How long the end waits for threads that still work.
+const WIND_DOWN: Duration = Duration::from_secs(2);
+
 type Make = Box<dyn Fn() -> Result<Box<dyn Device>, Fault> + Send + Sync>;
 type Job = Box<dyn FnOnce(&dyn Device) + Send>;
 
@@ -55,6 +58,9 @@ pub struct Guarded {
 struct Line {
     jobs: Mutex<VecDeque<Job>>,
     posted: Condvar,
+    /// Threads at work, to wait for at the end.
+    workers: Mutex<usize>,
+    ended: Condvar,
     silent: AtomicBool,
     closed: AtomicBool,
 }
@@ -133,6 +139,33 @@ impl Line {
         }
     }
 
+    /// A thread of the device.
+    fn serve(&self, device: Arc<dyn Device>) {
+        while let Some(job) = self.next() {
+            job(device.as_ref());
+        }
+        // The last one closes the device.
+        drop(device);
+        *lock(&self.workers) -= 1;
+        self.ended.notify_all();
+    }
+
+    /// Waits until the threads have left the library: a process that ends while they are in it crashes in some.
+    fn wind_down(&self) {
+        let until = Instant::now() + WIND_DOWN;
+        let mut workers = lock(&self.workers);
+        while *workers > 0 {
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
+                return;
+            };
+            workers = self
+                .ended
+                .wait_timeout(workers, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
     /// Workers end when they are free. What still waits is answered by its own deadline.
     fn close(&self) {
         self.silent.store(true, Ordering::Release);
@@ -179,11 +212,8 @@ impl Guarded {
         let line = Arc::new(Line::default());
         for _ in 0..self.workers {
             let (line, device) = (Arc::clone(&line), Arc::clone(&device));
-            thread("device", move || {
-                while let Some(job) = line.next() {
-                    job(device.as_ref());
-                }
-            })?;
+            *lock(&line.workers) += 1;
+            thread("device", move || line.serve(device))?;
         }
         *lock(&self.line) = line;
         Ok(())
@@ -262,7 +292,12 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Fault>
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        lock(&self.line).close();
+        let line = Arc::clone(&lock(&self.line));
+        let silent = line.silent.load(Ordering::Acquire);
+        line.close();
+        if !silent {
+            line.wind_down();
+        }
     }
 }
 

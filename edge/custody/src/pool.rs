@@ -150,3 +150,50 @@ impl<S> Drop for Lease<'_, S> {
         self.pool.freed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Pool;
+    use crate::Fault;
+
+    #[test]
+    fn who_waits_opens_a_session_when_another_is_closed() {
+        let (pool, left) = (Pool::new(4), AtomicUsize::new(1));
+        let open = || {
+            let took = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+            took.map_err(|_| Fault::Busy)
+        };
+        let first = pool.take(open).map_err(|_| ()).ok();
+        let second = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| pool.take(open).map(|lease| lease.give_back()));
+            // It has looked and found the device full once the count of open sessions is back at one.
+            while pool.lock().open != 1 {
+                std::thread::yield_now();
+            }
+            left.store(1, Ordering::Release);
+            drop(first);
+            waiting.join()
+        });
+        assert!(matches!(second, Ok(Ok(()))));
+    }
+
+    #[test]
+    fn sessions_of_an_earlier_generation_do_not_come_back() {
+        let (pool, opened) = (Pool::new(1), AtomicUsize::new(0));
+        let open = || Ok(opened.fetch_add(1, Ordering::AcqRel));
+        let old = pool.take(open);
+        pool.forget();
+        old.into_iter().for_each(|lease| lease.give_back());
+        assert_eq!(pool.take(open).map(|lease| *lease), Ok(1));
+        pool.take(open).into_iter().for_each(|lease| lease.give_back());
+        let ours = pool.take(open);
+        let refused = pool.take(|| Err(Fault::Busy)).map(|lease| *lease);
+        assert_eq!(
+            (ours.map(|lease| *lease), refused),
+            (Ok(2), Err(Fault::Busy)),
+            "one at a time"
+        );
+    }
+}

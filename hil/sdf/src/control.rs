@@ -24,9 +24,11 @@ pub(crate) struct Control {
     pub(crate) old_cipher: bool,
     pub(crate) deny: Option<u32>,
     pub(crate) reset: u64,
+    pub(crate) lapse: u64,
     pub(crate) fuzz: Option<u64>,
     fail: HashMap<String, (u32, Option<u32>)>,
     hang: Vec<String>,
+    slow: HashMap<String, u32>,
     lie: HashMap<String, Lie>,
 }
 
@@ -59,6 +61,10 @@ impl Control {
                 ["cipher", "old"] => control.old_cipher = true,
                 ["deny", code] => control.deny = Some(number(code)),
                 ["reset", count] => control.reset = u64::from(number(count)),
+                ["lapse", count] => control.lapse = u64::from(number(count)),
+                ["slow", function, ms] => {
+                    control.slow.insert((*function).to_owned(), number(ms));
+                }
                 ["fuzz", seed] => control.fuzz = Some(u64::from(number(seed))),
                 ["hang", function] => control.hang.push((*function).to_owned()),
                 ["fail", function, code] => {
@@ -107,13 +113,14 @@ impl Control {
     }
 }
 
-/// Returns when the control file no longer says that this function hangs.
+/// Returns when the control file no longer says that this function hangs, after the time it is told to take.
 pub(crate) fn hang(function: &str) {
     loop {
         let mut control = Control::default();
         control.refresh();
         if !control.hangs(function) {
-            return;
+            let ms = control.slow.get(function).copied().unwrap_or(0);
+            return std::thread::sleep(Duration::from_millis(ms.into()));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -14,6 +14,8 @@
 //! | `cipher old` | the ciphertext structure of 2008: length first, hash last |
 //! | `deny CODE` | answer without access right (0x01000007 without the line) |
 //! | `reset N` | another N than before: all sessions are forgotten |
+//! | `lapse N` | another N than before: all sessions lose their access rights |
+//! | `slow FUNCTION MS` | takes that long |
 //! | `fail FUNCTION CODE [TIMES]` | the function fails; after 0x01000003 or 0x01000004 the session stays broken |
 //! | `hang FUNCTION` | no answer until the line is gone |
 //! | `lie FUNCTION flip` / `garbage` / `short` / `overrun N` / `count N` | the reply is wrong |

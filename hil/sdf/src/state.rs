@@ -25,6 +25,7 @@ pub(crate) struct State {
     pub(crate) keys: HashMap<(u32, bool), Sm2Key>,
     next: usize,
     resets: u64,
+    lapses: u64,
     pub(crate) calls: u64,
 }
 
@@ -49,6 +50,10 @@ pub(crate) fn lock() -> Held {
             state.sessions.clear();
             state.devices.clear();
         }
+        if state.control.lapse != state.lapses {
+            state.lapses = state.control.lapse;
+            state.sessions.values_mut().for_each(|session| session.rights.clear());
+        }
     });
     held
 }
@@ -62,6 +67,7 @@ impl State {
             keys: keys(),
             next: 0x5DF0_0000,
             resets: 0,
+            lapses: 0,
             calls: 0,
         }
     }

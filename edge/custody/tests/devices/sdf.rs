@@ -222,6 +222,7 @@ fn a_wrong_password_is_tried_once_by_all_threads_together() {
         Err(Fault::PinMissing)
     );
     device.give_pin("not the password".to_owned().into());
+    bench.control("slow SDF_GetPrivateKeyAccessRight 100\n");
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -304,6 +305,8 @@ fn a_device_that_stumbles_or_is_reset_is_opened_anew() {
         "fail SDF_InternalSign_ECC 0x01000004 2\n",
         "reset 1\n",
         "reset 2\ndeny 0x0100001D\n",
+        "reset 2\nlapse 1\n",
+        "reset 2\nlapse 2\ndeny 0x0100001D\n",
     ] {
         bench.control(control);
         assert!(sign().is_ok(), "{control}");

@@ -261,6 +261,15 @@ fn a_wrong_pin_is_tried_once() {
         let mut config = config(folder);
         let file = config.pin_file.clone().unwrap();
         std::fs::write(&file, "9999").unwrap();
+        let log = folder.join("log");
+        let writer = std::sync::Mutex::new(std::fs::File::create(&log).unwrap());
+        tracing_subscriber::fmt().with_writer(writer).init();
+        let refusals = || {
+            std::fs::read_to_string(&log)
+                .unwrap()
+                .matches("refused the sign-in")
+                .count()
+        };
         let (module, session) = stranger();
         let slot = session.get_session_info().unwrap().slot_id();
         let device = open(config.clone());
@@ -269,6 +278,7 @@ fn a_wrong_pin_is_tried_once() {
                 scope.spawn(|| assert_eq!(device.keys(), Err(Fault::PinWrong)));
             }
         });
+        assert_eq!(refusals(), 1, "four threads, one try");
         assert!(module.get_token_info(slot).unwrap().user_pin_count_low());
         // Somebody signs in rightly, which clears the token's count; if the wrong PIN were tried again, it would be low again.
         session
