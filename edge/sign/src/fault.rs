@@ -134,6 +134,7 @@ impl From<Refusal> for Fault {
                 code: "clock_untrusted",
                 ..
             } => Code::ClockUntrusted,
+            Refusal::No { code: "self_test", .. } => Code::SelfTest,
             Refusal::No { .. } => Code::RequestRejected,
             Refusal::Tpm(_) => Code::DeviceAbsent,
             Refusal::Storage(_) | Refusal::LogUnwritten => Code::LogUnwritten,

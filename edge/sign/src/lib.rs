@@ -27,6 +27,7 @@ mod ledger;
 mod pin;
 mod refusal;
 mod secret_code;
+pub mod selftest;
 pub mod server;
 pub mod service;
 pub mod state;

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sign::config::{Config, ServiceConfig};
 use sign::engine::Rules;
 use sign::service::Service;
-use sign::{Engine, guard, server};
+use sign::{Engine, guard, selftest, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -38,6 +38,9 @@ struct Arguments {
     /// Takes the machine's present time for right, after the clock was wrong, and ends.
     #[arg(long)]
     accept_clock: bool,
+    /// Begins the check of the log after what it holds now, after it was tampered with and looked into, and ends.
+    #[arg(long)]
+    accept_log: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -71,6 +74,10 @@ fn main() -> anyhow::Result<()> {
         engine.accept_clock()?;
         return Ok(());
     }
+    if arguments.accept_log {
+        engine.accept_log()?;
+        return Ok(());
+    }
     let threads = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.min(8))
@@ -85,6 +92,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let service = Arc::new(Service::start(Arc::clone(&engine))?);
     let stop = CancellationToken::new();
+    tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
     let https = match &config.service {
         Some(settings) => Some(applications(settings, Arc::clone(&service), stop.clone()).await?),
         None => None,
@@ -110,6 +118,21 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     }
     std::fs::remove_file(&config.socket).context("removing the socket")?;
     Ok(())
+}
+
+/// Tests the server now and every day.
+async fn test_daily(service: Arc<Service>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let testing = Arc::clone(&service);
+        let tested = tokio::task::spawn_blocking(move || testing.self_test("signd")).await;
+        if let Ok(Err(refusal)) = tested {
+            tracing::error!(sign.refusal = %refusal, "the self-test could not be logged");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(selftest::INTERVAL) => {}
+        }
+    }
 }
 
 /// Opens the HTTPS interface.

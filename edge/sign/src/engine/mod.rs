@@ -7,6 +7,7 @@ mod signer;
 pub(crate) use authority::{open_key, sm2_key};
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     /// How far the log has been found whole; what was checked once is not read again.
     checked: Mutex<Check>,
+    /// The self-test failed.
+    stopped: AtomicBool,
 }
 
 /// What a hospital may set.
@@ -71,6 +74,7 @@ impl Engine {
             rules,
             clock,
             checked: Mutex::default(),
+            stopped: AtomicBool::new(false),
         })
     }
 
@@ -109,8 +113,16 @@ impl Engine {
         }
     }
 
-    /// The present time, cut to seconds, if it can be believed.
+    /// Stops all signing after a failed self-test, or lets it go on after one that passed.
+    pub(crate) fn stop_signing(&self, stop: bool) {
+        self.stopped.store(stop, Ordering::SeqCst);
+    }
+
+    /// The present time, cut to seconds, if it can be believed and this server is well.
     pub(crate) fn trusted_now(&self) -> Result<Timestamp, Refusal> {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Err(Refusal::no("self_test", "自检未通过，已停止签名，请联系管理员。"));
+        }
         let now = Timestamp::from_seconds(self.clock.now().as_seconds());
         let last = self.vault.write(|unit| unit.last_seen())?;
         let early = now < BUILT || last.is_some_and(|last| now < last.minus(BACKWARD));
@@ -130,6 +142,18 @@ impl Engine {
         self.vault.write(|unit| {
             unit.forget_clock()?;
             unit.log(now, "clock.accepted", "", "")
+        })
+    }
+
+    /// Lets the check of the log begin after what it holds now; for an administrator at the machine who has looked into a
+    /// log that was tampered with.
+    pub fn accept_log(&self) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let check = self.vault.check_log(Check::default())?;
+        let detail = check.broken_at.map_or_else(String::new, |at| format!("broken at {at}"));
+        self.vault.write(|unit| {
+            unit.log(now, "log.accepted", "", &detail)?;
+            unit.accept_log(now)
         })
     }
 

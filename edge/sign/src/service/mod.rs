@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::fault::{Code, Fault};
 use crate::keys::{KeyState, ServerKey};
 use crate::ledger::Ledger;
+use crate::selftest::Report;
 use crate::state::State;
 use crate::vault::Entry;
 use crate::{Refusal, secret_code};
@@ -85,6 +86,8 @@ pub struct Service {
     /// Rate and latency, for the management page.
     pub meter: Meter,
     draining: AtomicBool,
+    /// What the last self-test found.
+    pub(crate) tested: RwLock<Option<Arc<Report>>>,
     heavy: Semaphore,
 }
 
@@ -105,6 +108,7 @@ impl Service {
             ledger,
             meter: Meter::default(),
             draining: AtomicBool::new(false),
+            tested: RwLock::default(),
             heavy: Semaphore::new(HEAVY_ACTS),
         };
         if let Err(refusal) = service.reload() {

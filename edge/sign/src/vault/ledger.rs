@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use records::Timestamp;
 use rusqlite::{OptionalExtension, Row, ToSql, params};
+use serde::{Deserialize, Serialize};
 
 use super::{Unit, Vault};
 use crate::Refusal;
 
 /// Entries looked at before others may read.
 const STRIDE: u32 = 5_000;
+
+/// The setting that holds the entry after which the check begins, as a [`Check`].
+const ACCEPTED: &str = "log_accepted";
 
 /// What is to be remembered of an act.
 #[derive(Debug, Clone)]
@@ -61,7 +65,7 @@ pub struct Query {
 }
 
 /// How far the chain has been found whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Number of the last entry that was looked at.
     pub seq: i64,
@@ -74,6 +78,11 @@ pub struct Check {
 impl Vault {
     /// Goes on checking the chain after `check`, to the end of the log or its first broken entry.
     pub(crate) fn check_log(&self, mut check: Check) -> Result<Check, Refusal> {
+        if check.seq == 0
+            && let Some(accepted) = self.read(|unit| unit.setting(ACCEPTED))?
+        {
+            check = serde_json::from_str(&accepted).map_err(|_| Refusal::Damaged("accepted log"))?;
+        }
         loop {
             let before = check.seq;
             check = self.read(|unit| unit.check_some(check))?;
@@ -130,6 +139,14 @@ impl Unit<'_> {
             seen.execute([newest])?;
         }
         Ok(())
+    }
+
+    /// The check begins after the newest entry from now on.
+    pub(crate) fn accept_log(&self, at: Timestamp) -> Result<(), Refusal> {
+        let (seq, hash) = self.last()?;
+        let broken_at = None;
+        let accepted = serde_json::to_string(&Check { seq, hash, broken_at });
+        self.put_setting(ACCEPTED, &accepted.map_err(|_| Refusal::Damaged("accepted log"))?, at)
     }
 
     fn check_some(&self, mut check: Check) -> Result<Check, Refusal> {

@@ -1,0 +1,144 @@
+//! Self-test 自检, at start, daily and on demand: known answers of every algorithm, the random source, the stored keys and
+//! the log (GB/T 38629 annex; GM/T 0028 7.10). **A failure stops all signing** until a test passes.
+//!
+//! A log that was tampered with stays broken: once it has been looked into, an administrator at the machine accepts it
+//! (`signd --accept-log`), which is itself an entry, and the check begins after it.
+
+mod known;
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use records::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Refusal;
+use crate::engine::Engine;
+use crate::service::Service;
+
+/// Time between two tests.
+pub const INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of randomness looked at.
+const RANDOM: usize = 4096;
+
+/// One thing that was tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Item {
+    /// What, by its stable name.
+    pub name: &'static str,
+    /// It passed.
+    pub passed: bool,
+    /// What was wrong, in plain words; empty when nothing was.
+    pub detail: String,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}
+
+/// What a self-test found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Report {
+    /// When it was made.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// Everything passed.
+    pub passed: bool,
+    /// What was tested.
+    pub items: Vec<Item>,
+}
+
+impl Service {
+    /// Tests this server. Who asked for it stands in the log; so does what failed.
+    pub fn self_test(&self, by: &str) -> Result<Arc<Report>, Refusal> {
+        let engine = &self.engine;
+        let mut items: Vec<Item> = known::ANSWERS.iter().map(|(name, test)| item(name, *test)).collect();
+        items.push(item("random", random));
+        items.push(item("server-keys", || self.stored_keys()));
+        items.push(item("log", || whole_log(engine)));
+        let report = Arc::new(Report {
+            at: engine.clock.now(),
+            passed: items.iter().all(|item| item.passed),
+            items,
+        });
+        engine.stop_signing(!report.passed);
+        *self.tested.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&report));
+        let failed: Vec<String> = report
+            .items
+            .iter()
+            .filter(|item| !item.passed)
+            .map(|item| format!("{}: {}", item.name, item.detail))
+            .collect();
+        let act = if report.passed {
+            "selftest.passed"
+        } else {
+            tracing::error!(sign.failed = %failed.join("; "), "the self-test failed: signing is stopped");
+            "selftest.failed"
+        };
+        engine
+            .vault
+            .write(|unit| unit.log(report.at, act, by, &failed.join("; ")))?;
+        Ok(report)
+    }
+
+    /// What the last self-test found.
+    #[must_use]
+    pub fn tested(&self) -> Option<Arc<Report>> {
+        self.tested.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every key that may be used is what its row says, and signs what verifies.
+    fn stored_keys(&self) -> Result<(), String> {
+        let state = self.state();
+        for key in state.keys.values() {
+            let Some(signer) = &key.signer else {
+                continue; // shut, destroyed, or in a device
+            };
+            let own = signer.public_key();
+            if own.to_spki() != key.public_key {
+                return Err(format!("密钥 {} 与存储的公钥不符", key.index.0));
+            }
+            let signature = signer.sign(b"self-test").map_err(|e| e.to_string())?;
+            own.verify(signer.algorithm(), b"self-test", &signature)
+                .map_err(|_| format!("密钥 {} 的签名无法验证", key.index.0))?;
+        }
+        Ok(())
+    }
+}
+
+fn whole_log(engine: &Engine) -> Result<(), String> {
+    match engine.check_whole_log() {
+        Ok(check) => match check.broken_at {
+            None => Ok(()),
+            Some(at) => Err(format!("签名日志第 {at} 条被改动或缺失")),
+        },
+        Err(refusal) => Err(refusal.to_string()),
+    }
+}
+
+/// A source that is stuck or repeats itself is found out; its quality is the operating system's.
+fn random() -> Result<(), String> {
+    let mut bytes = vec![0u8; RANDOM];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    let mut seen = std::collections::HashSet::new();
+    if !bytes.chunks_exact(16).all(|block| seen.insert(block.to_vec())) {
+        return Err("随机数重复".to_owned());
+    }
+    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+    // Half of 32,768 bits, give or take nine standard deviations of 90.5.
+    if (16_384 - 815..=16_384 + 815).contains(&ones) {
+        Ok(())
+    } else {
+        Err("随机数分布异常".to_owned())
+    }
+}
+
+fn item(name: &'static str, test: impl FnOnce() -> Result<(), String>) -> Item {
+    let begun = Instant::now();
+    let found = test();
+    Item {
+        name,
+        passed: found.is_ok(),
+        detail: found.err().unwrap_or_default(),
+        took_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+    }
+}
