@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use records::{LocalDate, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::nts::tls;
 
@@ -17,7 +18,7 @@ const SOURCES: usize = 16;
 const DAY_S: u32 = 86_400;
 
 /// How the time is kept (校时策略).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// Whether sources are asked at all (时间源同步开关). Off, the machine's clock is believed as it is: somebody
@@ -42,7 +43,7 @@ pub struct Policy {
 }
 
 /// A time server.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Name or address, IPv4 or IPv6 (without brackets).
@@ -56,7 +57,7 @@ pub struct Source {
 }
 
 /// When sources are asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// Again and again.
@@ -88,7 +89,7 @@ impl Default for Policy {
 }
 
 /// What is wrong with a policy, per field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error, ToSchema)]
 #[error("{text}")]
 pub struct PolicyFault {
     /// As in the JSON, e.g. `sources[1].host`.

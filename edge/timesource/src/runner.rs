@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::clock::{Measurement, TrustedClock};
 use crate::nts::tls;
@@ -33,7 +34,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(900);
 const DEMANDS: usize = 16;
 
 /// Everything the page shows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Status {
     /// Where the clock stands.
     #[serde(flatten)]
@@ -41,8 +42,10 @@ pub struct Status {
     /// The same in plain words, when the time may not be signed with.
     pub refusal: Option<String>,
     /// The machine's clock.
+    #[schema(value_type = String, format = DateTime)]
     pub machine: Timestamp,
     /// The time to sign with, unless it is not believed.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub time: Option<Timestamp>,
     /// Row per source, in the order of the policy.
     pub sources: Vec<Row>,

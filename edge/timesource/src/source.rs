@@ -9,6 +9,7 @@ use rustls::ClientConfig;
 use serde::Serialize;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use utoipa::ToSchema;
 
 use crate::error::SourceError;
 use crate::nts::{self, Session, ke};
@@ -49,7 +50,7 @@ impl Default for Pace {
 }
 
 /// A row of the page's table of sources.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Row {
     /// As configured.
     pub host: String,
@@ -58,6 +59,7 @@ pub struct Row {
     /// Whether it is asked under NTS.
     pub nts: bool,
     /// Where time was asked last.
+    #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
     /// Of the last usable answer.
     pub stratum: Option<u8>,
@@ -70,6 +72,7 @@ pub struct Row {
     /// A bit for each of the last eight polls, the latest lowest; 1 is a usable answer (RFC 5905, 13).
     pub reach: u8,
     /// When it last gave a usable answer, by the machine's clock.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub answered_at: Option<Timestamp>,
     /// Whether the last selection counted it among those that tell the truth; absent when it gave nothing.
     pub agrees: Option<bool>,

@@ -2,9 +2,10 @@
 
 use records::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Why a poll gave no measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Failure {
     /// No source gave a usable answer.
@@ -44,7 +45,7 @@ impl Failure {
 ///        └── (any)        └───────────── untrusted ◀─────────────────┘ or the machine's clock was set
 /// off: the policy says so
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// Synchronisation is switched off: the machine's clock is believed as it is.
@@ -66,7 +67,7 @@ pub enum State {
 }
 
 /// What is known about the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Known {
     /// What to add to the machine's clock now, microseconds.
     pub offset_us: i64,
@@ -79,8 +80,8 @@ pub struct Known {
 }
 
 /// Why the clock is not to be believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum Reason {
     /// The sources say that the machine's clock is further off than may be corrected.
     OffsetTooLarge {
@@ -129,9 +130,10 @@ fn seconds(us: i64) -> String {
 }
 
 /// The time to sign with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Believed {
     /// The machine's clock plus the offset. It may step back a little when a new measurement comes.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Largest error in microseconds; absent while synchronisation is off, because then nobody knows.
     pub error_us: Option<u64>,
@@ -148,9 +150,10 @@ pub struct NotBelieved {
 }
 
 /// A point of the graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Point {
     /// The machine's clock at the end of the poll.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What came of it.
     #[serde(flatten)]
@@ -158,7 +161,7 @@ pub struct Point {
 }
 
 /// What came of a poll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// The sources agreed.
@@ -181,9 +184,10 @@ pub enum Outcome {
 }
 
 /// A change of the machine's clock that nobody told us of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Jump {
     /// The machine's clock after it.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By how much, microseconds; negative is back.
     pub by_us: i64,

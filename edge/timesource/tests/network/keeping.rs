@@ -176,6 +176,25 @@ async fn the_status_is_what_the_page_reads() {
     let point = serde_json::to_value(running.keeper.history()).unwrap();
     assert_eq!(point[0]["outcome"], "measured");
     assert!(point[0]["offset_us"].is_i64());
+    running
+        .keeper
+        .set_policy(Policy {
+            largest_offset_ms: 1,
+            ..policy(vec![plain(&server)])
+        })
+        .unwrap();
+    always(&server, json!({"kind": "offset", "ms": "1000"}));
+    let status = serde_json::to_value(running.polled().await).unwrap();
+    assert_eq!(
+        (&status["state"], &status["reason"]["why"]),
+        (&json!("untrusted"), &json!("offset_too_large"))
+    );
+    assert!(
+        status["refusal"]
+            .as_str()
+            .unwrap()
+            .starts_with("服务器时间不可信：服务器时钟与时间源相差")
+    );
     let failed = Failure::TooFew { answered: 1, needed: 2 };
     assert_eq!(failed.text(), "可用时间源只有 1 个，策略要求至少 2 个一致");
 }
