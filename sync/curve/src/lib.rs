@@ -60,7 +60,8 @@
 //! * *Time.* `tests/timing.rs` (short) and `cargo run --release -p curve --example timing -- 600` (long, seconds): Welch's t
 //!   of the thread's processor time, a special against random secrets, beside a multiplication with one addition's worth of
 //!   work more for most secrets, which the same test must find. Seen over 100 s: t below 3 in every round, means of 27.6 µs
-//!   equal to 3 ns; the control at 90 and more. The first form of this crate failed with t = 113: the optimiser had made a
+//!   equal to 3 ns; the control at 90 and more. Decryption and exchange likewise, over 240 s on a busy machine: t below 2 in
+//!   every round, for k = 1 and for the exception of `window`. The first form of this crate failed with t = 113: the optimiser had made a
 //!   jump around the loads out of each mask of the table scan, and others in the scalar arithmetic. Hence
 //!   `Mask::hidden`: every mask made of a secret passes through it, or stands in an array that does.
 //! * *Machine code*, rustc 1.95, x86-64, of the linked program (the library's own assembly is not final under LTO):
