@@ -1,7 +1,7 @@
 use gm::certificate::{AlternativeName, Draft, Extras, Identity, Info, Purpose};
 use gm::csr::Request;
 use gm::key::{Algorithm, Hash, P256Key, PrivateKey, RsaKey, Signer, Sm2Key};
-use gm::{Certificate, Refused, envelope, pem, pkcs8};
+use gm::{Certificate, Refused, envelope, pem, pfx, pkcs8};
 use time::{Duration, OffsetDateTime};
 
 use crate::Bench;
@@ -378,4 +378,55 @@ fn bundles_go_both_ways() {
         Some(Refused::UnexpectedKey)
     );
     let _: &Certificate = &pem::read_bundle(&der).expect("read").certificates[0];
+}
+
+#[test]
+fn key_files_with_certificates_of_openssl_are_opened() {
+    let bench = Bench::new();
+    for (n, kind) in KINDS.iter().enumerate() {
+        let digest = ["-sha256", "-sha256", "-sm3 -sigopt distid:1234567812345678"][n];
+        bench.run(&format!("genpkey {kind} -out root.key"));
+        bench.run(&format!(
+            "req -x509 -new -key root.key {digest} -subj /CN=root -days 9 -out root.pem"
+        ));
+        bench.run(&format!("genpkey {kind} -out key.pem"));
+        bench.run(&format!(
+            "req -x509 -new -key key.pem {digest} -subj /CN=mine -days 9 -out c.pem"
+        ));
+        let export = "pkcs12 -export -inkey key.pem -in c.pem -certfile root.pem -out all.pfx -passout";
+        for more in [
+            "",
+            "-macalg sha512 -certpbe AES-128-CBC -iter 5000",
+            "-macalg sha1 -certpbe NONE",
+        ] {
+            bench.run(&format!("{export} pass:密码secret {more}"));
+            let file = bench.get("all.pfx");
+            let opened = pfx::open(&file, "密码secret").expect("opened");
+            let mine = opened.certificate.expect("its certificate");
+            assert_eq!(mine.subject.common_name, "mine");
+            assert_eq!(&mine.public_key, opened.key.public_key());
+            assert_eq!(opened.others.len(), 1);
+            assert_eq!(pfx::open(&file, "other").err(), Some(Refused::WrongPassword));
+            let mut bent = file.clone();
+            let middle = file.len() / 2;
+            bent[middle] ^= 1;
+            assert!(pfx::open(&bent, "密码secret").is_err());
+        }
+    }
+    let export = "pkcs12 -export -inkey key.pem -in c.pem -out all.pfx -passout pass:x";
+    bench.run(&format!("{export} -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES"));
+    assert!(matches!(
+        pfx::open(&bench.get("all.pfx"), "x").err(),
+        Some(Refused::UnknownEncryption(_))
+    ));
+    bench.run(&format!("{export} -nomac"));
+    assert!(matches!(
+        pfx::open(&bench.get("all.pfx"), "x").err(),
+        Some(Refused::Malformed { .. })
+    ));
+    bench.run("pkcs12 -export -nokeys -in c.pem -out all.pfx -passout pass:x");
+    assert!(matches!(
+        pfx::open(&bench.get("all.pfx"), "x").err(),
+        Some(Refused::NotFound { .. })
+    ));
 }
