@@ -12,6 +12,35 @@ use crate::{PublicKey, Refused, draft, oid};
 /// Larger certificates are not read.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
+/// What a certificate was signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignedWith {
+    /// An algorithm that is verified here.
+    Known(Algorithm),
+    /// Another: SHA-1, or unknown. The certificate can be shown, and trusted as a root, whose own signature proves nothing;
+    /// that it is issued by somebody is refused by this name.
+    Other(String),
+}
+
+impl SignedWith {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        match Algorithm::read(reader) {
+            Ok(algorithm) => Ok(Self::Known(algorithm)),
+            Err(Refused::UnknownSignature(name) | Refused::UnknownDigest(name)) => Ok(Self::Other(name)),
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Its name, or its identifier where it is not known here.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Known(algorithm) => algorithm.name(),
+            Self::Other(name) => name,
+        }
+    }
+}
+
 /// A certificate that has been read. Reading proves nothing: see [`crate::Trust`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -48,7 +77,7 @@ pub struct Certificate {
     /// Its issuer's key id.
     pub authority_key_id: Option<Vec<u8>>,
     tbs: Vec<u8>,
-    algorithm: Algorithm,
+    algorithm: SignedWith,
     signature: Vec<u8>,
 }
 
@@ -62,8 +91,9 @@ impl Certificate {
         let mut whole = reader.sequence("certificate")?;
         reader.finish()?;
         let tbs = whole.expect(tag::SEQUENCE)?;
-        let outer = whole.clone().expect(tag::SEQUENCE)?;
-        let algorithm = Algorithm::read(&mut whole)?;
+        let mut algorithm = whole.clone();
+        let outer = whole.expect(tag::SEQUENCE)?;
+        let algorithm = SignedWith::read(&mut algorithm)?;
         let signature = whole.bits()?.to_vec();
         whole.finish()?;
 
@@ -181,12 +211,19 @@ impl Certificate {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };
-        if self.issuer_der != issuer.subject_der || !ids_agree || issuer.public_key.fits(self.algorithm).is_err() {
+        if self.issuer_der != issuer.subject_der || !ids_agree {
+            return Err(Refused::Untrusted);
+        }
+        let algorithm = match &self.algorithm {
+            SignedWith::Known(algorithm) => *algorithm,
+            SignedWith::Other(name) => return Err(Refused::UnknownSignature(name.clone())),
+        };
+        if issuer.public_key.fits(algorithm).is_err() {
             return Err(Refused::Untrusted);
         }
         issuer
             .public_key
-            .verify(self.algorithm, &self.tbs, &self.signature)
+            .verify(algorithm, &self.tbs, &self.signature)
             .map_err(|_| Refused::CertificateSignature {
                 serial: self.serial_hex(),
             })
@@ -255,8 +292,8 @@ impl Certificate {
 
     /// What its issuer signed with.
     #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> &SignedWith {
+        &self.algorithm
     }
 
     /// May issue with this many authorities below it.

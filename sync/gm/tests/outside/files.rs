@@ -1,7 +1,7 @@
 use gm::certificate::{AlternativeName, Draft, Extras, Identity, Info, Purpose};
 use gm::csr::Request;
 use gm::key::{Algorithm, Hash, P256Key, PrivateKey, RsaKey, Signer, Sm2Key};
-use gm::{Certificate, Refused, envelope, pem, pfx, pkcs8};
+use gm::{Certificate, Refused, Trust, envelope, pem, pfx, pkcs8};
 use time::{Duration, OffsetDateTime};
 
 use crate::Bench;
@@ -429,4 +429,30 @@ fn key_files_with_certificates_of_openssl_are_opened() {
         pfx::open(&bench.get("all.pfx"), "x").err(),
         Some(Refused::NotFound { .. })
     ));
+}
+
+/// Roots of old authorities sign themselves with SHA-1: they can be trusted all the same, but nothing else signed so is.
+#[test]
+fn an_old_root_is_trusted_and_what_is_signed_with_sha1_is_refused_by_name() {
+    let bench = Bench::new();
+    bench.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out root.key");
+    bench.run("req -x509 -new -key root.key -sha1 -subj /CN=root -days 9 -addext keyUsage=keyCertSign -out root.pem");
+    bench.run("req -new -key root.key -subj /CN=leaf -addext keyUsage=digitalSignature -out leaf.csr");
+    for (digest, holds) in [("-sha256", true), ("-sha1", false)] {
+        bench.run(&format!(
+            "x509 -req -in leaf.csr -CA root.pem -CAkey root.key {digest} -copy_extensions copy -days 5 -out leaf.pem"
+        ));
+        let read = |name: &str| pem::read_bundle(&bench.get(name)).expect("read").certificates.remove(0);
+        let (root, leaf) = (read("root.pem"), read("leaf.pem"));
+        assert_eq!(root.algorithm().name(), "1.2.840.113549.1.1.5");
+        let found = Trust::new([&root.der]).expect("trusted").path(&leaf, &[], now());
+        match found {
+            Ok(path) => assert_eq!((holds, path.len()), (true, 2)),
+            Err(why) => {
+                assert_eq!(why, Refused::UnknownSignature("1.2.840.113549.1.1.5".to_owned()));
+                assert!(!holds);
+            }
+        }
+        assert!(matches!(root.is_issued_by(&root), Err(Refused::UnknownSignature(_))));
+    }
 }
