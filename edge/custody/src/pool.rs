@@ -160,16 +160,17 @@ mod tests {
 
     #[test]
     fn who_waits_opens_a_session_when_another_is_closed() {
-        let (pool, left) = (Pool::new(4), AtomicUsize::new(1));
+        let (pool, left, asked) = (Pool::new(4), AtomicUsize::new(1), AtomicUsize::new(0));
         let open = || {
+            asked.fetch_add(1, Ordering::AcqRel);
             let took = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
             took.map_err(|_| Fault::Busy)
         };
         let first = pool.take(open).map_err(|_| ()).ok();
         let second = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| pool.take(open).map(|lease| lease.give_back()));
-            // It has looked and found the device full once the count of open sessions is back at one.
-            while pool.lock().open != 1 {
+            // It has found the device full when it asked and the count of open sessions is back at one.
+            while asked.load(Ordering::Acquire) < 2 || pool.lock().open != 1 {
                 std::thread::yield_now();
             }
             left.store(1, Ordering::Release);

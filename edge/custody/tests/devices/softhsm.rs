@@ -259,6 +259,7 @@ fn ecdsa_on_the_sm2_curve_is_never_taken_for_sm2() {
 fn a_wrong_pin_is_tried_once() {
     alone("a_wrong_pin_is_tried_once", |folder| {
         let mut config = config(folder);
+        config.sessions = 16;
         let file = config.pin_file.clone().unwrap();
         std::fs::write(&file, "9999").unwrap();
         let log = folder.join("log");
@@ -274,11 +275,11 @@ fn a_wrong_pin_is_tried_once() {
         let slot = session.get_session_info().unwrap().slot_id();
         let device = open(config.clone());
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..16 {
                 scope.spawn(|| assert_eq!(device.keys(), Err(Fault::PinWrong)));
             }
         });
-        assert_eq!(refusals(), 1, "four threads, one try");
+        assert_eq!(refusals(), 1, "sixteen threads, one try");
         assert!(module.get_token_info(slot).unwrap().user_pin_count_low());
         // Somebody signs in rightly, which clears the token's count; if the wrong PIN were tried again, it would be low again.
         session
