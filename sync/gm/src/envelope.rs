@@ -17,8 +17,8 @@ use crate::der::{self, Reader};
 use crate::key::{Kind, PublicKey, Signer, Sm2Key};
 use crate::{Refused, oid};
 
-/// Opens an envelope with the signing key it was made for.
-pub fn open(bytes: &[u8], key: &Sm2Key) -> Result<Sm2Key, Refused> {
+/// Opens an envelope with the signing key it was made for, at hand or in a device.
+pub fn open(bytes: &[u8], key: &dyn Signer) -> Result<Sm2Key, Refused> {
     const AT: &str = "key envelope";
     let mut reader = Reader::new(bytes, AT);
     let mut inner = reader.sequence(AT)?;
@@ -35,7 +35,7 @@ pub fn open(bytes: &[u8], key: &Sm2Key) -> Result<Sm2Key, Refused> {
     inner.finish()?;
 
     let wrapped = Ciphertext::from_der(wrapped).map_err(|_| Refused::Malformed { at: AT })?;
-    let symmetric = key.decrypt(&wrapped)?;
+    let symmetric = key.open(&wrapped)?;
     let symmetric: Zeroizing<[u8; 16]> =
         Zeroizing::new(symmetric.as_slice().try_into().map_err(|_| Refused::Envelope)?);
     let mut scalar = Zeroizing::new(sealed.to_vec());

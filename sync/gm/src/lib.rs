@@ -1,5 +1,6 @@
-//! Signed documents: SM2/SM3 keys, X.509 certificates and CMS `SignedData` (GB/T 35275, RFC 5652), built, read strictly
-//! and verified. No I/O, no TPM, no clock: what signs on the appliance and what verifies in the cloud share this crate.
+//! Signatures and what proves them: SM2, ECDSA P-256 and RSA keys, X.509 certificates, signed messages (GB/T 35275, RFC
+//! 5652), requests, lists, OCSP, time stamps, PDF signatures; built, read strictly and verified. No I/O, no TPM, no clock:
+//! what signs on the appliance and what verifies in the cloud share this crate.
 //!
 //! # How to verify
 //! ```text
@@ -9,12 +10,28 @@
 //! ```
 //! A refusal is a [`Refused`]: its `code()` is stable, its `to_string()` is for the operator, `person()` for a person.
 //!
+//! # Rooms
+//! | module | what |
+//! |---|---|
+//! | [`key`] | algorithms, digests, public and private keys; [`Signer`] is a key at hand or in a device |
+//! | [`pem`] [`pkcs8`] [`pfx`] [`envelope`] | files of certificates and keys, key envelopes of authorities |
+//! | [`certificate`] [`csr`] | certificates read, shown and issued; requests |
+//! | [`cms`] | signed messages |
+//! | [`trust`] [`crl`] [`ocsp`] [`evidence`] | paths to roots, and whether what lies on them is revoked |
+//! | [`stamp`] [`pdf`] | time stamps, signatures in PDF |
+//!
 //! # Conventions
-//! * SM2 signatures are over `e = SM3(Z ‖ M)` with the user id `1234567812345678` (GB/T 35276 10). A signature over
-//!   the bare digest (the dialect of some command-line tools) is refused, never tried silently.
+//! * SM2 signatures are over `e = SM3(Z ‖ M)` with the user id `1234567812345678` (GB/T 35276 10) unless an id is given. A
+//!   signature over the bare digest (the dialect of some command-line tools) is refused, never tried silently.
 //! * SM2 itself is the crate `curve`; keys that verify often keep a table there ([`key::keep_tables`]).
 //! * Certificates are judged at the signing time the signer stated, and that time may not lie after `now`.
 //! * DER only: definite, minimal lengths, sorted sets are not demanded of others, trailing bytes are refused.
+//!
+//! # Secrets and time
+//! Private keys sign in constant time: SM2 by `curve`, ECDSA and RSA by ring. New RSA keys are made by `crypto-primes`, whose
+//! arithmetic is constant-time while the number of candidates is not (see `rsa_generate`). RSA never decrypts, so there is no
+//! padding oracle; wrong passwords and foreign envelopes are each refused by one name. Verification is over public data and
+//! may take its time. What is secret is wiped on drop, except inside ring: the process that signs locks its memory.
 
 mod algorithm;
 pub mod certificate;

@@ -142,8 +142,16 @@ impl Signer for PrivateKey {
         self.signer().sign(message)
     }
 
+    fn sign_as(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.signer().sign_as(algorithm, message)
+    }
+
     fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
         self.signer().sign_digest(digest)
+    }
+
+    fn open(&self, text: &curve::Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        self.signer().open(text)
     }
 }
 

@@ -38,6 +38,21 @@ pub trait Signer {
         Err(Refused::DigestOnly)
     }
 
+    /// Signature over `message` by this algorithm, which the key must fit: RSA keys have several.
+    fn sign_as(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Refused> {
+        if algorithm == self.algorithm() {
+            self.sign(message)
+        } else {
+            Err(Refused::WrongAlgorithm)
+        }
+    }
+
+    /// What was encrypted to this key (GB/T 32918.4). Not every signer decrypts.
+    fn open(&self, text: &curve::Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let _ = text;
+        Err(Refused::WrongAlgorithm)
+    }
+
     /// SM2 signature with `id` instead of the default user id.
     fn sign_with_id(&self, id: &[u8], message: &[u8]) -> Result<Vec<u8>, Refused> {
         if id == USER_ID.as_bytes() && self.algorithm() == Algorithm::Sm2 {
@@ -128,6 +143,10 @@ impl Signer for Sm2Key {
 
     fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
         self.sign_e(digest.try_into().map_err(|_| Refused::InvalidDigest)?)
+    }
+
+    fn open(&self, text: &curve::Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        self.decrypt(text)
     }
 }
 

@@ -96,4 +96,8 @@ impl Signer for RsaKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Refused> {
         self.sign_with(self.algorithm, message)
     }
+
+    fn sign_as(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.sign_with(algorithm, message)
+    }
 }

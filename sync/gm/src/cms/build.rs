@@ -108,12 +108,9 @@ impl<'a> Unsigned<'a> {
         }
     }
 
-    /// Signs with a key at hand.
+    /// Signs with the key of the first certificate.
     pub fn sign(self, key: &dyn Signer) -> Result<Vec<u8>, Refused> {
-        if key.algorithm() != self.algorithm {
-            return Err(Refused::WrongAlgorithm);
-        }
-        let signature = key.sign(self.to_be_signed())?;
+        let signature = key.sign_as(self.algorithm, self.to_be_signed())?;
         self.finish(&signature)
     }
 
