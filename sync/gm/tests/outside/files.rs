@@ -258,6 +258,12 @@ fn certificates_of_every_purpose_satisfy_openssl() {
             assert!(print.contains(&made.fingerprint(Hash::Sha256)), "{print}");
         }
         assert_eq!(root.may_sign_documents(), Err(Refused::WrongUsage));
+        for at in 0..root.der.len() {
+            let mut bent = root.der.clone();
+            bent[at] ^= 1 << (at % 8);
+            let held = Certificate::parse(&bent).and_then(|bent| bent.is_issued_by(&root));
+            assert!(held.is_err(), "byte {at}");
+        }
     }
 }
 
