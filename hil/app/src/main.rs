@@ -28,6 +28,8 @@ enum Peer {
     Tpm(TpmArgs),
     /// A time server: NTP and NTS.
     Time(TimeArgs),
+    /// A certificate authority: CRLs, OCSP, certificates and time stamps.
+    Ca(CaArgs),
     /// The recorder dock: the real firmware image under QEMU.
     Dock(bench_dock::Arguments),
 }
@@ -182,6 +184,25 @@ struct TimeArgs {
     ca: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct CaArgs {
+    /// Its folder; filled at the first start.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The kind of its keys, at the first start: sm2, p256, rsa.
+    #[arg(long, default_value = "sm2", value_parser = |name: &str| bench_ca::Kind::named(name).ok_or("sm2, p256 or rsa"))]
+    kind: bench_ca::Kind,
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 7060)]
+    site: u16,
+    #[arg(long, default_value_t = 7062)]
+    control: u16,
+    /// Base of the addresses in its certificates; the site's address when absent.
+    #[arg(long, default_value = "")]
+    public_base: String,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Keys {
     Ignore,
@@ -199,6 +220,7 @@ async fn main() -> anyhow::Result<()> {
         Peer::Proxy(args) => ended(proxy(args)).await,
         Peer::Tpm(args) => ended(tpm(args)).await,
         Peer::Time(args) => ended(time(args)).await,
+        Peer::Ca(args) => ended(ca(args)).await,
         Peer::Dock(args) => ended(bench_dock::run(args)).await,
     }
 }
@@ -319,5 +341,17 @@ async fn time(args: TimeArgs) -> anyhow::Result<()> {
     }
     rig::announce_ready();
     rig::serve_control(control, server.control()).await?;
+    Ok(())
+}
+
+async fn ca(args: CaArgs) -> anyhow::Result<()> {
+    let settings = bench_ca::Settings {
+        folder: args.dir,
+        kind: args.kind,
+        site: SocketAddr::new(args.bind, args.site),
+        control: SocketAddr::new(args.bind, args.control),
+        public_base: args.public_base,
+    };
+    bench_ca::run(settings, |_| rig::announce_ready()).await?;
     Ok(())
 }
