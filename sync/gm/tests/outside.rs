@@ -6,6 +6,10 @@
     reason = "what a test cannot set up fails the test"
 )]
 
+#[path = "outside/certificates.rs"]
+mod certificates;
+#[path = "outside/exchanged.rs"]
+mod exchanged;
 #[path = "outside/files.rs"]
 mod files;
 #[path = "outside/keys.rs"]
@@ -17,6 +21,13 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
+
+/// Every kind of key, in openssl's words.
+const KINDS: [&str; 3] = [
+    "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+    "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+    "-algorithm EC -pkeyopt ec_paramgen_curve:SM2",
+];
 
 /// A folder in which openssl runs.
 struct Bench(TempDir);

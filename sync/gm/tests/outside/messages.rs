@@ -1,22 +1,20 @@
 use gm::certificate::{Draft, Identity, Purpose};
-use gm::cms::{self, Message, Outcome, Profile, SignerId, Unsigned};
+use gm::cms::{self, Message, Outcome, Profile, Unsigned};
 use gm::der::{self, tag};
 use gm::key::{Algorithm, P256Key, RsaKey, Sha2, Signer, Sm2Key};
-use gm::{Certificate, Refused, Trust, oid, pem};
+use gm::{Certificate, Refused, Trust, oid};
 use time::{Duration, OffsetDateTime};
 
-use crate::Bench;
-
-const RX: &[u8] = "处方：阿莫西林胶囊 0.5 g，每日三次".as_bytes();
+pub(crate) const RX: &[u8] = "处方：阿莫西林胶囊 0.5 g，每日三次".as_bytes();
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
 /// A signer under a root.
-struct Desk {
+pub(crate) struct Desk {
     key: Box<dyn Signer>,
-    chain: Vec<Certificate>,
+    pub(crate) chain: Vec<Certificate>,
 }
 
 impl Desk {
@@ -49,7 +47,7 @@ impl Desk {
         Self::new(name, Box::new(Sm2Key::generate().expect("made")))
     }
 
-    fn p256(name: &str) -> Self {
+    pub(crate) fn p256(name: &str) -> Self {
         let key = P256Key::from_pkcs8(&P256Key::generate().expect("made")).expect("read");
         Self::new(name, Box::new(key))
     }
@@ -63,28 +61,28 @@ impl Desk {
         Trust::new([&self.chain[1].der]).expect("root")
     }
 
-    fn algorithm(&self) -> Algorithm {
+    pub(crate) fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
     }
 
-    fn attached(&self) -> Vec<u8> {
+    pub(crate) fn attached(&self) -> Vec<u8> {
         let made = Unsigned::attached(self.algorithm(), RX, Some(now()), &self.chain).expect("prepared");
         made.sign(self.key.as_ref()).expect("signed")
     }
 
-    fn detached(&self) -> Vec<u8> {
+    pub(crate) fn detached(&self) -> Vec<u8> {
         let digest = self.algorithm().hash().digest(RX);
         let made = Unsigned::over_digest(self.algorithm(), &digest, Some(now()), &self.chain).expect("prepared");
         made.sign(self.key.as_ref()).expect("signed")
     }
 
-    fn bare(&self, carried: bool) -> Vec<u8> {
+    pub(crate) fn bare(&self, carried: bool) -> Vec<u8> {
         let made = Unsigned::bare(self.algorithm(), RX, carried, &self.chain).expect("prepared");
         made.sign(self.key.as_ref()).expect("signed")
     }
 }
 
-fn every() -> Vec<Desk> {
+pub(crate) fn every() -> Vec<Desk> {
     vec![
         Desk::sm2("王医生"),
         Desk::p256("李药师"),
@@ -94,13 +92,13 @@ fn every() -> Vec<Desk> {
     ]
 }
 
-fn in_pieces<'a>(message: &Message<'a>, content: &[u8]) -> Vec<Outcome<'a>> {
+pub(crate) fn in_pieces<'a>(message: &Message<'a>, content: &[u8]) -> Vec<Outcome<'a>> {
     let mut checking = message.check_detached(&[]).expect("started");
     content.chunks(7).for_each(|piece| checking.update(piece));
     checking.finish()
 }
 
-fn read(bytes: &[u8]) -> Message<'_> {
+pub(crate) fn read(bytes: &[u8]) -> Message<'_> {
     Message::read(bytes, Profile::default()).expect("read")
 }
 
@@ -304,101 +302,6 @@ fn identifiers_of_the_other_family_are_read_only_when_told() {
         ..Profile::default()
     };
     assert_eq!(judged(told), Ok(desk.chain[0].clone()));
-}
-
-fn openssl_key(bench: &Bench, kind: &str) {
-    bench.run(&format!("genpkey {kind} -out key.pem"));
-    bench.run(
-        "req -x509 -new -key key.pem -sha256 -subj /CN=theirs -addext keyUsage=digitalSignature -days 9 -out cert.pem",
-    );
-    bench.put("rx", RX);
-}
-
-#[test]
-fn messages_of_openssl_verify_here_in_every_shape() {
-    let bench = Bench::new();
-    for (kind, more) in [
-        ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", ""),
-        ("-algorithm RSA -pkeyopt rsa_keygen_bits:3072", "-md sha512"),
-        (
-            "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
-            "-md sha384 -keyopt rsa_padding_mode:pss",
-        ),
-        ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-md sha256"),
-    ] {
-        openssl_key(&bench, kind);
-        for shape in ["", "-nodetach", "-noattr", "-nodetach -noattr", "-keyid", "-cades"] {
-            let salt = if more.contains("pss") {
-                "-keyopt rsa_pss_saltlen:digest"
-            } else {
-                ""
-            };
-            bench.run(&format!(
-                "cms -sign -binary -in rx -signer cert.pem -inkey key.pem {more} {salt} {shape} -outform DER -out theirs.der"
-            ));
-            let theirs = bench.get("theirs.der");
-            let message = read(&theirs);
-            assert_eq!(
-                shape.contains("keyid"),
-                matches!(message.signers().next(), Some(SignerId::KeyId(_)))
-            );
-            let found = if shape.contains("nodetach") {
-                assert_eq!(message.content, Some(RX));
-                message.check_attached(&[]).expect("read")
-            } else {
-                in_pieces(&message, RX)
-            };
-            let sound = found[0]
-                .result
-                .as_ref()
-                .unwrap_or_else(|why| panic!("{kind} {more} {shape}: {why}"));
-            assert_eq!(sound.attributed, !shape.contains("noattr"));
-            if !shape.contains("nodetach") {
-                assert!(in_pieces(&message, b"other")[0].result.is_err());
-            }
-        }
-        // Without its certificate, which is known here.
-        bench.run(&format!(
-            "cms -sign -binary -nocerts -in rx -signer cert.pem -inkey key.pem {more} -outform DER -out theirs.der"
-        ));
-        if more.contains("pss") {
-            continue; // with the salt that openssl takes by itself, which is refused
-        }
-        let theirs = bench.get("theirs.der");
-        let message = read(&theirs);
-        assert!(matches!(
-            in_pieces(&message, RX)[0].result,
-            Err(Refused::SignerCertificateMissing)
-        ));
-        let known = pem::read_bundle(&bench.get("cert.pem")).expect("read").certificates;
-        let mut checking = message.check_detached(&known).expect("started");
-        checking.update(RX);
-        checking.finish().remove(0).result.expect("sound");
-    }
-}
-
-#[test]
-fn messages_of_ours_satisfy_openssl() {
-    let bench = Bench::new();
-    bench.put("rx", RX);
-    for desk in every().into_iter().filter(|desk| desk.algorithm() != Algorithm::Sm2) {
-        bench.put("root.pem", pem::write_chain(&desk.chain[1..]));
-        for (message, more) in [
-            (desk.detached(), "-content rx"),
-            (desk.bare(false), "-content rx"),
-            (desk.attached(), ""),
-            (desk.bare(true), ""),
-        ] {
-            bench.put("ours.der", &message);
-            let verify =
-                format!("cms -verify -binary -inform DER -in ours.der {more} -CAfile root.pem -purpose any -out seen");
-            bench.run(&verify);
-            assert_eq!(bench.get("seen"), RX);
-        }
-        let both = cms::joined(&desk.attached(), &Desk::p256("另一人").attached()).expect("joined");
-        bench.put("ours.der", &both);
-        bench.run("cms -verify -binary -inform DER -in ours.der -noverify -out seen");
-    }
 }
 
 proptest::proptest! {
