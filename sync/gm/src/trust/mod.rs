@@ -5,14 +5,19 @@
 //! let path = trust.path(&signer, &certificates_in_the_message, at)?;
 //! let judged = trust.judge(&path, rule, &evidence, moment);
 //! judged.verdict?;                       // and judged.checked says for each certificate what was seen, by what
+//!
+//! // Years later, by what was kept with the signature:
+//! let kept = verify_kept(&message, content, (&trust, &stampers), rule, None, now)?.accepted()?;
 //! ```
 
 mod judge;
+mod kept;
 mod stapled;
 
 use time::OffsetDateTime;
 
 pub use judge::{By, Checked, Evidence, Failure, Finding, Judged, Rule, Source};
+pub use kept::{Kept, verify_kept};
 pub use stapled::{Opened, Stapled};
 
 use crate::{Certificate, Refused};

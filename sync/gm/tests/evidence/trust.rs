@@ -7,7 +7,7 @@ use gm::crl::{Crl, Draft, Entry};
 use gm::evidence::{Moment, Reason, Revoked, Unfit};
 use gm::ocsp::{Answer, NameHash, Question, Response};
 use gm::stamp::{Imprint, Token, Unsigned, attach, attach_evidence};
-use gm::trust::{By, Evidence, Failure, Finding, Rule, Stapled};
+use gm::trust::{By, Evidence, Failure, Finding, Rule, Stapled, verify_kept};
 use gm::{Certificate, Hash, Refused, Signer, Trust};
 use time::{Duration, OffsetDateTime};
 
@@ -338,5 +338,80 @@ fn years_later_a_signature_is_judged_by_what_was_kept_with_it() {
         }
         let others = kept.open(&path, &[]);
         assert_eq!(others.reasons.len(), 1, "the list of another authority is left aside");
+
+        // All of it at once; and a stamp of nobody known refuses the whole.
+        let content = gm::cms::Content::Bytes(document);
+        let all = |stampers: &Trust, rule| verify_kept(&message, content, (&people, stampers), rule, None, later);
+        let seen = all(&stampers, hard(By::Crl))
+            .expect("verified")
+            .accepted()
+            .expect("accepted");
+        assert_eq!(seen.moment, moment);
+        assert!(seen.stamp.is_some() && matches!(seen.judged.checked[0].finding, Finding::Good(_)));
+        let unproven = all(&stampers, hard(By::Ocsp)).expect("verified");
+        assert!(matches!(
+            unproven.accepted().map(drop),
+            Err(Refused::StatusUnproven { .. })
+        ));
+        assert!(matches!(all(&people, hard(By::Crl)).map(drop), Err(Refused::Untrusted)));
     }
+}
+
+#[test]
+fn a_stolen_key_signs_no_stamped_past() {
+    // Stamped in time, and the key was reported stolen afterwards: nobody knows who signed. Another reason after the
+    // stamp leaves the signature as it is.
+    let (own, person, unit_key) = (Own::new("People", sm2()), sm2(), sm2());
+    let root = own.root.clone();
+    let chain = [
+        own.issue("doctor", person.as_ref(), Purpose::Documents, 5),
+        root.clone(),
+    ];
+    let unit_chain = [own.issue("unit", unit_key.as_ref(), Purpose::TimeStamping, 6), root];
+    let unit = gm::stamp::Unit::new(unit_key.as_ref(), &unit_chain, &[0x2a, 3], None).expect("unit");
+    let (now, document) = (present().now, b"record");
+    let signed_at = now - Duration::hours(5);
+    let message = gm::cms::Unsigned::new(&gm::sm3(document), signed_at, &chain)
+        .expect("prepared")
+        .sign(person.as_ref())
+        .expect("signed");
+    let signature = Unsigned::read(&message).expect("read").signature;
+    let stamped = |at| {
+        let token = unit
+            .stamp(&Imprint::of(Hash::Sm3, &signature), &[1], at)
+            .expect("stamped");
+        attach(&message, &token).expect("attached")
+    };
+    let trust = Trust::new([&own.root.der]).expect("trust");
+    let judge = |message: &[u8], reason| {
+        let kept = Stapled {
+            crls: vec![list(&own.root, own.key.as_ref(), &[(&chain[0], reason)], 0)],
+            answers: Vec::new(),
+        };
+        let content = gm::cms::Content::Bytes(document);
+        verify_kept(
+            message,
+            content,
+            (&trust, &trust),
+            rule(By::Crl, Failure::Hard),
+            Some(&kept),
+            now,
+        )
+        .and_then(gm::trust::Kept::accepted)
+        .map(drop)
+    };
+    // The list says: since two hours ago.
+    assert_eq!(judge(&stamped(now - Duration::hours(4)), Reason::Superseded), Ok(()));
+    let late = judge(&stamped(now - Duration::hours(1)), Reason::Superseded);
+    assert!(
+        matches!(late, Err(Refused::Revoked { .. })),
+        "the claimed time alone is no proof"
+    );
+    let stolen = judge(&stamped(now - Duration::hours(4)), Reason::KeyCompromise);
+    assert!(matches!(stolen, Err(Refused::Revoked { .. })));
+    let before = judge(&stamped(now - Duration::hours(6)), Reason::Superseded);
+    assert!(
+        matches!(before, Err(Refused::Evidence(Unfit::FromFuture { .. }))),
+        "stamped before it was signed"
+    );
 }
