@@ -1,12 +1,13 @@
 //! Handshakes that succeed, and signatures that must not be taken.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use curve::{DEFAULT_ID, PublicKey};
 use rustls::{CertificateError, Error, PeerMisbehaved};
 use smtls::{HANDSHAKE_ID, LocalKey, Offer, SignerFailed, Sm2Signer};
 
-use crate::authority::{Authority, Kind, Pair};
+use crate::authority::{Authority, Kind, Pair, openssl};
 use crate::{client, heard, meet, server, sm, sm_provider};
 
 #[test]
@@ -116,6 +117,51 @@ fn a_handshake_signed_under_the_id_of_certificates_is_refused() {
     let bad = Error::InvalidCertificate(CertificateError::BadSignature);
     assert_eq!(asked.map(|_| ()), Err(bad));
     assert!(matches!(served, Err(Error::AlertReceived(_))), "{served:?}");
+}
+
+/// A key that OpenSSL's command signs with, under the id as the standard writes it.
+#[derive(Debug)]
+struct ByOpenssl {
+    folder: PathBuf,
+    public: PublicKey,
+    id: &'static str,
+}
+
+impl Sm2Signer for ByOpenssl {
+    fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
+    fn sign(&self, _: &[u8], message: &[u8]) -> Result<Vec<u8>, SignerFailed> {
+        std::fs::write(self.folder.join("message"), message).expect("written");
+        let id = format!("distid:{}", self.id);
+        let arguments = ["dgst", "-sm3", "-sign", "key.pem", "-sigopt", &id, "message"];
+        Ok(openssl(&self.folder, &arguments))
+    }
+}
+
+#[test]
+fn a_handshake_signed_by_openssl_under_the_id_of_rfc_8998_is_taken_and_no_other() {
+    let (authority, pair) = sm();
+    let client = client(sm_provider(), &authority, None);
+    for (id, right) in [
+        ("TLSv1.3+GM+Cipher+Suite", true),
+        ("1234567812345678", false),
+        ("TLSv1.3+GM+Cipher+Suit", false),
+    ] {
+        let signer = ByOpenssl {
+            folder: pair.folder.path().to_owned(),
+            public: local(&pair).public_key(),
+            id,
+        };
+        let both = meet(&client, &with_signer(&pair, Arc::new(signer)));
+        if right {
+            heard(both);
+        } else {
+            let bad = Error::InvalidCertificate(CertificateError::BadSignature);
+            assert_eq!(both.0.map(|_| ()), Err(bad), "{id}");
+        }
+    }
 }
 
 #[test]

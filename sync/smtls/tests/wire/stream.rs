@@ -68,6 +68,7 @@ fn http_is_spoken_over_it() {
                 .header("host", "localhost")
                 .body(words.clone())
                 .expect("request");
+            sender.ready().await.expect("the answer before was taken in");
             let response = sender.send_request(request).await.expect("answer");
             assert_eq!(
                 text(response.into_body()).await,
