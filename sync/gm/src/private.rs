@@ -2,13 +2,16 @@
 
 use std::cell::RefCell;
 
-use curve::{Bound, Nonces, PrivateKey};
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use curve::{Bound, Nonces};
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use p256::ecdsa::{Signature, SigningKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use zeroize::Zeroizing;
 
 use crate::Refused;
 use crate::algorithm::{Algorithm, Kind};
 use crate::key::{PublicKey, USER_ID};
+use crate::pkcs8::PrivateKey;
 
 thread_local! {
     /// Nonces ready for signatures of any key, as secret as the keys: of this thread alone, wiped when it ends. A process
@@ -67,7 +70,7 @@ pub trait Signer {
 /// An SM2 private key. The scalar is wiped on drop; callers lock the memory it lives in.
 pub struct Sm2Key {
     secret: Zeroizing<[u8; 32]>,
-    key: PrivateKey,
+    key: curve::PrivateKey,
     /// What the hash takes in before each message.
     bound: Bound,
     public: PublicKey,
@@ -77,18 +80,18 @@ impl Sm2Key {
     /// A new key from the operating system's random source.
     pub fn generate() -> Result<Self, Refused> {
         let key = NONCES
-            .with_borrow_mut(PrivateKey::generate)
+            .with_borrow_mut(curve::PrivateKey::generate)
             .map_err(|_| Refused::Randomness)?;
         Self::new(key.to_bytes(), key)
     }
 
     /// From the scalar.
     pub fn from_secret(secret: Zeroizing<[u8; 32]>) -> Result<Self, Refused> {
-        let key = PrivateKey::from_bytes(&secret).map_err(|_| Refused::InvalidKey)?;
+        let key = curve::PrivateKey::from_bytes(&secret).map_err(|_| Refused::InvalidKey)?;
         Self::new(secret, key)
     }
 
-    fn new(secret: Zeroizing<[u8; 32]>, key: PrivateKey) -> Result<Self, Refused> {
+    fn new(secret: Zeroizing<[u8; 32]>, key: curve::PrivateKey) -> Result<Self, Refused> {
         let public = PublicKey::from_point(Kind::Sm2, &key.public_key().to_point())?;
         let bound = Bound::new(USER_ID.as_bytes(), key.public_key()).map_err(|_| Refused::InvalidKey)?;
         Ok(Self {
@@ -153,6 +156,9 @@ impl Signer for Sm2Key {
 /// An ECDSA P-256 private key.
 pub struct P256Key {
     pair: EcdsaKeyPair,
+    /// The same key in another library, for digests at hand: ring signs whole messages. Constant-time too, with the nonce of
+    /// RFC 6979; wiped on drop.
+    digests: SigningKey,
     public: PublicKey,
 }
 
@@ -175,24 +181,26 @@ impl P256Key {
 
     /// From the scalar.
     pub fn from_secret(secret: &[u8; 32]) -> Result<Self, Refused> {
-        let point = p256::SecretKey::from_slice(secret)
-            .map_err(|_| Refused::InvalidKey)?
-            .public_key()
-            .to_sec1_bytes();
+        let digests = SigningKey::from_slice(secret).map_err(|_| Refused::InvalidKey)?;
+        let point = digests.verifying_key().to_encoded_point(false);
         let rng = ring::rand::SystemRandom::new();
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_ASN1_SIGNING, secret, &point, &rng)
-            .map_err(|_| Refused::InvalidKey)?;
-        let public = PublicKey::from_point(Kind::P256, &point)?;
-        Ok(Self { pair, public })
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_ASN1_SIGNING,
+            secret,
+            point.as_bytes(),
+            &rng,
+        )
+        .map_err(|_| Refused::InvalidKey)?;
+        let public = PublicKey::from_point(Kind::P256, point.as_bytes())?;
+        Ok(Self { pair, digests, public })
     }
 
     /// From PKCS#8.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Refused> {
-        let rng = ring::rand::SystemRandom::new();
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &rng).map_err(|_| Refused::InvalidKey)?;
-        let public = PublicKey::from_point(Kind::P256, pair.public_key().as_ref())?;
-        Ok(Self { pair, public })
+        match PrivateKey::from_pkcs8(pkcs8)? {
+            PrivateKey::P256(key) => Ok(*key),
+            PrivateKey::Sm2(_) | PrivateKey::Rsa(_) => Err(Refused::InvalidKey),
+        }
     }
 }
 
@@ -206,5 +214,13 @@ impl Signer for P256Key {
             .sign(&ring::rand::SystemRandom::new(), message)
             .map(|signature| signature.as_ref().to_vec())
             .map_err(|_| Refused::InvalidKey)
+    }
+
+    fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        if digest.len() != Algorithm::EcdsaP256.hash().len() {
+            return Err(Refused::InvalidDigest);
+        }
+        let signature: Signature = self.digests.sign_prehash(digest).map_err(|_| Refused::InvalidKey)?;
+        Ok(signature.to_der().as_bytes().to_vec())
     }
 }

@@ -199,6 +199,13 @@ fn rsa_keys_sign_whole_messages_and_curves_digests_too() {
     let rsa = RsaKey::from_pkcs8(&RsaKey::generate(2048).expect("made")).expect("read");
     assert_eq!(rsa.sign_digest(&[0; 32]), Err(Refused::DigestOnly));
     assert!(rsa.with_algorithm(Algorithm::Sm2).is_err());
+    let p256 = P256Key::from_pkcs8(&P256Key::generate().expect("made")).expect("read");
+    let digest = Hash::Sha256.digest(RX);
+    let signature = p256.sign_digest(&digest).expect("signed");
+    p256.public_key()
+        .verify(Algorithm::EcdsaP256, RX, &signature)
+        .expect("verifies as a message");
+    assert_eq!(p256.sign_digest(&digest[1..]), Err(Refused::InvalidDigest));
     let sm2 = Sm2Key::generate().expect("made");
     let mut hashing = sm2.public_key().hashing(Algorithm::Sm2, b"id").expect("started");
     RX.chunks(3).for_each(|piece| hashing.update(piece));
