@@ -25,6 +25,9 @@ pub struct Config {
     /// The HTTPS interface for applications; none when absent.
     #[serde(default)]
     pub service: Option<ServiceConfig>,
+    /// The HTTPS interface for management; none when absent.
+    #[serde(default)]
+    pub manage: Option<ManageConfig>,
     /// Users that may call besides the one `signd` runs as.
     #[serde(default)]
     pub allowed_uids: Vec<u32>,
@@ -36,10 +39,44 @@ pub struct Config {
 pub struct ServiceConfig {
     /// Where to listen: `[::]:8443` for IPv4 and IPv6.
     pub listen: SocketAddr,
-    /// The server's certificate and those above it, PEM.
-    pub certificate: PathBuf,
+    /// The server's certificate and those above it, PEM. Without it and the key `signd` makes them itself, or takes what
+    /// an administrator imports.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
-    pub key: PathBuf,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Names and addresses for the certificate that `signd` makes.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// The HTTPS interface for management.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManageConfig {
+    /// Where to listen: `127.0.0.1:8444`.
+    pub listen: SocketAddr,
+    /// The folder of the built page; without it only the interface is served.
+    #[serde(default)]
+    pub web: Option<PathBuf>,
+    /// Names and addresses for the certificate that `signd` makes.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Seconds without a request after which a session ends.
+    #[serde(default = "default_idle_s")]
+    pub idle_s: u32,
+    /// Seconds after which a session ends however busy.
+    #[serde(default = "default_longest_s")]
+    pub longest_s: u32,
+}
+
+fn default_idle_s() -> u32 {
+    15 * 60
+}
+
+fn default_longest_s() -> u32 {
+    8 * 3600
 }
 
 fn default_tpm() -> String {

@@ -1,18 +1,24 @@
 //! The signature and verification server 签名验签服务器.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use attest::Tpm;
+use axum::Router;
 use clap::Parser;
 use records::SystemClock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use sign::config::{Config, ServiceConfig};
 use sign::engine::Rules;
+use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
+use sign::settings::Published;
 use sign::{Engine, guard, selftest, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 /// Keys whose tables are kept for checking what was signed: the authority's and the busiest signers', 1.4 MiB.
 const KEPT_TABLES: usize = 16;
 
+/// Time between two tries to open the interfaces' certificates.
+const UNLOCK_AGAIN: Duration = Duration::from_secs(2);
+
 /// Bytes of a thread's stack.
 const STACK: usize = 1024 * 1024;
 
@@ -30,11 +39,14 @@ const STACK: usize = 1024 * 1024;
 #[derive(Parser)]
 struct Arguments {
     /// Settings (TOML).
-    #[arg(long)]
-    config: PathBuf,
+    #[arg(long, required_unless_present = "openapi_manage")]
+    config: Option<PathBuf>,
     /// Prints the settings in force and ends.
     #[arg(long)]
     effective: bool,
+    /// Prints the description of the management interface (OpenAPI) and ends.
+    #[arg(long)]
+    openapi_manage: bool,
     /// Takes the machine's present time for right, after the clock was wrong, and ends.
     #[arg(long)]
     accept_clock: bool,
@@ -46,9 +58,13 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let guarded = guard::harden();
     let arguments = Arguments::parse();
+    if arguments.openapi_manage {
+        println!("{}", sign::manage::document().to_pretty_json()?);
+        return Ok(());
+    }
     tracing_subscriber::fmt().json().with_writer(std::io::stderr).init();
-    let text = std::fs::read_to_string(&arguments.config)
-        .with_context(|| format!("reading {}", arguments.config.display()))?;
+    let file = arguments.config.context("--config names no file")?;
+    let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     let config: Config = toml::from_str(&text).context("reading the settings")?;
     if arguments.effective {
         println!("{}", toml::to_string(&config)?);
@@ -93,10 +109,31 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let service = Arc::new(Service::start(Arc::clone(&engine))?);
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
-    let https = match &config.service {
-        Some(settings) => Some(applications(settings, Arc::clone(&service), stop.clone()).await?),
-        None => None,
-    };
+    let (mut interfaces, mut certificates) = (Vec::new(), Vec::new());
+    if let Some(settings) = &config.service {
+        let watched = Arc::new(for_applications(settings)?);
+        let router = sign::http::router(Arc::clone(&service));
+        interfaces.push(open(settings.listen, &watched, router, stop.clone()).await?);
+        certificates.push(watched);
+    }
+    if let Some(settings) = &config.manage {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let watched = Watched::new(Interface::Manage, &settings.names, settings.listen.ip(), provider);
+        let watched = Arc::new(watched);
+        certificates.push(Arc::clone(&watched));
+        let settings_in_force = Arc::new(Published::start(&engine)?);
+        let (service, certificates) = (Arc::clone(&service), certificates.clone());
+        let manage = Manage::start(
+            service,
+            settings_in_force,
+            certificates,
+            settings.clone(),
+            &config.state_dir,
+        )?;
+        let router = sign::manage::router(Arc::new(manage));
+        interfaces.push(open(settings.listen, &watched, router, stop.clone()).await?);
+    }
+    unlock(certificates, &engine, &stop).await;
     let listener = server::listen(&config.socket, !config.allowed_uids.is_empty())
         .with_context(|| format!("listening on {}", config.socket.display()))?;
     println!("ready");
@@ -113,8 +150,8 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
         async move { end.cancelled().await },
     )
     .await;
-    if let Some(https) = https {
-        https.await.context("the HTTPS interface")?;
+    for interface in interfaces {
+        interface.await.context("an HTTPS interface")?;
     }
     std::fs::remove_file(&config.socket).context("removing the socket")?;
     Ok(())
@@ -135,23 +172,70 @@ async fn test_daily(service: Arc<Service>, stop: CancellationToken) {
     }
 }
 
-/// Opens the HTTPS interface.
-async fn applications(
-    settings: &ServiceConfig,
-    service: Arc<Service>,
+/// The certificate of the applications' interface: from files where they are configured.
+fn for_applications(settings: &ServiceConfig) -> anyhow::Result<Watched> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let names = &settings.names;
+    let watched = Watched::new(Interface::Service, names, settings.listen.ip(), Arc::clone(&provider));
+    let (certificate, key) = match (&settings.certificate, &settings.key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(watched),
+        _ => anyhow::bail!("service.certificate and service.key are set together or not at all"),
+    };
+    let certificates = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading {}", certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("reading {}", key.display()))?;
+    let key = CertifiedKey::from_der(certificates, key, &provider).context("the HTTPS certificate")?;
+    Ok(watched.with_files(key))
+}
+
+/// Opens the keys of the interfaces' certificates. While the TPM does not answer, handshakes are refused and it is asked
+/// again.
+async fn unlock(certificates: Vec<Arc<Watched>>, engine: &Arc<Engine>, stop: &CancellationToken) {
+    for watched in certificates {
+        if try_unlock(&watched, engine).await {
+            continue;
+        }
+        let (engine, stop) = (Arc::clone(engine), stop.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(UNLOCK_AGAIN) => {}
+                }
+                if try_unlock(&watched, &engine).await {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+async fn try_unlock(watched: &Arc<Watched>, engine: &Arc<Engine>) -> bool {
+    let (watched, engine) = (Arc::clone(watched), Arc::clone(engine));
+    let opened = tokio::task::spawn_blocking(move || watched.open(&engine)).await;
+    match opened {
+        Ok(Ok(())) => true,
+        Ok(Err(refusal)) => {
+            tracing::warn!(sign.refusal = %refusal, "an HTTPS interface has no certificate yet");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// Serves an HTTPS interface.
+async fn open(
+    listen: SocketAddr,
+    watched: &Watched,
+    router: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
-    let certificates = CertificateDer::pem_file_iter(&settings.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("reading {}", settings.certificate.display()))?;
-    let key =
-        PrivateKeyDer::from_pem_file(&settings.key).with_context(|| format!("reading {}", settings.key.display()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = sign::http::tls::server(provider, certificates, key).context("the HTTPS certificate")?;
-    let (_keep, tls) = watch::channel(Arc::new(tls));
-    let listener = TcpListener::bind(settings.listen)
+    // The certificate changes inside these settings.
+    let (_, tls) = watch::channel(Arc::new(watched.config().context("TLS")?));
+    let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("listening on {}", settings.listen))?;
-    let router = sign::http::router(service);
+        .with_context(|| format!("listening on {listen}"))?;
     Ok(tokio::spawn(sign::http::serve(listener, tls, router, stop)))
 }

@@ -31,7 +31,7 @@ pub(crate) struct Authority {
 }
 
 /// Owner names under which keys are wrapped.
-fn owner(part: &str, organisation: &str) -> String {
+pub(crate) fn owner(part: &str, organisation: &str) -> String {
     format!("authority {part} {organisation}")
 }
 

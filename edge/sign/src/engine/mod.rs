@@ -4,7 +4,7 @@ mod authority;
 mod document;
 mod signer;
 
-pub(crate) use authority::{open_key, sm2_key};
+pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -179,7 +179,7 @@ impl Engine {
         Ok(kept.open(&self.tpm)?)
     }
 
-    fn health(&self) -> Result<ops::ServerHealth, Refusal> {
+    pub(crate) fn health(&self) -> Result<ops::ServerHealth, Refusal> {
         let sealed = self.vault.write(|unit| unit.kek())?;
         let tpm = match sealed {
             None => self.tpm.answers().map(|()| "new"),
@@ -217,7 +217,12 @@ impl Engine {
 
     /// Checks the log's chain from its first entry.
     pub(crate) fn check_whole_log(&self) -> Result<Check, Refusal> {
-        let check = self.vault.check_log(Check::default())?;
+        self.check_whole_log_telling(|_| {})
+    }
+
+    /// As [`Self::check_whole_log`], and tells how far it has come.
+    pub(crate) fn check_whole_log_telling(&self, tell: impl FnMut(i64)) -> Result<Check, Refusal> {
+        let check = self.vault.check_log_telling(Check::default(), tell)?;
         self.checked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -17,7 +17,7 @@ use crate::vault::{KeyRow, Unit};
 pub(crate) const TPM: &str = "tpm";
 
 /// The owner's name under which a key is wrapped.
-pub(super) fn owner(index: u32) -> String {
+pub(crate) fn owner(index: u32) -> String {
     format!("server key {index}")
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn load(
 }
 
 /// Opens a key that is wrapped here.
-pub(super) fn open(row: &KeyRow, algorithm: KeyAlgorithm, kek: &[u8]) -> Result<SharedSigner, Refusal> {
+pub(crate) fn open(row: &KeyRow, algorithm: KeyAlgorithm, kek: &[u8]) -> Result<SharedSigner, Refusal> {
     let wrapped = row.wrapped.as_deref().ok_or(Refusal::Damaged("server key"))?;
     let secret = open_key(kek, wrapped, &owner(row.index), "server key")?;
     let signer: SharedSigner = match algorithm {

@@ -22,7 +22,7 @@ use crate::Refusal;
 use crate::application::KeyIndex;
 
 pub use act::NewKey;
-pub(crate) use load::load;
+pub(crate) use load::{load, open, owner as key_owner};
 
 /// Where a key is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

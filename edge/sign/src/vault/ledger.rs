@@ -77,7 +77,12 @@ pub struct Check {
 
 impl Vault {
     /// Goes on checking the chain after `check`, to the end of the log or its first broken entry.
-    pub(crate) fn check_log(&self, mut check: Check) -> Result<Check, Refusal> {
+    pub(crate) fn check_log(&self, check: Check) -> Result<Check, Refusal> {
+        self.check_log_telling(check, |_| {})
+    }
+
+    /// As [`Self::check_log`], and tells how far it has come.
+    pub(crate) fn check_log_telling(&self, mut check: Check, mut tell: impl FnMut(i64)) -> Result<Check, Refusal> {
         if check.seq == 0
             && let Some(accepted) = self.read(|unit| unit.setting(ACCEPTED))?
         {
@@ -86,6 +91,7 @@ impl Vault {
         loop {
             let before = check.seq;
             check = self.read(|unit| unit.check_some(check))?;
+            tell(check.seq);
             if check.broken_at.is_some() || check.seq == before {
                 return Ok(check);
             }

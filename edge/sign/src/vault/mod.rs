@@ -1,5 +1,8 @@
 //! The state file: one writer at a time, readers beside it.
 
+mod account;
+mod custodian;
+mod dump;
 mod key;
 mod ledger;
 mod schema;
@@ -13,6 +16,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 
 use crate::Refusal;
 
+pub(crate) use account::{AccountCertificateRow, AccountRow, AttemptRow};
+pub(crate) use custodian::{CustodianRow, GroupRow, TlsRow};
 pub(crate) use key::KeyRow;
 pub use ledger::{Check, Entry, Logged, Query};
 pub(crate) use signer::{AuthorityRow, JournalRow, SignerRow};

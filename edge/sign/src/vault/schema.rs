@@ -43,5 +43,25 @@ CREATE TABLE IF NOT EXISTS certificate (
   not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, algorithm TEXT NOT NULL, note TEXT NOT NULL,
   certificate BLOB NOT NULL, imported_at INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS certificate_serial ON certificate (serial);
+CREATE TABLE IF NOT EXISTS account (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, person TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('administrator', 'operator', 'auditor')),
+  state TEXT NOT NULL CHECK (state IN ('active', 'disabled', 'removed')),
+  salt BLOB NOT NULL, password BLOB NOT NULL, change_password INTEGER NOT NULL CHECK (change_password IN (0, 1)),
+  totp BLOB, totp_last INTEGER NOT NULL, made_at INTEGER NOT NULL, changed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS account_certificate (
+  fingerprint BLOB PRIMARY KEY, account TEXT NOT NULL REFERENCES account, certificate BLOB NOT NULL,
+  added_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS attempt (
+  name BLOB PRIMARY KEY, wrong INTEGER NOT NULL, locked_until INTEGER NOT NULL, changed_at INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS attempt_changed ON attempt (changed_at);
+CREATE TABLE IF NOT EXISTS tls_identity (
+  name TEXT PRIMARY KEY CHECK (name IN ('manage', 'service')), wrapped BLOB NOT NULL, chain BLOB NOT NULL,
+  own INTEGER NOT NULL CHECK (own IN (0, 1)), made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS custody_group (
+  id BLOB PRIMARY KEY, needed INTEGER NOT NULL CHECK (needed >= 2), wrapped BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS custodian (
+  custody_group BLOB NOT NULL REFERENCES custody_group, number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 255),
+  name TEXT NOT NULL, share BLOB, taken_at INTEGER, PRIMARY KEY (custody_group, number)) STRICT;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 ";

@@ -1,0 +1,108 @@
+//! Who may what: one table of route × role. A route that is not here is refused.
+
+use super::Role::{self, Administrator, Auditor, Operator};
+
+/// Who may ask for a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone: it is how one signs in.
+    Open,
+    /// These roles.
+    Roles(&'static [Role]),
+}
+
+const OPEN: Access = Access::Open;
+const ALL: Access = Access::Roles(&Role::ALL);
+const ADMINISTRATOR: Access = Access::Roles(&[Administrator]);
+const OPERATOR: Access = Access::Roles(&[Operator]);
+const AUDITOR: Access = Access::Roles(&[Auditor]);
+const OVERSIGHT: Access = Access::Roles(&[Administrator, Auditor]);
+
+/// Method, path, access.
+pub const TABLE: &[(&str, &str, Access)] = &[
+    ("GET", "/manage/v1/openapi.json", OPEN),
+    ("GET", "/manage/v1/session", OPEN),
+    ("POST", "/manage/v1/session", OPEN),
+    ("POST", "/manage/v1/session/certificate", OPEN),
+    ("POST", "/manage/v1/session/first", OPEN),
+    ("POST", "/manage/v1/setup", OPEN),
+    ("DELETE", "/manage/v1/session", ALL),
+    ("POST", "/manage/v1/session/password", ALL),
+    ("GET", "/manage/v1/overview", ALL),
+    ("GET", "/manage/v1/meter", ALL),
+    ("POST", "/manage/v1/self-test", ALL),
+    ("GET", "/manage/v1/accounts", OVERSIGHT),
+    ("POST", "/manage/v1/accounts", ADMINISTRATOR),
+    ("PUT", "/manage/v1/accounts/{id}", ADMINISTRATOR),
+    ("DELETE", "/manage/v1/accounts/{id}", ADMINISTRATOR),
+    ("POST", "/manage/v1/accounts/{id}/recover", ADMINISTRATOR),
+    ("POST", "/manage/v1/accounts/{id}/certificates", ADMINISTRATOR),
+    (
+        "DELETE",
+        "/manage/v1/accounts/{id}/certificates/{fingerprint}",
+        ADMINISTRATOR,
+    ),
+    ("GET", "/manage/v1/keys", ALL),
+    ("POST", "/manage/v1/keys", ADMINISTRATOR),
+    ("POST", "/manage/v1/keys/{index}/request", ADMINISTRATOR),
+    ("POST", "/manage/v1/keys/{index}/certificate", ADMINISTRATOR),
+    ("POST", "/manage/v1/keys/{index}/certify", ADMINISTRATOR),
+    ("POST", "/manage/v1/keys/{index}/activate", ADMINISTRATOR),
+    ("POST", "/manage/v1/keys/{index}/retire", ADMINISTRATOR),
+    ("POST", "/manage/v1/keys/{index}/destroy", ADMINISTRATOR),
+    ("GET", "/manage/v1/tls", OVERSIGHT),
+    ("POST", "/manage/v1/tls/{interface}/import", ADMINISTRATOR),
+    ("POST", "/manage/v1/tls/{interface}/renew", ADMINISTRATOR),
+    ("GET", "/manage/v1/custodians", OVERSIGHT),
+    ("POST", "/manage/v1/custodians", ADMINISTRATOR),
+    ("POST", "/manage/v1/custodians/{number}/share", ADMINISTRATOR),
+    ("POST", "/manage/v1/backup", ADMINISTRATOR),
+    ("POST", "/manage/v1/restore", ADMINISTRATOR),
+    ("POST", "/manage/v1/restore/{token}", ADMINISTRATOR),
+    ("GET", "/manage/v1/applications", ALL),
+    ("POST", "/manage/v1/applications", OPERATOR),
+    ("PUT", "/manage/v1/applications/{id}", OPERATOR),
+    ("POST", "/manage/v1/applications/{id}/certificates", OPERATOR),
+    (
+        "DELETE",
+        "/manage/v1/applications/{id}/certificates/{fingerprint}",
+        OPERATOR,
+    ),
+    ("POST", "/manage/v1/applications/{id}/secret", OPERATOR),
+    ("GET", "/manage/v1/chains", ALL),
+    ("POST", "/manage/v1/chains", OPERATOR),
+    ("POST", "/manage/v1/chains/own", OPERATOR),
+    ("DELETE", "/manage/v1/chains/{id}", OPERATOR),
+    ("DELETE", "/manage/v1/chains/{id}/certificates/{fingerprint}", OPERATOR),
+    ("GET", "/manage/v1/certificates", ALL),
+    ("POST", "/manage/v1/certificates", OPERATOR),
+    ("GET", "/manage/v1/certificates/{fingerprint}", ALL),
+    ("GET", "/manage/v1/certificates/{fingerprint}/file", ALL),
+    ("POST", "/manage/v1/certificates/{fingerprint}/remove", OPERATOR),
+    ("GET", "/manage/v1/settings", ALL),
+    ("PUT", "/manage/v1/settings/web-service", OPERATOR),
+    ("PUT", "/manage/v1/settings/syslog", OPERATOR),
+    ("PUT", "/manage/v1/settings/time", OPERATOR),
+    ("GET", "/manage/v1/log", AUDITOR),
+    ("POST", "/manage/v1/log/check", AUDITOR),
+    ("GET", "/manage/v1/log/check", AUDITOR),
+    ("GET", "/manage/v1/log.csv", AUDITOR),
+];
+
+/// Who may ask for a route; `None` when it is not in the table.
+#[must_use]
+pub fn access(method: &str, path: &str) -> Option<Access> {
+    let found = TABLE.iter().find(|(m, p, _)| *m == method && *p == path);
+    found.map(|(_, _, access)| *access)
+}
+
+impl Access {
+    /// Whether this role may.
+    #[must_use]
+    pub fn grants(self, role: Role) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Roles(roles) => roles.contains(&role),
+        }
+    }
+}
