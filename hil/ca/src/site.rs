@@ -201,12 +201,13 @@ async fn signed_again(
     Ok(sequence(&[&[0x0a, 1, 0], &element(0xa0, &typed)]))
 }
 
-/// Every time of day in some DER, moved by so many days.
+/// The times of an answer's body moved by so many days, but for the first: when it was signed.
 fn shift(body: &[u8], days: i64) -> Vec<u8> {
     use time::macros::format_description;
     let form = format_description!("[year][month][day][hour][minute][second]Z");
     let mut out = body.to_vec();
-    for at in 0..out.len().saturating_sub(17) {
+    let mut seen = 0;
+    for at in 0..out.len().saturating_sub(16) {
         let Some([0x18, 15, text @ ..]) = out.get(at..at + 17) else {
             continue;
         };
@@ -214,6 +215,10 @@ fn shift(body: &[u8], days: i64) -> Vec<u8> {
             .ok()
             .and_then(|text| time::PrimitiveDateTime::parse(text, &form).ok())
             .and_then(|time| (time + time::Duration::days(days)).format(&form).ok());
+        seen += usize::from(moved.is_some());
+        if seen < 2 {
+            continue;
+        }
         if let (Some(moved), Some(place)) = (moved, out.get_mut(at + 2..at + 17)) {
             place.copy_from_slice(moved.as_bytes());
         }

@@ -1,0 +1,1 @@
+//! Nothing here: see `tests/judged.rs`, where `gm` meets the bench authority over HTTP.
