@@ -89,6 +89,14 @@ pub fn attach_evidence(message: &[u8], evidence: &Stapled) -> Result<Vec<u8>, Re
     Frame::read(message)?.with(id::REVOCATION_VALUES, &evidence.to_der()?)
 }
 
+/// The message as it was signed, without what was put beside its signature since: evidence may be larger than any message.
+///
+/// # Errors
+/// Malformed, or more than one signer.
+pub fn bare(message: &[u8]) -> Result<Vec<u8>, Refused> {
+    Ok(Frame::read(message)?.written(&[]))
+}
+
 impl<'a> Frame<'a> {
     fn read(message: &'a [u8]) -> Result<Self, Refused> {
         if message.len() > MAX_MESSAGE {
@@ -161,11 +169,12 @@ impl<'a> Frame<'a> {
         if let Some(first) = set.first_mut() {
             *first = tag::context(1);
         }
-        let signer = der::sequence(&[&self.signer.concat(), &set]);
+        Ok(self.written(&set))
+    }
+
+    fn written(&self, attributes: &[u8]) -> Vec<u8> {
+        let signer = der::sequence(&[&self.signer.concat(), attributes]);
         let body = der::sequence(&[&self.before.concat(), &der::element(tag::SET, &signer)]);
-        Ok(der::sequence(&[
-            self.kind,
-            &der::constructed(tag::context(0), &[&body]),
-        ]))
+        der::sequence(&[self.kind, &der::constructed(tag::context(0), &[&body])])
     }
 }

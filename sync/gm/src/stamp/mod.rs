@@ -18,7 +18,7 @@ mod request;
 mod token;
 mod unit;
 
-pub use attach::{Unsigned, attach, attach_evidence};
+pub use attach::{Unsigned, attach, attach_evidence, bare};
 pub use info::{Imprint, Info};
 pub use request::{Failure, Request};
 pub use token::{Stamped, Token};

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::{Judged, Rule, Stapled, Trust};
 use crate::cms::{self, Content, Verified};
 use crate::evidence::{CLOCK_SKEW, Kind, Moment, Unfit};
-use crate::stamp::{Imprint, Stamped, Token, Unsigned};
+use crate::stamp::{self, Imprint, Stamped, Token, Unsigned};
 use crate::{Certificate, Refused};
 
 /// A kept signature that holds.
@@ -53,7 +53,7 @@ pub fn verify_kept(
     beside: Option<&Stapled>,
     now: OffsetDateTime,
 ) -> Result<Kept, Refused> {
-    let verified = cms::verify(message, content, people, now)?;
+    let verified = cms::verify(&stamp::bare(message)?, content, people, now)?;
     let unsigned = Unsigned::read(message)?;
     let mut stamp: Option<Stamped> = None;
     for token in &unsigned.stamps {

@@ -415,3 +415,56 @@ fn a_stolen_key_signs_no_stamped_past() {
         "stamped before it was signed"
     );
 }
+
+#[test]
+fn a_long_list_may_be_kept_with_a_short_message() {
+    let (own, person) = (Own::new("People", sm2()), sm2());
+    let chain = [
+        own.issue("doctor", person.as_ref(), Purpose::Documents, 5),
+        own.root.clone(),
+    ];
+    let (now, document) = (present().now, b"record");
+    let message = gm::cms::Unsigned::new(&gm::sm3(document), now, &chain)
+        .expect("prepared")
+        .sign(person.as_ref())
+        .expect("signed");
+    let entries: Vec<Entry> = (0u32..10_000)
+        .map(|n| Entry {
+            serial: [&[1][..], &n.to_be_bytes()].concat(),
+            revoked: Revoked {
+                at: now,
+                reason: Reason::Superseded,
+            },
+        })
+        .collect();
+    let list = Draft {
+        this_update: now,
+        next_update: now + Duration::DAY,
+        number: 1.into(),
+        base: None,
+        entries: &entries,
+        address: None,
+    };
+    let kept = Stapled {
+        crls: vec![list.issue(&own.root, own.key.as_ref()).expect("list")],
+        answers: Vec::new(),
+    };
+    let long = attach_evidence(&message, &kept).expect("attached");
+    assert!(long.len() > gm::cms::MAX_MESSAGE);
+    assert_eq!(
+        gm::stamp::bare(&long).as_ref(),
+        Ok(&message),
+        "taken off again, byte for byte"
+    );
+    let trust = Trust::new([&own.root.der]).expect("trust");
+    let content = gm::cms::Content::Bytes(document);
+    let seen = verify_kept(
+        &long,
+        content,
+        (&trust, &trust),
+        rule(By::Crl, Failure::Hard),
+        None,
+        now,
+    );
+    seen.expect("verified").accepted().expect("accepted");
+}
