@@ -20,6 +20,7 @@ const DAY_S: u32 = 86_400;
 /// How the time is kept (校时策略).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = TimePolicy)]
 pub struct Policy {
     /// Whether sources are asked at all (时间源同步开关). Off, the machine's clock is believed as it is: somebody
     /// decided so, and the status says so.
@@ -45,6 +46,7 @@ pub struct Policy {
 /// A time server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TimeSource)]
 pub struct Source {
     /// Name or address, IPv4 or IPv6 (without brackets).
     pub host: String,

@@ -211,6 +211,7 @@ pub(super) enum Encoding {
 #[serde(deny_unknown_fields)]
 pub(super) struct As {
     /// PEM or DER.
+    #[param(inline)]
     encoding: Encoding,
 }
 
