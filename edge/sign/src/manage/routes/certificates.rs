@@ -25,6 +25,7 @@ const FILES: usize = 1_000;
 /// What to look for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Find {
     /// In the subject, the issuer, the serial number or the note; everything when empty.
     #[serde(default)]
@@ -209,6 +210,7 @@ pub(super) enum Encoding {
 /// How to write the file.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct As {
     /// PEM or DER.
     #[param(inline)]

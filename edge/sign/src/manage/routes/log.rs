@@ -22,6 +22,7 @@ const PAGE: u32 = 500;
 /// What to look for; what is absent matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Find {
     /// Not before (RFC 3339).
     #[serde(default)]

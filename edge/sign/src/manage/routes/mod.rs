@@ -25,7 +25,7 @@ use records::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -65,7 +65,25 @@ fn not_found() -> Failure {
 /// The interface's description.
 #[must_use]
 pub fn document() -> OpenApi {
-    acts().split_for_parts().1
+    let (_, mut document) = acts().split_for_parts();
+    document.info = Info::new("签名验签服务器管理接口", env!("CARGO_PKG_VERSION"));
+    // Handlers are named by their verb (`list`, `change`); in the document each operation needs a name of its own.
+    for (path, item) in &mut document.paths.paths {
+        let words = path.trim_start_matches("/manage/v1").split(|c: char| !c.is_ascii_alphanumeric());
+        let noun = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("delete", &mut item.delete),
+        ];
+        for (verb, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{verb}_{noun}"));
+            }
+        }
+    }
+    document
 }
 
 fn acts() -> OpenApiRouter<Door> {

@@ -251,6 +251,7 @@ pub(super) async fn self_test(State(door): State<Door>, signed: Signed) -> Answe
 /// Where to go on.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct After {
     /// The last second that was seen (seconds since 1970); 0 for all of the last ten minutes.
     #[serde(default)]
