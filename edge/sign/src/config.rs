@@ -28,6 +28,9 @@ pub struct Config {
     /// The HTTPS interface for management; none when absent.
     #[serde(default)]
     pub manage: Option<ManageConfig>,
+    /// 3DES decrypts old data for applications; it never encrypts.
+    #[serde(default)]
+    pub decrypt_triple_des: bool,
     /// Users that may call besides the one `signd` runs as.
     #[serde(default)]
     pub allowed_uids: Vec<u32>,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use gm::Certificate;
+use gm::{Certificate, Trust};
 
 use crate::Refusal;
 use crate::application::{Application, ApplicationId, ChainId, KeyIndex, Secret};
@@ -35,6 +35,8 @@ pub struct State {
     pub applications: BTreeMap<ApplicationId, Arc<Application>>,
     /// By id.
     pub chains: BTreeMap<ChainId, Arc<Chain>>,
+    /// What each application's chains come to: roots, and authorities below them.
+    pub(crate) trusts: BTreeMap<ApplicationId, Arc<Trust>>,
     /// Who signs in by which certificate.
     pub(crate) by_certificate: HashMap<Fingerprint, ApplicationId>,
 }
@@ -68,13 +70,28 @@ impl State {
             };
             chains.insert(ChainId(row.id), Arc::new(chain));
         }
+        let mut trusts = BTreeMap::new();
+        for (id, application) in &applications {
+            trusts.insert(id.clone(), Arc::new(trust(application, &chains)?));
+        }
         Ok(Self {
             keys: keys::load(unit, &before.keys, kek)?,
             applications,
             chains,
+            trusts,
             by_certificate,
         })
     }
+}
+
+/// The chains that an application's policy names. Only roots are trusted by themselves.
+fn trust(application: &Application, chains: &BTreeMap<ChainId, Arc<Chain>>) -> Result<Trust, Refusal> {
+    let named = application.policy.chains.iter().filter_map(|id| chains.get(id));
+    let (roots, below): (Vec<&Certificate>, Vec<&Certificate>) = named
+        .flat_map(|chain| &chain.certificates)
+        .partition(|certificate| certificate.is_issued_by(certificate).is_ok());
+    let trust = Trust::new(roots.iter().map(|certificate| &certificate.der))?;
+    Ok(trust.with_authorities(below.iter().map(|certificate| &certificate.der))?)
 }
 
 fn application(row: ApplicationRow, before: &State, kek: Option<&[u8]>) -> Result<Application, Refusal> {

@@ -107,6 +107,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let service = Arc::new(Service::start(Arc::clone(&engine))?);
+    service.decrypt_triple_des(config.decrypt_triple_des);
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
     let (mut interfaces, mut certificates) = (Vec::new(), Vec::new());

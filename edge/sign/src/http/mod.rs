@@ -3,15 +3,18 @@
 //! | path | what |
 //! |---|---|
 //! | `/v1/…` | JSON, described by `/v1/openapi.json` |
+//! | `/svs/…` | the messages of GB/T 38629: see [`crate::svs`] |
+//! | `/soap` | the web service, while it is switched on, described by `/soap?wsdl`: see [`crate::soap`] |
 //! | `/health`, `/ready` | for the balancer: the process answers; requests should be sent here |
 //!
 //! An application signs in by client certificate (mutual TLS) or by signing each request with its key: see
 //! [`authenticate`].
 
 pub mod authenticate;
+pub(crate) mod door;
 mod json;
 mod listener;
 pub mod tls;
 
-pub use json::{document, router};
+pub use door::{document, router};
 pub use listener::{Peer, serve};

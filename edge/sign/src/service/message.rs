@@ -2,25 +2,49 @@
 
 use std::sync::Arc;
 
-use gm::cms::{self, Content, Unsigned};
-use gm::{Certificate, Refused};
+use gm::cms::{Message, Profile, Sound, Unsigned};
+use gm::{Algorithm, Certificate};
 use records::Timestamp;
 
-use super::data::MAX_DATA;
-use super::{Caller, Desk, Service};
+use super::choice::{Choice, Hand};
+use super::data::{Over, bounded};
+use super::judge::{Level, refused};
+use super::{Caller, Desk, Service, Tool};
 use crate::application::{Format, KeyIndex};
 use crate::fault::{Code, Fault};
-use crate::keys::{ServerKey, SharedSigner};
+
+/// What a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Carries its content.
+    Attached,
+    /// Does not.
+    Detached,
+    /// Goes into the gap of a PDF: detached, over the digest of the byte range.
+    Pdf,
+}
+
+impl Kind {
+    fn format(self) -> Format {
+        match self {
+            Self::Attached => Format::Pkcs7Attached,
+            Self::Detached => Format::Pkcs7Detached,
+            Self::Pdf => Format::Pdf,
+        }
+    }
+}
 
 /// A message to be made.
 #[derive(Debug)]
 pub struct SignMessage {
-    /// The key; the policy's first when absent.
-    pub key: Option<KeyIndex>,
-    /// Its access code.
-    pub access_code: Option<String>,
-    /// The content.
-    pub data: Vec<u8>,
+    /// The key.
+    pub with: Choice,
+    /// What it is for.
+    pub kind: Kind,
+    /// The content; its digest will do where the message does not carry it.
+    pub over: Over,
+    /// With the certificates above the signer's own.
+    pub chain: bool,
 }
 
 /// A message that was made.
@@ -42,136 +66,164 @@ pub struct VerifyMessage {
     /// DER.
     pub message: Vec<u8>,
     /// The content, where the message does not hold it.
-    pub data: Vec<u8>,
+    pub data: Option<Vec<u8>>,
+    /// The signer's certificate, where the message does not hold it.
+    pub certificate: Option<Vec<u8>>,
+    /// How much of the certificates is looked at.
+    pub level: Level,
+}
+
+/// One signer of a message that holds.
+#[derive(Debug)]
+pub struct Signatory {
+    /// The signer.
+    pub certificate: Certificate,
+    /// From the signer to the root.
+    pub path: Vec<Certificate>,
+    /// With what was signed.
+    pub algorithm: Algorithm,
+    /// When the signer says it was signed, where he says so.
+    pub signed_at: Option<Timestamp>,
 }
 
 /// A message that holds.
 #[derive(Debug)]
 pub struct VerifiedMessage {
-    /// The signer.
-    pub signer: Certificate,
-    /// When the signer says it was signed.
-    pub signed_at: Timestamp,
+    /// All its signers; at least one.
+    pub signers: Vec<Signatory>,
+    /// The content, where the message carried it.
+    pub content: Option<Vec<u8>>,
 }
 
 impl Service {
-    /// Signs a message without its content.
+    /// Signs a message.
     pub async fn sign_message(self: &Arc<Self>, caller: &Caller, asked: SignMessage) -> Result<SignedMessage, Fault> {
-        let bytes = asked.data.len();
-        if bytes > MAX_DATA {
-            return Err(Fault::new(Code::TooLarge, format!("最多 {MAX_DATA} 字节")));
-        }
-        self.perform(
-            caller,
-            "message.signed",
-            Some(Format::Pkcs7Detached),
-            bytes,
-            move |desk| {
-                let key = desk.key(asked.key, asked.access_code.as_deref())?;
-                let (signer, chain) = key.in_use(desk.now)?;
-                let own = chain.first().ok_or(Code::Certificate)?;
-                let digest = signer.algorithm().hash().digest(&asked.data);
-                let digest: [u8; 32] = digest.as_slice().try_into().map_err(|_| Code::SignMethod)?;
-                let message = sign(&digest, signer, chain, desk.now)?;
-                let serial = own.serial_hex();
-                let detail = format!("key {} serial {serial} digest {}", key.index.0, hex::encode(digest));
-                let signed = SignedMessage {
-                    message,
-                    key: key.index,
-                    serial,
-                    signed_at: desk.now,
-                };
-                Ok((signed, detail))
-            },
-        )
+        let bytes = asked.over.bytes().len();
+        let format = asked.kind.format();
+        let tool = Tool::Key(asked.with.key);
+        self.perform_with(caller, "message.signed", Some(format), bytes, tool, move |desk| {
+            bounded(bytes)?;
+            let key = desk.key(asked.with.key, asked.with.access_code.as_deref())?;
+            let hand = key.hand(asked.with.algorithm, desk.now)?;
+            let content = match (&asked.over, asked.kind) {
+                (Over::Data(data), Kind::Attached) => Some(data.as_slice()),
+                (Over::Digest(_), Kind::Attached) => {
+                    return Err(Fault::new(Code::DataFormat, "带原文的签名需要原文，不能只给摘要"));
+                }
+                (_, Kind::Detached | Kind::Pdf) => None,
+            };
+            let digest = match &asked.over {
+                Over::Data(data) => hand.algorithm.hash().digest(data),
+                Over::Digest(digest) => digest.clone(),
+            };
+            let message = write(&hand, content, &digest, desk.now, asked.chain)?;
+            let serial = hand.own.serial_hex();
+            let detail = format!("key {} serial {serial} digest {}", key.index.0, hex::encode(digest));
+            let signed = SignedMessage {
+                message,
+                key: key.index,
+                serial,
+                signed_at: desk.now,
+            };
+            Ok((signed, detail))
+        })
         .await
     }
 
-    /// Verifies a message, and its signer's certificate under the application's chains.
+    /// Verifies a message and its signers' certificates: every signature must hold.
     pub async fn verify_message(
         self: &Arc<Self>,
         caller: &Caller,
         asked: VerifyMessage,
     ) -> Result<VerifiedMessage, Fault> {
-        let bytes = asked.data.len() + asked.message.len();
-        if bytes > MAX_DATA {
-            return Err(Fault::new(Code::TooLarge, format!("最多 {MAX_DATA} 字节")));
-        }
-        self.perform(
-            caller,
-            "message.verified",
-            Some(Format::Pkcs7Detached),
-            bytes,
-            move |desk| {
-                let trust = desk.trust()?;
-                let seen = cms::verify(&asked.message, Content::Bytes(&asked.data), &trust, desk.now.offset());
-                let seen = seen.map_err(refused)?;
-                let detail = format!("serial {}", seen.signer.serial_hex());
-                let verified = VerifiedMessage {
-                    signed_at: Timestamp::from_offset(seen.signing_time),
-                    signer: seen.signer,
-                };
-                Ok((verified, detail))
-            },
-        )
+        let bytes = asked.data.as_ref().map_or(0, Vec::len) + asked.message.len();
+        let format = match asked.data {
+            Some(_) => Format::Pkcs7Detached,
+            None => Format::Pkcs7Attached,
+        };
+        self.perform(caller, "message.verified", Some(format), bytes, move |desk| {
+            bounded(bytes)?;
+            let verified = verify(desk, &asked)?;
+            let serials: Vec<String> = verified.signers.iter().map(|s| s.certificate.serial_hex()).collect();
+            Ok((verified, format!("serial {}", serials.join(","))))
+        })
         .await
     }
 }
 
-fn sign(digest: &[u8; 32], signer: &SharedSigner, chain: &[Certificate], now: Timestamp) -> Result<Vec<u8>, Fault> {
-    let own = chain.first().ok_or(Code::Certificate)?;
-    let unsigned = Unsigned::new(digest, now.offset(), chain).map_err(refused)?;
-    let signature = signer.sign(unsigned.to_be_signed()).map_err(|_| Code::Internal)?;
-    // What does not verify is never answered (faulty memory).
-    own.public_key
-        .verify(signer.algorithm(), unsigned.to_be_signed(), &signature)
-        .map_err(|_| Code::Internal)?;
+/// Writes the message over content or its digest.
+pub(super) fn write(
+    hand: &Hand<'_>,
+    content: Option<&[u8]>,
+    digest: &[u8],
+    now: Timestamp,
+    whole_chain: bool,
+) -> Result<Vec<u8>, Fault> {
+    let shown = if whole_chain { hand.chain.len() } else { 1 };
+    let chain = hand.chain.get(..shown).unwrap_or_default();
+    let time = Some(now.offset());
+    let unsigned = match content {
+        Some(content) => Unsigned::attached(hand.algorithm, content, time, chain),
+        None => Unsigned::over_digest(hand.algorithm, digest, time, chain),
+    }
+    .map_err(refused)?;
+    let signature = hand.sign_data(unsigned.to_be_signed(), None)?;
     unsigned.finish(&signature).map_err(refused)
 }
 
-impl ServerKey {
-    /// The private half and the chain of the certificate in use, which must be valid.
-    pub(super) fn in_use(&self, now: Timestamp) -> Result<(&SharedSigner, &[Certificate]), Fault> {
-        let chain = &self.certificate().ok_or(Code::Certificate)?.chain;
-        let own = chain.first().ok_or(Code::Certificate)?;
-        own.is_valid_at(now.offset()).map_err(refused)?;
-        let signer = self.signer.as_ref();
-        let signer = signer.ok_or_else(|| Fault::new(Code::DeviceAbsent, format!("密钥索引 {}", self.index.0)))?;
-        Ok((signer, chain))
+fn verify(desk: &Desk, asked: &VerifyMessage) -> Result<VerifiedMessage, Fault> {
+    let message = Message::read(&asked.message, Profile::default()).map_err(refused)?;
+    let mut others = Vec::new();
+    if let Some(der) = &asked.certificate {
+        others.push(Certificate::parse(der).map_err(|reason| Fault::new(Code::CertificateDecode, reason.to_string()))?);
     }
+    // Our own messages may come back without certificates.
+    others.extend(
+        desk.state
+            .keys
+            .values()
+            .filter_map(|key| Some(key.certificate()?.chain.first()?.clone())),
+    );
+    let outcomes = match (message.content, &asked.data) {
+        (Some(content), Some(given)) if content != given.as_slice() => {
+            return Err(Fault::new(Code::SignatureInvalid, "给出的原文与签名中的原文不同"));
+        }
+        (Some(_), _) => message.check_attached(&others).map_err(refused)?,
+        (None, Some(data)) => {
+            let mut checking = message.check_detached(&others).map_err(refused)?;
+            checking.update(data);
+            checking.finish()
+        }
+        (None, None) => return Err(Fault::new(Code::DataFormat, "签名不带原文，请同时给出原文")),
+    };
+    let mut signers = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let sound = outcome.result.map_err(refused)?;
+        signers.push(desk.believe(sound, &message.certificates, asked.level)?);
+    }
+    Ok(VerifiedMessage {
+        signers,
+        content: message.content.map(<[u8]>::to_vec),
+    })
 }
 
 impl Desk {
-    /// The chains that the policy names.
-    pub(super) fn trust(&self) -> Result<gm::Trust, Fault> {
-        let chains = self.application.policy.chains.iter();
-        let certificates = chains
-            .filter_map(|id| self.state.chains.get(id))
-            .flat_map(|c| &c.certificates);
-        gm::Trust::new(certificates.map(|certificate| &certificate.der)).map_err(refused)
+    /// The signer of a sound signature, judged at the time he states.
+    pub(super) fn believe(&self, sound: Sound<'_>, carried: &[Certificate], level: Level) -> Result<Signatory, Fault> {
+        let path = if level == Level::Time {
+            let at = sound.signing_time.map_or(self.now, Timestamp::from_offset);
+            self.judge(&sound.certificate, carried, at, level)?
+        } else {
+            let trusted = sound.trusted(&self.trust(), carried, self.now.offset());
+            let path = trusted.map_err(refused)?.path;
+            self.unrevoked(&path, level)?;
+            path
+        };
+        Ok(Signatory {
+            certificate: sound.certificate,
+            path,
+            algorithm: sound.algorithm,
+            signed_at: sound.signing_time.map(Timestamp::from_offset),
+        })
     }
-
-    /// Whether a certificate holds under the application's policy.
-    pub(super) fn judge(&self, certificate: &Certificate, others: &[Certificate], at: Timestamp) -> Result<(), Fault> {
-        self.trust()?.path(certificate, others, at.offset()).map_err(refused)?;
-        Ok(())
-    }
-}
-
-/// The code for what the formats' crate refused.
-pub(super) fn refused(refused: Refused) -> Fault {
-    let code = match &refused {
-        Refused::Expired { .. } => Code::CertificateExpired,
-        Refused::NotYetValid { .. } => Code::CertificateNotYetValid,
-        Refused::Untrusted | Refused::CertificateSignature { .. } | Refused::NotAnAuthority { .. } => {
-            Code::ChainUnknown
-        }
-        Refused::WrongUsage => Code::WrongUsage,
-        Refused::SignedInFuture => Code::SignedInFuture,
-        Refused::SignatureInvalid | Refused::DigestMismatch => Code::SignatureInvalid,
-        Refused::TooLarge { .. } => Code::TooLarge,
-        Refused::Randomness => Code::Internal,
-        _ => Code::DataFormat,
-    };
-    Fault::new(code, refused.to_string())
 }

@@ -3,13 +3,22 @@
 //! Every act goes the same way ([`Service::perform`]): the policy is asked, the act is done, its entry is written to the
 //! log and flushed, and only then the answer leaves. A refusal is an entry too.
 
+mod certificate;
+mod choice;
+mod cipher;
 mod data;
+mod judge;
 mod message;
 mod meter;
+mod pdf;
+mod refusals;
+mod session;
+mod xml;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use records::Timestamp;
 use tokio::sync::Semaphore;
@@ -17,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::application::{Application, Format, KeyIndex};
 use crate::engine::Engine;
 use crate::fault::{Code, Fault};
+use crate::keys::device::Held;
 use crate::keys::{KeyState, ServerKey};
 use crate::ledger::Ledger;
 use crate::selftest::Report;
@@ -24,14 +34,24 @@ use crate::state::State;
 use crate::vault::Entry;
 use crate::{Refusal, secret_code};
 
-pub use data::{SignData, SignedData, VerifyData};
-pub use message::{SignMessage, SignedMessage, VerifiedMessage, VerifyMessage};
+pub use certificate::{Item, Wanted, Whose};
+pub use choice::Choice;
+pub use cipher::{Cipher, Direction, MAX_RANDOM, Mode, Sealed, Sm2Form, Symmetric};
+pub use data::{Judged, MAX_DATA, Over, SignData, SignedData, VerifyData};
+pub use judge::Level;
+pub use message::{Kind, SignMessage, Signatory, SignedMessage, VerifiedMessage, VerifyMessage};
 pub use meter::{Meter, Second};
+pub use pdf::PdfSignature;
+pub use session::{Begin, Purpose, SESSIONS};
+pub use xml::{SignXml, SignedXml, VerifiedXml, VerifyXml, XmlKind};
 
 /// Bytes from which an act leaves the threads that serve connections.
 const HEAVY: usize = 64 * 1024;
 /// Heavy acts at a time; more wait.
 const HEAVY_ACTS: usize = 4;
+
+/// An act waits so long for its turn at a device.
+const TURN: Duration = Duration::from_secs(10);
 
 /// By which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +88,16 @@ pub struct Caller {
     pub interface: Interface,
 }
 
+/// What an act uses besides this process.
+pub(crate) enum Tool {
+    /// Nothing.
+    None,
+    /// The private half of a key (the policy's first when none is named), which may be in a device.
+    Key(Option<KeyIndex>),
+    /// A device.
+    Device(Arc<Held>),
+}
+
 /// What an act has at hand.
 pub(crate) struct Desk {
     pub(crate) state: Arc<State>,
@@ -86,6 +116,12 @@ pub struct Service {
     /// Rate and latency, for the management page.
     pub meter: Meter,
     draining: AtomicBool,
+    /// 3DES decrypts old data.
+    triple_des: AtomicBool,
+    /// The web service answers.
+    web_service: AtomicBool,
+    sessions: session::Sessions,
+    strangers: refusals::Strangers,
     /// What the last self-test found.
     pub(crate) tested: RwLock<Option<Arc<Report>>>,
     heavy: Semaphore,
@@ -108,6 +144,10 @@ impl Service {
             ledger,
             meter: Meter::default(),
             draining: AtomicBool::new(false),
+            triple_des: AtomicBool::new(false),
+            web_service: AtomicBool::new(false),
+            sessions: session::Sessions::default(),
+            strangers: refusals::Strangers::default(),
             tested: RwLock::default(),
             heavy: Semaphore::new(HEAVY_ACTS),
         };
@@ -124,9 +164,12 @@ impl Service {
     pub fn reload(&self) -> Result<(), Refusal> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let kek = self.engine.kek();
+        let settings = self.engine.settings()?;
+        self.web_service.store(settings.web_service.enabled, Ordering::Relaxed);
         let before = self.state();
         let kek_bytes = kek.as_ref().ok().map(|kek| kek.as_slice());
-        let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes))?;
+        let devices = &self.engine.devices;
+        let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes, devices))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         kek.map(|_| ())
     }
@@ -140,6 +183,20 @@ impl Service {
     /// Answers that this server is leaving, so that the balancer sends requests elsewhere. Requests under way go on.
     pub fn drain(&self, leaving: bool) {
         self.draining.store(leaving, Ordering::Relaxed);
+    }
+
+    /// Lets 3DES decrypt old data, or not.
+    pub fn decrypt_triple_des(&self, allowed: bool) {
+        self.triple_des.store(allowed, Ordering::Relaxed);
+    }
+
+    /// Whether the web service answers.
+    pub(crate) fn web_service(&self) -> bool {
+        self.web_service.load(Ordering::Relaxed)
+    }
+
+    fn decrypts_triple_des(&self) -> bool {
+        self.triple_des.load(Ordering::Relaxed)
     }
 
     /// Whether requests should be sent here, or why not.
@@ -160,12 +217,29 @@ impl Service {
         bytes: usize,
         act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        self.perform_with(caller, name, format, bytes, Tool::None, act).await
+    }
+
+    /// As [`Self::perform`], with what the act uses besides this process: acts on a device wait for their turn at it, away
+    /// from the threads that serve connections and from the acts of others.
+    pub(crate) async fn perform_with<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &'static str,
+        format: Option<Format>,
+        bytes: usize,
+        tool: Tool,
+        act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
         let begun = std::time::Instant::now();
         let now = self.engine.clock.now();
         let done = match self.desk(caller, format, now) {
             Err(fault) => Err(fault),
-            Ok(desk) if bytes < HEAVY => act(&desk),
-            Ok(desk) => self.apart(desk, act).await,
+            Ok(desk) => match desk.device(tool) {
+                Some(device) => at_device(&device, desk, act).await,
+                None if bytes < HEAVY => act(&desk),
+                None => self.apart(desk, act).await,
+            },
         };
         let (outcome, detail) = match done {
             Ok((answer, detail)) => (Ok(answer), detail),
@@ -225,9 +299,59 @@ impl Service {
     }
 }
 
+/// On a thread that may wait for a device, when it is this act's turn there.
+async fn at_device<T: Send + 'static>(
+    device: &Arc<Held>,
+    desk: Desk,
+    act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
+) -> Result<(T, String), Fault> {
+    let Ok(Ok(_place)) = tokio::time::timeout(TURN, device.places.acquire()).await else {
+        return Err(Fault::new(Code::Busy, format!("密码设备 {} 正忙", device.name)));
+    };
+    let done = tokio::task::spawn_blocking(move || act(&desk)).await;
+    done.unwrap_or_else(|_| Err(Code::Internal.into()))
+}
+
 impl Desk {
+    /// The device that an act uses.
+    fn device(&self, tool: Tool) -> Option<Arc<Held>> {
+        match tool {
+            Tool::None => None,
+            Tool::Device(held) => Some(held),
+            Tool::Key(index) => {
+                let index = index.or_else(|| self.application.policy.keys.first().copied())?;
+                self.state.keys.get(&index)?.device().cloned()
+            }
+        }
+    }
+
     /// A key in use that the policy grants, the first one when none is named, with its access code checked.
     pub(crate) fn key(&self, index: Option<KeyIndex>, access_code: Option<&str>) -> Result<Arc<ServerKey>, Fault> {
+        self.key_in(&[KeyState::Active], index, access_code)
+    }
+
+    /// The same of a key in one of these states.
+    fn key_in(
+        &self,
+        states: &[KeyState],
+        index: Option<KeyIndex>,
+        access_code: Option<&str>,
+    ) -> Result<Arc<ServerKey>, Fault> {
+        let key = self.granted_in(states, index)?;
+        if let Some(kept) = &key.access_code
+            && !secret_code::is(kept, access_code.unwrap_or_default().as_bytes())
+        {
+            return Err(Code::KeyValue.into());
+        }
+        Ok(key)
+    }
+
+    /// A key in use that the policy grants, for its public half.
+    fn granted(&self, index: Option<KeyIndex>) -> Result<Arc<ServerKey>, Fault> {
+        self.granted_in(&[KeyState::Active], index)
+    }
+
+    fn granted_in(&self, states: &[KeyState], index: Option<KeyIndex>) -> Result<Arc<ServerKey>, Fault> {
         let granted = &self.application.policy.keys;
         let index = match index {
             Some(index) if granted.contains(&index) => index,
@@ -236,16 +360,8 @@ impl Desk {
                 .first()
                 .ok_or_else(|| Fault::new(Code::KeyNotPermitted, "访问策略没有给该应用系统任何密钥"))?,
         };
-        let absent = || Fault::new(Code::KeyIndex, format!("密钥索引 {}", index.0));
-        let key = self.state.keys.get(&index).ok_or_else(absent)?;
-        if key.state != KeyState::Active {
-            return Err(absent());
-        }
-        if let Some(kept) = &key.access_code
-            && !secret_code::is(kept, access_code.unwrap_or_default().as_bytes())
-        {
-            return Err(Code::KeyValue.into());
-        }
-        Ok(Arc::clone(key))
+        let key = self.state.keys.get(&index).filter(|key| states.contains(&key.state));
+        key.cloned()
+            .ok_or_else(|| Fault::new(Code::KeyIndex, format!("密钥索引 {}", index.0)))
     }
 }
