@@ -1,6 +1,6 @@
 //! PINs.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use records::sign::Pin;
 use zeroize::Zeroizing;
 
@@ -8,6 +8,9 @@ use crate::Refusal;
 
 /// Wrong tries before a signer is locked.
 pub(crate) const TRIES: u32 = 5;
+
+/// Bytes from which the C library gives memory back to the system at once.
+const RETURNED: usize = 33 * 1024 * 1024;
 
 /// Digits only, as many as the hospital's rule wants, at most 12. Never fewer than 4: with five tries a guess then succeeds
 /// once in two thousand.
@@ -39,9 +42,14 @@ pub(crate) fn check_choice(pin: &Pin, least: usize) -> Result<(), Refusal> {
 pub(crate) fn stretch(pin: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, Refusal> {
     let failed = |_| Refusal::Damaged("salt");
     let params = Params::new(19 * 1024, 2, 1, Some(32)).map_err(failed)?;
+    let blocks = params.block_count();
+    // The C library gives what is larger than 32 MiB back at once, and keeps 19 MiB per thread for ever. What is not used
+    // of it is never resident.
+    let mut memory = Vec::with_capacity(RETURNED / Block::SIZE);
+    memory.resize(blocks, Block::default());
     let mut out = Zeroizing::new([0u8; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(pin.as_bytes(), salt, out.as_mut_slice())
+        .hash_password_into_with_memory(pin.as_bytes(), salt, out.as_mut_slice(), &mut memory)
         .map_err(failed)?;
     Ok(out)
 }

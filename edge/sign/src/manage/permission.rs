@@ -106,3 +106,50 @@ impl Access {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::manage::document;
+
+    #[test]
+    fn every_route_has_its_roles_and_every_line_of_the_table_is_a_route() {
+        let mut served = BTreeSet::from([("GET".to_owned(), "/manage/v1/openapi.json".to_owned())]);
+        for (path, item) in document().paths.paths {
+            for (method, there) in [
+                ("GET", item.get.is_some()),
+                ("POST", item.post.is_some()),
+                ("PUT", item.put.is_some()),
+                ("DELETE", item.delete.is_some()),
+            ] {
+                if there {
+                    served.insert((method.to_owned(), path.clone()));
+                }
+            }
+        }
+        let table: BTreeSet<(String, String)> = TABLE
+            .iter()
+            .map(|(m, p, _)| ((*m).to_owned(), (*p).to_owned()))
+            .collect();
+        assert_eq!(table.len(), TABLE.len(), "a route stands twice in the table");
+        assert_eq!(table, served);
+    }
+
+    #[test]
+    fn duties_are_separated() {
+        for (method, path, access) in TABLE {
+            let Access::Roles(roles) = access else { continue };
+            let changes = *method != "GET";
+            let shared = [
+                "/manage/v1/session",
+                "/manage/v1/session/password",
+                "/manage/v1/self-test",
+            ];
+            if changes && !shared.contains(path) {
+                assert_eq!(roles.len(), 1, "{method} {path} is one role's duty");
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -15,6 +15,9 @@ use crate::manage::session::COOKIE;
 
 /// The header that a page of another site cannot send without being asked first, and is never allowed to.
 const HEADER: &str = "x-signd";
+
+/// Bytes of a request of somebody who is not signed in.
+const MAX_OPEN: u64 = 16 * 1024;
 
 /// The session behind a request.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ async fn judge(door: &Door, mut request: Request) -> Result<Request, Failure> {
     let access = access(&method, &path).ok_or_else(super::not_found)?;
     let signed = signed(door, request.headers()).await?;
     match (access, &signed) {
-        (Access::Open, _) => {}
+        (Access::Open, _) => short(request.headers(), request.method())?,
         (_, None) => return Err(Failure::signed_out()),
         (access, Some(signed)) if access.grants(signed.who.role) => {}
         (_, Some(signed)) => {
@@ -97,6 +100,19 @@ async fn signed(door: &Door, headers: &HeaderMap) -> Result<Option<Signed>, Fail
             Ok(None)
         }
     }
+}
+
+/// Who is not signed in sends little, and says so first.
+fn short(headers: &HeaderMap, method: &Method) -> Result<(), Failure> {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<u64>().ok());
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    if *method == Method::GET || (!chunked && length.unwrap_or_default() <= MAX_OPEN) {
+        return Ok(());
+    }
+    Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "请求过长。"))
 }
 
 /// What changes something comes from our own page.

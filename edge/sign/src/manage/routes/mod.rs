@@ -34,8 +34,8 @@ use super::{Manage, bundle, web};
 use crate::Refusal;
 use crate::state::Fingerprint;
 
-/// Bytes of a request: many certificates at once, or a backup file in Base64.
-const MAX_BODY: usize = 32 * 1024 * 1024;
+/// Bytes of a request: many certificates at once, or a backup file in Base64. Only who is signed in may send so many.
+const MAX_BODY: usize = 96 * 1024 * 1024;
 
 pub(super) type Door = Arc<Manage>;
 pub(super) type Answer<T> = Result<Json<T>, Failure>;
