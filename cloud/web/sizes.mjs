@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
 const BUDGET_KIB = 60
-const FIRST = { patient: ['HomePage'], doctor: ['WorkPage'], admin: ['VisitsPage'], verify: [] }
+const FIRST = { patient: ['HomePage'], doctor: ['WorkPage'], admin: ['VisitsPage'], verify: [], signd: ['OverviewPage'] }
 const root = new URL('./dist/', import.meta.url)
 let failed = false
 for (const [app, pages] of Object.entries(FIRST)) {

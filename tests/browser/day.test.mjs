@@ -10,6 +10,7 @@ import { herbsByCourier } from './stories/herbs-by-courier.mjs'
 import { moneyBack } from './stories/money-back.mjs'
 import { theOffice } from './stories/office.mjs'
 import { thePaper } from './stories/paper.mjs'
+import { theSignatureServer } from './stories/signature-server.mjs'
 import { aVisit, theFarewell } from './stories/visit.mjs'
 import { Bench } from './world/bench.mjs'
 import { startSite } from './world/site.mjs'
@@ -37,6 +38,7 @@ onTheDoctorsPhone(world)
 moneyBack(world)
 theOffice(world)
 accounts(world)
+theSignatureServer(world)
 
 it('no script has failed in anybody’s browser', () => {
   for (const person of world.people) person.ok()

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-const ROOT = new URL('../../..', import.meta.url).pathname
+export const ROOT = new URL('../../..', import.meta.url).pathname
 const PORTS = 24
 
 /** Whether a port can be listened on. */
@@ -20,13 +20,13 @@ function listen(port) {
 }
 
 /** Below the range from which the system takes ports for outgoing connections: there a free port may be gone a moment later. */
-async function freeRange() {
+export async function freeRange(count = PORTS) {
   for (let round = 0; round < 200; round += 1) {
     const first = 12_000 + Math.floor(Math.random() * 20_000)
-    const all = await Promise.all(Array.from({ length: PORTS }, (_, i) => listen(first + i)))
+    const all = await Promise.all(Array.from({ length: count }, (_, i) => listen(first + i)))
     if (all.every(Boolean)) return first
   }
-  throw new Error(`no ${PORTS} free ports in a row`)
+  throw new Error(`no ${count} free ports in a row`)
 }
 
 /** Starts the product; the answer has its `addresses` and `stop()`. */

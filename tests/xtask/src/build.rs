@@ -108,35 +108,67 @@ pub(crate) fn web(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The web client's types as the server's API document has them now, written to `to`.
-pub(crate) fn web_types(root: &Path, to: &Path) -> Result<()> {
-    let document = target(root).join("openapi.json");
-    let printed = program(root, "debug", "cloud")
-        .arg("openapi")
-        .output()
-        .context("cloud openapi")?;
-    if !printed.status.success() {
-        bail!("cloud openapi: {}", String::from_utf8_lossy(&printed.stderr));
+/// A client's types, generated from what a daemon prints of its own interface.
+pub(crate) struct WebTypes {
+    daemon: &'static str,
+    print: &'static str,
+    kept: &'static str,
+}
+
+/// All of them: the cloud's for the web apps, the signature server's for its management page.
+pub(crate) const WEB_TYPES: [WebTypes; 2] = [
+    WebTypes {
+        daemon: "cloud",
+        print: "openapi",
+        kept: "cloud/web/kit/src/api/schema.d.ts",
+    },
+    WebTypes {
+        daemon: "signd",
+        print: "--openapi-manage",
+        kept: "cloud/web/signd/src/api/schema.d.ts",
+    },
+];
+
+impl WebTypes {
+    /// As the daemon describes its interface now, written to `to`.
+    pub(crate) fn generate(&self, root: &Path, to: &Path) -> Result<()> {
+        let Self { daemon, print, .. } = self;
+        let document = target(root).join(format!("openapi-{daemon}.json"));
+        let printed = program(root, "debug", daemon)
+            .arg(print)
+            .output()
+            .with_context(|| format!("{daemon} {print}"))?;
+        if !printed.status.success() {
+            bail!("{daemon} {print}: {}", String::from_utf8_lossy(&printed.stderr));
+        }
+        std::fs::write(&document, printed.stdout).context("keeping the API document")?;
+        let mut generate = Command::new("npx");
+        // A field with a default may be left out by the caller.
+        generate.args(["openapi-typescript", "--default-non-nullable", "false", "-o"]);
+        generate.arg(to).arg(&document);
+        step(
+            &format!("generating the types of {daemon}'s interface"),
+            generate.current_dir(root.join("cloud/web")),
+        )
     }
-    std::fs::write(&document, printed.stdout).context("keeping the API document")?;
-    let mut generate = Command::new("npx");
-    // A field with a default may be left out by the caller.
-    generate.args(["openapi-typescript", "--default-non-nullable", "false", "-o"]);
-    generate.arg(to).arg(&document);
-    step(
-        "generating the web client's types",
-        generate.current_dir(root.join("cloud/web")),
-    )
-}
 
-/// Where the web client's types are kept.
-pub(crate) fn kept_web_types(root: &Path) -> PathBuf {
-    root.join("cloud/web/kit/src/api/schema.d.ts")
-}
+    /// Where they are kept.
+    pub(crate) fn kept(&self, root: &Path) -> PathBuf {
+        root.join(self.kept)
+    }
 
-/// The same in the target folder, to hold against the kept ones.
-pub(crate) fn fresh_web_types(root: &Path) -> PathBuf {
-    target(root).join("schema.d.ts")
+    /// Fails when those kept are no longer those of the daemon.
+    pub(crate) fn check(&self, root: &Path) -> Result<()> {
+        let fresh = target(root).join(format!("schema-{}.d.ts", self.daemon));
+        self.generate(root, &fresh)?;
+        if std::fs::read(&fresh)? != std::fs::read(self.kept(root))? {
+            bail!(
+                "the interface of {} has changed: run `cargo xtask golden` and commit its client's types",
+                self.daemon
+            );
+        }
+        Ok(())
+    }
 }
 
 fn newest(path: &Path) -> Result<u128> {

@@ -82,7 +82,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make generated files that are kept anew: the web client's types from the API document.
+    /// Make generated files that are kept anew: the web clients' types from the API documents.
     Golden,
     /// Format, lints, licences, dependency rules.
     Check {
@@ -161,7 +161,9 @@ fn run() -> Result<bool> {
             setup::machine(&root)?;
             build::product(&root)?;
             build::web(&root)?;
-            build::web_types(&root, &build::kept_web_types(&root))?;
+            for types in &build::WEB_TYPES {
+                types.generate(&root, &types.kept(&root))?;
+            }
             Ok(true)
         }
         Command::Check { json } => {

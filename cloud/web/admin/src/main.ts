@@ -1,5 +1,5 @@
 import '@yiqiao/kit/style/base.css'
-import './admin.css'
+import '@yiqiao/kit/style/desk.css'
 import { createApp } from 'vue'
 import App from './App.vue'
 import { router } from './router'

@@ -91,7 +91,7 @@ async function refusal(response: Response): Promise<ApiError> {
   const text = (key: string) => (typeof told[key] === 'string' ? (told[key] as string) : undefined)
   const error = new ApiError(
     text('code') ?? `http_${response.status}`,
-    text('message') ?? WORDS[response.status] ?? '系统出了点问题，请稍后重试',
+    text('message') ?? text('text') ?? WORDS[response.status] ?? '系统出了点问题，请稍后重试',
     response.status,
     text('field'),
     text('request_id'),

@@ -1,0 +1,88 @@
+import { api, body, search, slow } from './call'
+import type { Interface, NewKey, Policy, Role, Syslog, TimePolicy } from './types'
+
+const id = (id: string) => ({ params: { path: { id } } })
+const key = (index: number) => ({ params: { path: { index } } })
+
+/** A file that the server answers with, and the name it gives it. */
+export interface Download { name: string; blob: Blob }
+async function download(answer: Promise<{ response: Response; data?: unknown }>): Promise<Download> {
+  const { response, data } = await answer
+  const name = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1]
+  return { name: name ?? 'signd', blob: data as Blob }
+}
+
+/** What one searches the log for; empty values match everything. */
+export interface LogSearch { from: string; until: string; act: string; subject: string; text: string }
+
+/** Everything that the page asks of the server. */
+export const signd = {
+  session: () => body(api.GET('/manage/v1/session')),
+  signIn: (name: string, password: string, code: string) => body(api.POST('/manage/v1/session', { body: { name, password, code } })),
+  signInByCertificate: () => body(api.POST('/manage/v1/session/certificate')),
+  finishFirst: (token: string, code: string, new_password?: string) => body(api.POST('/manage/v1/session/first', { body: { token, code, new_password } })),
+  signOut: () => body(api.DELETE('/manage/v1/session')),
+  changePassword: (old: string, fresh: string) => body(api.POST('/manage/v1/session/password', { body: { old, new: fresh } })),
+  setUp: (form: { code: string; name: string; person: string; password: string }) => body(api.POST('/manage/v1/setup', { body: form })),
+
+  overview: () => body(api.GET('/manage/v1/overview')),
+  meter: (after: number) => body(api.GET('/manage/v1/meter', { params: { query: { after } } })),
+  selfTest: () => body(api.POST('/manage/v1/self-test', { ...slow })),
+
+  accounts: () => body(api.GET('/manage/v1/accounts')),
+  addAccount: (form: { name: string; person: string; role: Role }) => body(api.POST('/manage/v1/accounts', { body: form })),
+  changeAccount: (account: string, form: { person: string; role: Role; enabled: boolean }) => body(api.PUT('/manage/v1/accounts/{id}', { ...id(account), body: form })),
+  removeAccount: (account: string) => body(api.DELETE('/manage/v1/accounts/{id}', id(account))),
+  recoverAccount: (account: string) => body(api.POST('/manage/v1/accounts/{id}/recover', id(account))),
+  addAccountCertificate: (account: string, file: string) => body(api.POST('/manage/v1/accounts/{id}/certificates', { ...id(account), body: { file } })),
+  removeAccountCertificate: (account: string, fingerprint: string) => body(api.DELETE('/manage/v1/accounts/{id}/certificates/{fingerprint}', { params: { path: { id: account, fingerprint } } })),
+
+  keys: () => body(api.GET('/manage/v1/keys')),
+  makeKey: (form: NewKey) => body(api.POST('/manage/v1/keys', { body: form, ...slow })),
+  keyRequest: (index: number, form: { organization: string; unit: string; common_name: string }) => body(api.POST('/manage/v1/keys/{index}/request', { ...key(index), body: form })),
+  keyCertificate: (index: number, files: string[]) => body(api.POST('/manage/v1/keys/{index}/certificate', { ...key(index), body: { files }, ...slow })),
+  certifyKey: (index: number, form: { organization: string; name: string }) => body(api.POST('/manage/v1/keys/{index}/certify', { ...key(index), body: form, ...slow })),
+  activateKey: (index: number) => body(api.POST('/manage/v1/keys/{index}/activate', { ...key(index), ...slow })),
+  retireKey: (index: number) => body(api.POST('/manage/v1/keys/{index}/retire', { ...key(index), ...slow })),
+  destroyKey: (index: number, confirm: string) => body(api.POST('/manage/v1/keys/{index}/destroy', { ...key(index), body: { confirm } })),
+
+  tls: () => body(api.GET('/manage/v1/tls')),
+  importTls: (name: Interface, files: string[], secret: string) => body(api.POST('/manage/v1/tls/{interface}/import', { params: { path: { interface: name } }, body: { files, key: secret } })),
+  renewTls: (name: Interface) => body(api.POST('/manage/v1/tls/{interface}/renew', { params: { path: { interface: name } } })),
+
+  custodians: () => body(api.GET('/manage/v1/custodians')),
+  appoint: (names: string[], needed: number) => body(api.POST('/manage/v1/custodians', { body: { names, needed } })),
+  takeShare: (number: number) => body(api.POST('/manage/v1/custodians/{number}/share', { params: { path: { number } } })),
+  backup: () => download(api.POST('/manage/v1/backup', { parseAs: 'blob', ...slow })),
+  previewRestore: (file: string, shares: string[]) => body(api.POST('/manage/v1/restore', { body: { file, shares }, ...slow })),
+  restore: (token: string) => body(api.POST('/manage/v1/restore/{token}', { params: { path: { token } }, ...slow })),
+
+  applications: () => body(api.GET('/manage/v1/applications')),
+  addApplication: (form: { id: string; name: string; policy: Policy }) => body(api.POST('/manage/v1/applications', { body: form })),
+  changeApplication: (application: string, form: { name: string; enabled: boolean; policy: Policy }) => body(api.PUT('/manage/v1/applications/{id}', { ...id(application), body: form })),
+  addApplicationCertificate: (application: string, file: string) => body(api.POST('/manage/v1/applications/{id}/certificates', { ...id(application), body: { file } })),
+  removeApplicationCertificate: (application: string, fingerprint: string) => body(api.DELETE('/manage/v1/applications/{id}/certificates/{fingerprint}', { params: { path: { id: application, fingerprint } } })),
+  renewSecret: (application: string) => body(api.POST('/manage/v1/applications/{id}/secret', id(application))),
+
+  chains: () => body(api.GET('/manage/v1/chains')),
+  importChain: (form: { id?: string; name: string; files: string[] }) => body(api.POST('/manage/v1/chains', { body: form, ...slow })),
+  ownChain: (organization: string) => body(api.POST('/manage/v1/chains/own', { body: { organization } })),
+  removeChain: (chain: string) => body(api.DELETE('/manage/v1/chains/{id}', id(chain))),
+  removeChainCertificate: (chain: string, fingerprint: string) => body(api.DELETE('/manage/v1/chains/{id}/certificates/{fingerprint}', { params: { path: { id: chain, fingerprint } } })),
+
+  certificates: (text: string, skip: number, most: number) => body(api.GET('/manage/v1/certificates', { params: { query: { text, skip, most } } })),
+  importCertificates: (files: { name: string; content: string }[], note: string) => body(api.POST('/manage/v1/certificates', { body: { files, note }, ...slow })),
+  certificate: (fingerprint: string) => body(api.GET('/manage/v1/certificates/{fingerprint}', { params: { path: { fingerprint } } })),
+  certificateFile: (fingerprint: string, encoding: 'pem' | 'der') => `/manage/v1/certificates/${fingerprint}/file?${search({ encoding })}`,
+  removeCertificate: (fingerprint: string, confirm: string) => body(api.POST('/manage/v1/certificates/{fingerprint}/remove', { params: { path: { fingerprint } }, body: { confirm } })),
+
+  settings: () => body(api.GET('/manage/v1/settings')),
+  setWebService: (enabled: boolean) => body(api.PUT('/manage/v1/settings/web-service', { body: { enabled } })),
+  setSyslog: (form: Syslog) => body(api.PUT('/manage/v1/settings/syslog', { body: form })),
+  setTime: (form: TimePolicy) => body(api.PUT('/manage/v1/settings/time', { body: form })),
+
+  log: (asked: LogSearch, before: number | undefined, most: number) => body(api.GET('/manage/v1/log', { params: { query: { ...asked, before: before ?? null, most } } })),
+  logCsv: (asked: LogSearch) => `/manage/v1/log.csv?${search({ ...asked })}`,
+  checkLog: () => body(api.POST('/manage/v1/log/check')),
+  logCheck: () => body(api.GET('/manage/v1/log/check')),
+}
