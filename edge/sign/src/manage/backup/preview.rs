@@ -7,8 +7,11 @@ use super::{Change, Kind, What};
 use crate::Refusal;
 use crate::manage::account::REMOVED;
 
-/// Tables that people think of, each with the column that names a row and the table of what belongs to it.
-const SHOWN: [(Kind, &str, &str, Option<(&str, &str)>); 7] = [
+/// A kind, its table, the column that names a row; the table of what belongs to a row, and the column that says to which.
+type Shown = (Kind, &'static str, &'static str, Option<(&'static str, &'static str)>);
+
+/// Tables that people think of.
+const SHOWN: [Shown; 7] = [
     (
         Kind::Account,
         "account",
