@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Refusal;
+
 /// One TOML file; unknown keys are refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,9 @@ pub struct Config {
     /// 3DES decrypts old data for applications; it never encrypts.
     #[serde(default)]
     pub decrypt_triple_des: bool,
+    /// Devices that keep keys.
+    #[serde(default)]
+    pub device: Vec<DeviceConfig>,
     /// Users that may call besides the one `signd` runs as.
     #[serde(default)]
     pub allowed_uids: Vec<u32>,
@@ -72,6 +77,57 @@ pub struct ManageConfig {
     /// Seconds after which a session ends however busy.
     #[serde(default = "default_longest_s")]
     pub longest_s: u32,
+}
+
+/// A device that keeps keys, as in
+/// ```toml
+/// [[device]]
+/// name = "hsm1"
+/// kind = "pkcs11"                # or "sdf", with library and password_file
+/// module = "/usr/lib/softhsm/libsofthsm2.so"
+/// token = "hospital"
+/// pin_file = "/run/credentials/signd.service/hsm1.pin"
+/// ```
+/// What else may be set: [`custody::pkcs11::Config`], [`custody::sdf::Config`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeviceConfig {
+    /// Its name: 1 to 32 small letters, digits and `-`. Keys are known by it; it never changes.
+    pub name: String,
+    /// Milliseconds within which it answers, 100 to 60,000.
+    #[serde(default = "default_answer_ms")]
+    pub answer_ms: u64,
+    /// What it is.
+    #[serde(flatten)]
+    pub custody: custody::Config,
+}
+
+impl DeviceConfig {
+    /// Whether it can be used.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let named = (1..=32).contains(&self.name.len()) && self.name.bytes().all(letter);
+        if !named || self.name == crate::keys::TPM {
+            let text = "密码设备名称应为 1 至 32 个小写字母、数字或连字符，且不能是 tpm。";
+            return Err(Refusal::no("device_name", text));
+        }
+        if !(100..=60_000).contains(&self.answer_ms) {
+            let text = format!("密码设备 {} 的 answer_ms 应为 100 至 60000。", self.name);
+            return Err(Refusal::no("device_answer", text));
+        }
+        let library = match &self.custody {
+            custody::Config::Pkcs11(config) => &config.module,
+            custody::Config::Sdf(config) => &config.library,
+        };
+        if !library.is_absolute() {
+            let text = format!("密码设备 {} 的接口库应写绝对路径。", self.name);
+            return Err(Refusal::no("device_library", text));
+        }
+        Ok(())
+    }
+}
+
+fn default_answer_ms() -> u64 {
+    5_000
 }
 
 fn default_idle_s() -> u32 {

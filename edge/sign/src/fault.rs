@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::Refusal;
+use crate::{Refusal, keys};
 
 macro_rules! codes {
     ($($name:ident = $number:literal, $text:literal, $status:literal, $words:literal;)*) => {
@@ -87,6 +87,7 @@ codes! {
     SwitchedOff = 0x0400_0115, "switched_off", 403, "该接口已关闭";
     Busy = 0x0400_0116, "busy", 503, "服务器繁忙，请稍后重试";
     StampInvalid = 0x0400_0117, "stamp_invalid", 422, "时间戳无效";
+    DeviceRefused = 0x0400_0119, "device_refused", 503, "密码设备拒绝了这项操作";
     RequestRejected = 0x0400_0118, "request_rejected", 400, "请求不正确";
 }
 
@@ -138,6 +139,7 @@ impl From<Refusal> for Fault {
             Refusal::No { .. } => Code::RequestRejected,
             Refusal::Tpm(_) => Code::DeviceAbsent,
             Refusal::Storage(_) | Refusal::LogUnwritten => Code::LogUnwritten,
+            Refusal::Crypto(gm::Refused::Device { code, text }) => return keys::device::fault(code, text),
             Refusal::Damaged(_) | Refusal::Crypto(_) => Code::Internal,
         };
         let detail = match &refusal {

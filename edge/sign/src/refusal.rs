@@ -47,6 +47,7 @@ impl Refusal {
             // Nothing was answered, so nothing happened: it may be asked again when the disk has room.
             Self::Storage(_) | Self::LogUnwritten => Outcome::Later { after_ms: 1000 },
             Self::Damaged(_) => Outcome::refused("state_damaged", "签名服务器的存储已损坏，请联系管理员。"),
+            Self::Crypto(gm::Refused::Device { code, text }) => Outcome::refused(code, text),
             Self::Crypto(_) => Outcome::refused("crypto_failed", "签名运算失败，请重试或联系管理员。"),
         }
     }

@@ -9,6 +9,7 @@ use gm::{Certificate, Trust};
 use crate::Refusal;
 use crate::application::{Application, ApplicationId, ChainId, KeyIndex, Secret};
 use crate::engine::open_key;
+use crate::keys::device::Devices;
 use crate::keys::{self, ServerKey};
 use crate::vault::{ApplicationRow, Unit};
 
@@ -48,7 +49,12 @@ pub(crate) fn secret_owner(application: &str) -> String {
 
 impl State {
     /// Reads it, keeping what is open and what has been counted in `before`. Without `kek` what is wrapped stays shut.
-    pub(crate) fn load(unit: &Unit<'_>, before: &Self, kek: Option<&[u8]>) -> Result<Self, Refusal> {
+    pub(crate) fn load(
+        unit: &Unit<'_>,
+        before: &Self,
+        kek: Option<&[u8]>,
+        devices: &Devices,
+    ) -> Result<Self, Refusal> {
         let mut applications = BTreeMap::new();
         for row in unit.applications()? {
             let id = ApplicationId(row.id.clone());
@@ -75,7 +81,7 @@ impl State {
             trusts.insert(id.clone(), Arc::new(trust(application, &chains)?));
         }
         Ok(Self {
-            keys: keys::load(unit, &before.keys, kek)?,
+            keys: keys::load(unit, &before.keys, kek, devices)?,
             applications,
             chains,
             trusts,

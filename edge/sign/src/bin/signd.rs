@@ -94,6 +94,7 @@ fn main() -> anyhow::Result<()> {
         engine.accept_log()?;
         return Ok(());
     }
+    let engine = engine.with_devices(&config.device).context("the key devices")?;
     let threads = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.min(8))

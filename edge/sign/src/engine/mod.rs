@@ -20,7 +20,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::Refusal;
+use crate::config::DeviceConfig;
 use crate::guard::Guarded;
+use crate::keys::device::Devices;
 use crate::vault::{Check, Vault};
 use crate::wire::Request;
 use crate::wrap;
@@ -45,6 +47,8 @@ pub struct Engine {
     checked: Mutex<Check>,
     /// The self-test failed.
     stopped: AtomicBool,
+    /// Devices that keep keys.
+    pub(crate) devices: Devices,
 }
 
 /// What a hospital may set.
@@ -75,7 +79,14 @@ impl Engine {
             clock,
             checked: Mutex::default(),
             stopped: AtomicBool::new(false),
+            devices: Devices::default(),
         })
+    }
+
+    /// With the devices of the settings, which begin to be opened. They need not be there yet.
+    pub fn with_devices(mut self, devices: &[DeviceConfig]) -> Result<Self, Refusal> {
+        self.devices = Devices::start(devices, &self.clock)?;
+        Ok(self)
     }
 
     /// Does what a request asks. Refusals are logged here and answered in plain words.

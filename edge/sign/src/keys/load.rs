@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gm::Certificate;
+use curve::Ciphertext;
 use gm::der::Reader;
-use gm::key::{P256Key, RsaKey};
+use gm::key::PrivateKey;
+use gm::{Certificate, PublicKey, Refused, Signer};
+use zeroize::Zeroizing;
 
-use super::{KeyAlgorithm, KeyCertificate, KeyState, ServerKey, SharedSigner};
+use super::device::{DeviceSigner, Devices};
+use super::{KeyAlgorithm, KeyCertificate, KeyPurpose, KeyState, ServerKey, SharedSigner};
 use crate::Refusal;
 use crate::application::KeyIndex;
 use crate::engine::{open_key, sm2_key};
@@ -26,6 +29,7 @@ pub(crate) fn load(
     unit: &Unit<'_>,
     before: &BTreeMap<KeyIndex, Arc<ServerKey>>,
     kek: Option<&[u8]>,
+    devices: &Devices,
 ) -> Result<BTreeMap<KeyIndex, Arc<ServerKey>>, Refusal> {
     let mut certificates: BTreeMap<u32, Vec<KeyCertificate>> = BTreeMap::new();
     for row in unit.key_certificates()? {
@@ -45,14 +49,22 @@ pub(crate) fn load(
         let index = KeyIndex(row.index);
         let state = KeyState::named(&row.state).ok_or(Refusal::Damaged("key state"))?;
         let algorithm = KeyAlgorithm::named(&row.algorithm).ok_or(Refusal::Damaged("key algorithm"))?;
+        let purpose = KeyPurpose::named(&row.purpose).ok_or(Refusal::Damaged("key purpose"))?;
         let may_be_used = matches!(state, KeyState::Certified | KeyState::Active | KeyState::Retired);
+        let in_device = match devices.get(&row.custody).filter(|_| may_be_used) {
+            Some(held) => Some(Arc::new(DeviceSigner::new(held, &row.reference, &row.public_key)?)),
+            None => None,
+        };
         let open_already = before
             .get(&index)
-            .filter(|key| key.wrapped == row.wrapped)
+            .filter(|key| row.custody == TPM && key.wrapped == row.wrapped)
             .and_then(|key| key.signer.clone());
-        let signer = match (may_be_used, open_already, kek) {
-            (true, Some(signer), _) => Some(signer),
-            (true, None, Some(kek)) if row.custody == TPM => Some(open(&row, algorithm, kek)?),
+        let signer = match (may_be_used, open_already, &in_device, kek) {
+            (true, Some(signer), _, _) => Some(signer),
+            (true, None, Some(signer), _) => Some(limited(purpose, Arc::clone(signer) as SharedSigner)),
+            (true, None, None, Some(kek)) if row.custody == TPM => {
+                Some(limited(purpose, open(&row, algorithm, kek)?))
+            }
             _ => None,
         };
         let key = ServerKey {
@@ -60,6 +72,7 @@ pub(crate) fn load(
             label: row.label,
             algorithm,
             custody: row.custody,
+            purpose,
             state,
             public_key: row.public_key,
             certificates: certificates.remove(&row.index).unwrap_or_default(),
@@ -67,6 +80,8 @@ pub(crate) fn load(
             wrapped: row.wrapped,
             access_code: row.access_code,
             signer,
+            in_device,
+            reference: row.reference,
         };
         keys.insert(index, Arc::new(key));
     }
@@ -79,11 +94,45 @@ pub(crate) fn open(row: &KeyRow, algorithm: KeyAlgorithm, kek: &[u8]) -> Result<
     let secret = open_key(kek, wrapped, &owner(row.index), "server key")?;
     let signer: SharedSigner = match algorithm {
         KeyAlgorithm::Sm2 => Arc::new(sm2_key(&secret)?),
-        KeyAlgorithm::P256 => Arc::new(P256Key::from_pkcs8(&secret)?),
-        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => Arc::new(RsaKey::from_pkcs8(&secret)?),
+        KeyAlgorithm::P256 | KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+            match PrivateKey::from_pkcs8(&secret)? {
+                PrivateKey::Sm2(key) => Arc::new(*key),
+                PrivateKey::P256(key) => Arc::new(*key),
+                PrivateKey::Rsa(key) => Arc::new(*key),
+            }
+        }
     };
     if signer.public_key().to_spki() != row.public_key {
         return Err(Refusal::Damaged("server key"));
     }
     Ok(signer)
+}
+
+/// The key for its purpose alone.
+fn limited(purpose: KeyPurpose, signer: SharedSigner) -> SharedSigner {
+    match purpose {
+        KeyPurpose::Sign => signer,
+        KeyPurpose::Encrypt => Arc::new(Opens(signer)),
+    }
+}
+
+/// A key for encryption: it opens and does not sign.
+struct Opens(SharedSigner);
+
+impl Signer for Opens {
+    fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
+    }
+
+    fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, Refused> {
+        Err(Refused::WrongUsage)
+    }
+
+    fn sign_digest(&self, _digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        Err(Refused::WrongUsage)
+    }
+
+    fn open(&self, text: &Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        self.0.open(text)
+    }
 }

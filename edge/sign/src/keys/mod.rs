@@ -8,7 +8,10 @@
 //! destroyed one the public half, the certificates and the record remain.
 
 mod act;
+pub mod device;
+mod import;
 mod load;
+mod request;
 
 use std::sync::Arc;
 
@@ -17,12 +20,17 @@ use gm::key::Signer;
 use records::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use crate::Refusal;
 use crate::application::KeyIndex;
 
 pub use act::NewKey;
-pub(crate) use load::{load, open, owner as key_owner};
+pub use import::{ImportKey, ImportedKey};
+pub(crate) use load::{TPM, load, open, owner as key_owner};
+pub(crate) use request::Subject;
+
+use device::{DeviceSigner, Held};
 
 /// Where a key is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,6 +46,34 @@ pub enum KeyState {
     Retired,
     /// Gone.
     Destroyed,
+}
+
+/// What a key is for. One key does not do both (GB/T 35276 双证书).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPurpose {
+    /// Signs.
+    #[default]
+    Sign,
+    /// Opens what is encrypted to it.
+    Encrypt,
+}
+
+impl KeyPurpose {
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sign => "sign",
+            Self::Encrypt => "encrypt",
+        }
+    }
+
+    /// From the stable name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sign, Self::Encrypt].into_iter().find(|purpose| purpose.name() == name)
+    }
 }
 
 /// What may be done with a key.
@@ -134,6 +170,20 @@ impl KeyAlgorithm {
         }
     }
 
+    /// What a public key is, if it is a kind of server key.
+    #[must_use]
+    pub fn of(key: &gm::PublicKey) -> Option<Self> {
+        use gm::key::Kind;
+        match (key.kind(), key.rsa().map(gm::key::RsaPublic::bits)) {
+            (Kind::Sm2, _) => Some(Self::Sm2),
+            (Kind::P256, _) => Some(Self::P256),
+            (Kind::Rsa, Some(2048)) => Some(Self::Rsa2048),
+            (Kind::Rsa, Some(3072)) => Some(Self::Rsa3072),
+            (Kind::Rsa, Some(4096)) => Some(Self::Rsa4096),
+            (Kind::Rsa, _) => None,
+        }
+    }
+
     /// From the stable name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -167,6 +217,8 @@ pub struct ServerKey {
     pub algorithm: KeyAlgorithm,
     /// `tpm`: wrapped here under the TPM; otherwise the name of the device.
     pub custody: String,
+    /// What it is for.
+    pub purpose: KeyPurpose,
     /// Where it is in its life.
     pub state: KeyState,
     /// `SubjectPublicKeyInfo`.
@@ -179,6 +231,10 @@ pub struct ServerKey {
     pub(crate) access_code: Option<Vec<u8>>,
     /// The private half, while it may be used and its custody gives it.
     pub(crate) signer: Option<SharedSigner>,
+    /// The same, where it is in a device.
+    pub(crate) in_device: Option<Arc<DeviceSigner>>,
+    /// Where the device keeps it; empty when none does.
+    pub(crate) reference: String,
 }
 
 impl ServerKey {
@@ -186,6 +242,32 @@ impl ServerKey {
     #[must_use]
     pub fn certificate(&self) -> Option<&KeyCertificate> {
         self.certificates.last()
+    }
+
+    /// The private half can be used now: it is open, and its device answers.
+    #[must_use]
+    pub fn at_hand(&self) -> bool {
+        self.signer.is_some() && self.device().is_none_or(|held| held.is_ready())
+    }
+
+    /// It was destroyed here, but its device still holds it: the device does not let keys be destroyed through it.
+    #[must_use]
+    pub fn held_on(&self) -> bool {
+        self.state == KeyState::Destroyed && !self.reference.is_empty()
+    }
+
+    /// The device that keeps it. Acts with such a key block on the device.
+    pub(crate) fn device(&self) -> Option<&Arc<Held>> {
+        self.in_device.as_ref().map(|signer| &signer.held)
+    }
+
+    /// Decrypts with an RSA key what was encrypted with OAEP and SHA-256. Keys in devices only: no software RSA decryption
+    /// whose padding could be timed.
+    pub(crate) fn decrypt_oaep(&self, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, gm::Refused> {
+        match &self.in_device {
+            Some(signer) => signer.decrypt_oaep(data),
+            None => Err(gm::Refused::WrongAlgorithm),
+        }
     }
 }
 

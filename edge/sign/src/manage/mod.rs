@@ -22,7 +22,6 @@ pub mod account;
 mod backup;
 pub(crate) mod bundle;
 mod failure;
-mod key;
 mod log;
 mod password;
 pub mod permission;

@@ -1,5 +1,6 @@
 //! Self-test 自检, at start, daily and on demand: known answers of every algorithm, the random source, the stored keys and
-//! the log (GB/T 38629 annex; GM/T 0028 7.10). **A failure stops all signing** until a test passes.
+//! the log (GB/T 38629 annex; GM/T 0028 7.10). **A failure stops all signing** until a test passes; but a device that keeps
+//! keys and fails is named and stops its own keys alone.
 //!
 //! A log that was tampered with stays broken: once it has been looked into, an administrator at the machine accepts it
 //! (`signd --accept-log`), which is itself an entry, and the check begins after it.
@@ -15,10 +16,14 @@ use utoipa::ToSchema;
 
 use crate::Refusal;
 use crate::engine::Engine;
+use crate::keys::device::{self, DeviceState};
+use crate::keys::{self, KeyState};
 use crate::service::Service;
 
 /// Time between two tests.
 pub const INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// The first opening of the devices is waited for so long.
+const OPENING: Duration = Duration::from_secs(5);
 /// Bytes of randomness looked at.
 const RANDOM: usize = 4096;
 
@@ -29,6 +34,8 @@ pub struct Item {
     pub name: &'static str,
     /// It passed.
     pub passed: bool,
+    /// Its failure stops all signing. A device that fails stops its own keys alone.
+    pub stops_signing: bool,
     /// What was wrong, in plain words; empty when nothing was.
     pub detail: String,
     /// How long it took, in microseconds.
@@ -54,10 +61,14 @@ impl Service {
         let mut items: Vec<Item> = known::ANSWERS.iter().map(|(name, test)| item(name, *test)).collect();
         items.push(item("random", random));
         items.push(item("server-keys", || self.stored_keys()));
+        items.push(Item {
+            stops_signing: false,
+            ..item("device-keys", || self.device_keys())
+        });
         items.push(item("log", || whole_log(engine)));
         let report = Arc::new(Report {
             at: engine.clock.now(),
-            passed: items.iter().all(|item| item.passed),
+            passed: items.iter().all(|item| item.passed || !item.stops_signing),
             items,
         });
         engine.stop_signing(!report.passed);
@@ -69,6 +80,9 @@ impl Service {
             .map(|item| format!("{}: {}", item.name, item.detail))
             .collect();
         let act = if report.passed {
+            if !failed.is_empty() {
+                tracing::error!(sign.failed = %failed.join("; "), "the self-test found device keys that cannot be used");
+            }
             "selftest.passed"
         } else {
             tracing::error!(sign.failed = %failed.join("; "), "the self-test failed: signing is stopped");
@@ -86,22 +100,58 @@ impl Service {
         self.tested.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Every key that may be used is what its row says, and signs what verifies.
+    /// Every key that is wrapped here and may be used is what its row says, and does what it is for.
     fn stored_keys(&self) -> Result<(), String> {
         let state = self.state();
-        for key in state.keys.values() {
+        for key in state.keys.values().filter(|key| key.in_device.is_none()) {
             let Some(signer) = &key.signer else {
-                continue; // shut, destroyed, or in a device
+                continue; // shut or destroyed
             };
-            let own = signer.public_key();
-            if own.to_spki() != key.public_key {
+            if signer.public_key().to_spki() != key.public_key {
                 return Err(format!("密钥 {} 与存储的公钥不符", key.index.0));
             }
-            let signature = signer.sign(b"self-test").map_err(|e| e.to_string())?;
-            own.verify(signer.algorithm(), b"self-test", &signature)
-                .map_err(|_| format!("密钥 {} 的签名无法验证", key.index.0))?;
+            device::attempt(&**signer, key.purpose).map_err(|why| format!("密钥 {}：{}", key.index.0, words(why)))?;
         }
         Ok(())
+    }
+
+    /// The same of keys in devices, and that every device answers. A device that does not answer is waited for once: the
+    /// wait is bounded by its deadline, however many keys it keeps.
+    fn device_keys(&self) -> Result<(), String> {
+        self.engine.devices.settle(OPENING);
+        let devices = self.devices();
+        let down = devices.iter().filter(|device| device.state != DeviceState::Ready);
+        let mut failed: Vec<String> = down
+            .map(|device| {
+                let why = device.trouble.as_ref().map_or("正在打开", |trouble| trouble.text.as_str());
+                format!("密码设备 {}：{why}", device.name)
+            })
+            .collect();
+        for key in self.state().keys.values().filter(|key| key.custody != keys::TPM) {
+            if !matches!(key.state, KeyState::Certified | KeyState::Active | KeyState::Retired) {
+                continue;
+            }
+            let tried = match &key.signer {
+                Some(signer) => device::attempt(&**signer, key.purpose).map_err(words),
+                None => Err(format!("没有配置名为 {} 的密码设备", key.custody)),
+            };
+            if let Err(why) = tried {
+                failed.push(format!("密钥 {}（{}）停用：{why}", key.index.0, key.label));
+            }
+        }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(failed.join("；"))
+        }
+    }
+}
+
+fn words(why: Refusal) -> String {
+    match why {
+        Refusal::No { text, .. } => text,
+        Refusal::Crypto(gm::Refused::Device { text, .. }) => text,
+        other => other.to_string(),
     }
 }
 
@@ -138,6 +188,7 @@ fn item(name: &'static str, test: impl FnOnce() -> Result<(), String>) -> Item {
     Item {
         name,
         passed: found.is_ok(),
+        stops_signing: true,
         detail: found.err().unwrap_or_default(),
         took_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
     }

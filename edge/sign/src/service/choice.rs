@@ -123,6 +123,8 @@ fn unsigned(reason: Refused) -> Fault {
     match reason {
         Refused::WrongAlgorithm => Fault::new(Code::SignMethod, "该密钥不支持此签名算法"),
         Refused::DigestOnly => Fault::new(Code::SignMethod, "该密钥只能对完整数据签名，不能对摘要签名"),
+        Refused::WrongUsage => Fault::new(Code::WrongUsage, "该密钥是加密密钥，不能签名"),
+        Refused::Device { .. } => refused(reason),
         _ => Code::Internal.into(),
     }
 }

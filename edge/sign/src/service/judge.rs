@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{Caller, Desk, Service};
 use crate::fault::{Code, Fault};
+use crate::keys::device;
 
 /// How much of a certificate is looked at (GB/T 38629 `verifyLevel`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -99,6 +100,9 @@ impl Desk {
 
 /// The code for what the formats' crate refused.
 pub(super) fn refused(refused: Refused) -> Fault {
+    if let Refused::Device { code, text } = &refused {
+        return device::fault(code, text);
+    }
     let code = match &refused {
         Refused::Expired { .. } => Code::CertificateExpired,
         Refused::NotYetValid { .. } => Code::CertificateNotYetValid,

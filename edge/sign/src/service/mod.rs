@@ -18,6 +18,7 @@ mod xml;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use records::Timestamp;
 use tokio::sync::Semaphore;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::application::{Application, Format, KeyIndex};
 use crate::engine::Engine;
 use crate::fault::{Code, Fault};
+use crate::keys::device::Held;
 use crate::keys::{KeyState, ServerKey};
 use crate::ledger::Ledger;
 use crate::selftest::Report;
@@ -47,6 +49,9 @@ pub use xml::{SignXml, SignedXml, VerifiedXml, VerifyXml, XmlKind};
 const HEAVY: usize = 64 * 1024;
 /// Heavy acts at a time; more wait.
 const HEAVY_ACTS: usize = 4;
+
+/// An act waits so long for its turn at a device.
+const TURN: Duration = Duration::from_secs(10);
 
 /// By which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +92,10 @@ pub struct Caller {
 pub(crate) enum Tool {
     /// Nothing.
     None,
-    /// The private half of a key (the policy's first when none is named).
+    /// The private half of a key (the policy's first when none is named), which may be in a device.
     Key(Option<KeyIndex>),
+    /// A device.
+    Device(Arc<Held>),
 }
 
 /// What an act has at hand.
@@ -161,7 +168,8 @@ impl Service {
         self.web_service.store(settings.web_service.enabled, Ordering::Relaxed);
         let before = self.state();
         let kek_bytes = kek.as_ref().ok().map(|kek| kek.as_slice());
-        let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes))?;
+        let devices = &self.engine.devices;
+        let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes, devices))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         kek.map(|_| ())
     }
@@ -212,7 +220,8 @@ impl Service {
         self.perform_with(caller, name, format, bytes, Tool::None, act).await
     }
 
-    /// As [`Self::perform`], with what the act uses besides this process: wrapped keys are at hand at once.
+    /// As [`Self::perform`], with what the act uses besides this process: acts on a device wait for their turn at it, away
+    /// from the threads that serve connections and from the acts of others.
     pub(crate) async fn perform_with<T: Send + 'static>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -222,15 +231,15 @@ impl Service {
         tool: Tool,
         act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let bytes = match tool {
-            Tool::None | Tool::Key(_) => bytes,
-        };
         let begun = std::time::Instant::now();
         let now = self.engine.clock.now();
         let done = match self.desk(caller, format, now) {
             Err(fault) => Err(fault),
-            Ok(desk) if bytes < HEAVY => act(&desk),
-            Ok(desk) => self.apart(desk, act).await,
+            Ok(desk) => match desk.device(tool) {
+                Some(device) => at_device(&device, desk, act).await,
+                None if bytes < HEAVY => act(&desk),
+                None => self.apart(desk, act).await,
+            },
         };
         let (outcome, detail) = match done {
             Ok((answer, detail)) => (Ok(answer), detail),
@@ -290,7 +299,32 @@ impl Service {
     }
 }
 
+/// On a thread that may wait for a device, when it is this act's turn there.
+async fn at_device<T: Send + 'static>(
+    device: &Arc<Held>,
+    desk: Desk,
+    act: impl FnOnce(&Desk) -> Result<(T, String), Fault> + Send + 'static,
+) -> Result<(T, String), Fault> {
+    let Ok(Ok(_place)) = tokio::time::timeout(TURN, device.places.acquire()).await else {
+        return Err(Fault::new(Code::Busy, format!("密码设备 {} 正忙", device.name)));
+    };
+    let done = tokio::task::spawn_blocking(move || act(&desk)).await;
+    done.unwrap_or_else(|_| Err(Code::Internal.into()))
+}
+
 impl Desk {
+    /// The device that an act uses.
+    fn device(&self, tool: Tool) -> Option<Arc<Held>> {
+        match tool {
+            Tool::None => None,
+            Tool::Device(held) => Some(held),
+            Tool::Key(index) => {
+                let index = index.or_else(|| self.application.policy.keys.first().copied())?;
+                self.state.keys.get(&index)?.device().cloned()
+            }
+        }
+    }
+
     /// A key in use that the policy grants, the first one when none is named, with its access code checked.
     pub(crate) fn key(&self, index: Option<KeyIndex>, access_code: Option<&str>) -> Result<Arc<ServerKey>, Fault> {
         self.key_in(&[KeyState::Active], index, access_code)

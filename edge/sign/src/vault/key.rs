@@ -13,7 +13,9 @@ pub(crate) struct KeyRow {
     pub(crate) label: String,
     pub(crate) algorithm: String,
     pub(crate) custody: String,
-    /// Where the device keeps it; empty when it is wrapped here.
+    /// `sign` or `encrypt`.
+    pub(crate) purpose: String,
+    /// Where the device keeps it; empty when it is wrapped here, or when the device keeps it no longer.
     pub(crate) reference: String,
     pub(crate) wrapped: Option<Vec<u8>>,
     pub(crate) public_key: Vec<u8>,
@@ -36,8 +38,9 @@ pub(crate) struct KeyCertificateRow {
 
 impl Unit<'_> {
     pub(crate) fn keys(&self) -> Result<Vec<KeyRow>, Refusal> {
-        let sql = "SELECT key_index, label, algorithm, custody, reference, wrapped, public_key, state, access_code, made_at \
-                   FROM server_key ORDER BY key_index";
+        let sql = "SELECT key_index, label, algorithm, custody, reference, wrapped, public_key, state, access_code, made_at, \
+                   coalesce(purpose, 'sign') FROM server_key LEFT JOIN server_key_purpose USING (key_index) \
+                   ORDER BY key_index";
         let mut rows = self.0.prepare(sql)?;
         let rows = rows.query_map([], |row| {
             Ok(KeyRow {
@@ -51,6 +54,7 @@ impl Unit<'_> {
                 state: row.get(7)?,
                 access_code: row.get(8)?,
                 made_at: Timestamp::from_micros(row.get(9)?),
+                purpose: row.get(10)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -83,6 +87,10 @@ impl Unit<'_> {
                 key.made_at.as_micros(),
                 at.as_micros()
             ],
+        )?;
+        self.0.execute(
+            "INSERT INTO server_key_purpose (key_index, purpose) VALUES (?1, ?2) ON CONFLICT (key_index) DO NOTHING",
+            params![key.index, key.purpose],
         )?;
         Ok(())
     }

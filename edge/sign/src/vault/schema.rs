@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS server_key (
   custody TEXT NOT NULL, reference TEXT NOT NULL, wrapped BLOB, public_key BLOB NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('generated', 'certified', 'active', 'retired', 'destroyed')),
   access_code BLOB, made_at INTEGER NOT NULL, changed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS server_key_purpose (
+  key_index INTEGER PRIMARY KEY REFERENCES server_key, purpose TEXT NOT NULL CHECK (purpose IN ('sign', 'encrypt'))) STRICT;
 CREATE TABLE IF NOT EXISTS server_certificate (
   key_index INTEGER NOT NULL REFERENCES server_key, number INTEGER NOT NULL, certificate BLOB NOT NULL,
   chain BLOB NOT NULL, imported_at INTEGER NOT NULL, PRIMARY KEY (key_index, number)) STRICT;

@@ -94,6 +94,12 @@ pub(super) const TABLES: &[Table] = &[
         secrets: &[("wrapped", "")],
     },
     Table {
+        name: "server_key_purpose",
+        columns: &["key_index", "purpose"],
+        key: 1,
+        secrets: &[],
+    },
+    Table {
         name: "server_certificate",
         columns: &["key_index", "number", "certificate", "chain", "imported_at"],
         key: 2,

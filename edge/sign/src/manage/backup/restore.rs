@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::content::{Cell, Content, Row, Table, cell};
 use super::file::{self, Opened};
 use super::{Kind, Preview, preview};
+use crate::keys::device::Devices;
 use crate::Refusal;
 use crate::engine::open_key;
 use crate::manage::Manage;
@@ -90,7 +91,7 @@ impl Manage {
             apply(unit, &content, opened.own, now)?;
             keep_an_administrator(unit)?;
             // All of it opens and can be served, or nothing of it is taken.
-            State::load(unit, &State::default(), Some(&kek))?;
+            State::load(unit, &State::default(), Some(&kek), &Devices::default())?;
             let made = opened.header.made_at;
             let detail = format!(
                 "made {made} by {} version {}",

@@ -5,15 +5,18 @@ use axum::extract::{Path, State};
 use records::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::gate::Signed;
 use super::{Answer, Asked, CertificateView, Done, Door, file};
 use crate::Refusal;
 use crate::application::KeyIndex;
-use crate::keys::{KeyAlgorithm, KeyCommand, KeyState, NewKey, ServerKey};
+use crate::keys::device::AdoptKey;
+use crate::keys::{
+    ImportKey, ImportedKey, KeyAlgorithm, KeyCommand, KeyPurpose, KeyState, NewKey, ServerKey, Subject,
+};
 use crate::manage::bundle;
 use crate::manage::failure::Refused;
-use crate::manage::key::Subject;
 
 /// A server key.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,6 +32,10 @@ pub(super) struct KeyView {
     access_code: bool,
     /// Its private half is at hand.
     open: bool,
+    /// What it is for.
+    purpose: KeyPurpose,
+    /// It was destroyed here, but its device still holds it: only the device's own tool destroys it there.
+    held_on: bool,
     /// The certificate in use, then those above it.
     chain: Vec<CertificateView>,
     /// Certificates before the one in use.
@@ -55,7 +62,9 @@ impl KeyView {
             custody: key.custody.clone(),
             state: key.state,
             access_code: key.access_code.is_some(),
-            open: key.signer.is_some(),
+            open: key.at_hand(),
+            purpose: key.purpose,
+            held_on: key.held_on(),
             chain: chain.iter().map(CertificateView::of).collect(),
             earlier: earlier
                 .iter()
@@ -89,6 +98,61 @@ pub(super) async fn generate(State(door): State<Door>, signed: Signed, Asked(ask
         .change(move |manage| manage.engine().generate_key(&signed.who.name, &asked))
         .await?;
     Ok(Json(MadeKey { index }))
+}
+
+/// Makes a server key of a key that a device has. It is tried first.
+#[utoipa::path(post, path = "/manage/v1/keys/adopt", tag = "keys", request_body = AdoptKey,
+    responses((status = 200, body = MadeKey), (status = 422, body = Refused)))]
+pub(super) async fn adopt(State(door): State<Door>, signed: Signed, Asked(asked): Asked<AdoptKey>) -> Answer<MadeKey> {
+    let index = door
+        .change(move |manage| manage.engine().adopt_key(&signed.who.name, &asked))
+        .await?;
+    Ok(Json(MadeKey { index }))
+}
+
+/// A key pair in a file. Not printed: it holds the file and its password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyFile {
+    /// Its name, for people: 1 to 64 characters.
+    label: String,
+    /// The file, Base64: PKCS#8 (PEM, DER), PKCS#12 (PFX), or an SM2 key envelope (GB/T 35276).
+    file: String,
+    /// The file's password, where it has one.
+    #[serde(default)]
+    password: Option<String>,
+    /// What it is for; signing when absent. An envelope always brings a key for encryption.
+    #[serde(default)]
+    purpose: KeyPurpose,
+    /// The signing key that an envelope was made for.
+    #[serde(default)]
+    envelope_key: Option<KeyIndex>,
+    /// The code that requests must name to use it; none when absent.
+    #[serde(default)]
+    access_code: Option<String>,
+}
+
+/// Imports a key pair from a file; it is wrapped at once.
+#[utoipa::path(post, path = "/manage/v1/keys/import", tag = "keys", request_body = KeyFile,
+    responses((status = 200, body = ImportedKey), (status = 422, body = Refused)))]
+pub(super) async fn import(
+    State(door): State<Door>,
+    signed: Signed,
+    Asked(asked): Asked<KeyFile>,
+) -> Answer<ImportedKey> {
+    let text = Zeroizing::new(asked.file);
+    let asked = ImportKey {
+        label: asked.label,
+        file: Zeroizing::new(file(&text)?),
+        password: asked.password.map(Zeroizing::new),
+        purpose: asked.purpose,
+        envelope_key: asked.envelope_key,
+        access_code: asked.access_code,
+    };
+    let imported = door
+        .change(move |manage| manage.engine().import_key(&signed.who.name, &asked))
+        .await?;
+    Ok(Json(imported))
 }
 
 /// A request for a certificate.

@@ -5,6 +5,7 @@ mod applications;
 mod backup;
 mod certificates;
 mod chains;
+mod devices;
 mod gate;
 mod keys;
 mod log;
@@ -42,8 +43,8 @@ pub(super) type Answer<T> = Result<Json<T>, Failure>;
 
 /// The routes, and the page.
 pub fn router(manage: Arc<Manage>) -> Router {
-    let (acts, document) = acts().split_for_parts();
-    let document = Arc::new(document);
+    let (acts, _) = acts().split_for_parts();
+    let document = Arc::new(document());
     let page = web::page(manage.config.web.as_deref());
     acts.route(
         "/manage/v1/openapi.json",
@@ -108,6 +109,12 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(keys::activate))
         .routes(routes!(keys::retire))
         .routes(routes!(keys::destroy))
+        .routes(routes!(keys::adopt))
+        .routes(routes!(keys::import))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::keys))
+        .routes(routes!(devices::retry))
+        .routes(routes!(devices::give_pin))
         .routes(routes!(tls::list))
         .routes(routes!(tls::import))
         .routes(routes!(tls::renew))

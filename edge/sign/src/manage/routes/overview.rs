@@ -10,6 +10,7 @@ use super::gate::Signed;
 use super::{Answer, Door};
 use crate::application::KeyIndex;
 use crate::keys::KeyState;
+use crate::keys::device::{DeviceState, DeviceView};
 use crate::manage::Manage;
 use crate::selftest::Report;
 use crate::service::Second;
@@ -85,6 +86,8 @@ pub(super) struct Overview {
     clock: ClockView,
     log: LogView,
     keys: Vec<KeyBrief>,
+    /// Devices that keep keys.
+    devices: Vec<DeviceView>,
     /// Applications, and those of them that are served.
     applications: u32,
     applications_enabled: u32,
@@ -122,7 +125,7 @@ fn look(manage: &Manage) -> Result<Overview, Refusal> {
         index: key.index,
         label: key.label.clone(),
         state: key.state,
-        open: key.signer.is_some(),
+        open: key.at_hand(),
         not_after: key
             .certificate()
             .and_then(|certificate| certificate.chain.first())
@@ -144,6 +147,7 @@ fn look(manage: &Manage) -> Result<Overview, Refusal> {
             broken_at: check.broken_at,
         },
         keys: keys.collect(),
+        devices: manage.service.devices(),
         applications: count(state.applications.len()),
         applications_enabled: count(state.applications.values().filter(|a| a.enabled).count()),
         chains: count(state.chains.len()),
@@ -186,6 +190,10 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
             "log_broken",
             format!("签名日志自第 {entry} 条起不完整，可能被改动。"),
         );
+    }
+    for device in overview.devices.iter().filter(|device| device.state != DeviceState::Ready) {
+        let why = device.trouble.as_ref().map_or("正在打开。", |trouble| trouble.text.as_str());
+        say(Severity::Error, "device_down", format!("密码设备 {} 不可用：{why}", device.name));
     }
     for key in overview.keys.iter().filter(|key| key.state == KeyState::Active) {
         if !key.open {

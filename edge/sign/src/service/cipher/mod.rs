@@ -2,12 +2,14 @@
 //!
 //! The log says that they were asked for, by whom and how much; never keys or texts.
 
+mod device;
 mod symmetric;
 
 use std::sync::Arc;
 
 use curve::{Ciphertext, Nonces};
 use gm::certificate::usage;
+use gm::Refused;
 use gm::key::{Hash, Kind};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,7 +18,7 @@ use zeroize::Zeroizing;
 use super::certificate::parse;
 use super::choice::Choice;
 use super::data::bounded;
-use super::judge::Level;
+use super::judge::{Level, refused};
 use super::{Caller, Service, Tool};
 use crate::application::Format;
 use crate::fault::{Code, Fault};
@@ -43,13 +45,20 @@ impl Service {
     pub async fn cipher(self: &Arc<Self>, caller: &Caller, asked: Symmetric) -> Result<Sealed, Fault> {
         let bytes = asked.data.len();
         let old = self.decrypts_triple_des();
-        self.perform(caller, "data.ciphered", Some(Format::Cipher), bytes, move |_| {
+        let devices = &self.engine.devices;
+        let held = devices.offering(custody::Cipher::Sm1).filter(|_| asked.cipher == Cipher::Sm1);
+        let held = held.cloned();
+        let tool = held.clone().map_or(Tool::None, Tool::Device);
+        self.perform_with(caller, "data.ciphered", Some(Format::Cipher), bytes, tool, move |_| {
             bounded(bytes)?;
             let detail = format!(
                 "{:?} {:?} {:?} {bytes} bytes",
                 asked.cipher, asked.mode, asked.direction
             );
-            Ok((asked.run(old)?, detail))
+            Ok(match &held {
+                Some(held) => (device::sm1(held, asked)?, format!("{detail} {}", held.name)),
+                None => (asked.run(old)?, detail),
+            })
         })
         .await
     }
@@ -102,18 +111,24 @@ impl Service {
             let states = [KeyState::Active, KeyState::Retired];
             let key = desk.key_in(&states, with.key, with.access_code.as_deref())?;
             let signer = key.opened()?;
+            // One answer for all causes but a device that did not try.
+            let failed = |reason| match reason {
+                Refused::Device { .. } => refused(reason),
+                _ => Fault::new(Code::DataFormat, "解密失败"),
+            };
+            if signer.public_key().kind() == Kind::Rsa && key.device().is_some() {
+                let plain = key.decrypt_oaep(&data).map_err(failed)?;
+                return Ok((plain, format!("key {} {bytes} bytes", key.index.0)));
+            }
             if signer.public_key().kind() != Kind::Sm2 {
-                return Err(absent("软件密钥的解密只支持 SM2"));
+                return Err(absent("解密只支持 SM2 密钥，以及密码设备中的 RSA 密钥（OAEP，SHA-256）"));
             }
             let text = match form {
                 Sm2Form::Der => Ciphertext::from_der(&data),
                 Sm2Form::Bytes => Ciphertext::from_bytes(&data),
             };
             let text = text.map_err(|reason| Fault::new(Code::DataFormat, reason.to_string()))?;
-            // One answer for all causes.
-            let plain = signer
-                .open(&text)
-                .map_err(|_| Fault::new(Code::DataFormat, "解密失败"))?;
+            let plain = signer.open(&text).map_err(failed)?;
             Ok((plain, format!("key {} {bytes} bytes", key.index.0)))
         })
         .await

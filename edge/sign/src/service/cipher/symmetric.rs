@@ -199,7 +199,7 @@ impl Symmetric {
     }
 
     /// The vector given; a random one where none is given and a new one may be drawn.
-    fn iv(&mut self, size: usize) -> Result<Vec<u8>, Fault> {
+    pub(super) fn iv(&mut self, size: usize) -> Result<Vec<u8>, Fault> {
         match (self.iv.take(), self.direction) {
             (Some(iv), _) if iv.len() == size => Ok(iv),
             (Some(_), _) => Err(Fault::new(Code::DataFormat, format!("初始向量应为 {size} 字节"))),
@@ -263,7 +263,7 @@ impl Symmetric {
     }
 }
 
-fn whole(data: &[u8], size: usize) -> Result<(), Fault> {
+pub(super) fn whole(data: &[u8], size: usize) -> Result<(), Fault> {
     if data.len().is_multiple_of(size) {
         Ok(())
     } else {
@@ -318,7 +318,7 @@ fn ctr(cipher: &dyn Blocks, first: &[u8], data: &mut [u8]) {
 }
 
 /// Takes PKCS#7 padding off; one answer for all that is wrong with it.
-fn unpad(data: &mut Vec<u8>, size: usize) -> Result<(), Fault> {
+pub(super) fn unpad(data: &mut Vec<u8>, size: usize) -> Result<(), Fault> {
     let wrong = || Fault::new(Code::DataFormat, "解密失败");
     let count = data.last().copied().ok_or_else(wrong)?;
     let bytes = usize::from(count);
