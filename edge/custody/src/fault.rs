@@ -27,6 +27,9 @@ pub enum Fault {
     /// No PIN or password was given.
     #[error("no PIN given")]
     PinMissing,
+    /// Others than the service may change the file with the PIN, or anyone may read it: it is not used.
+    #[error("PIN file: {0}")]
+    PinFile(&'static str),
     /// The PIN or password was refused. It is not tried again by itself.
     #[error("PIN refused by the device; not tried again until another is given")]
     PinWrong,
@@ -99,6 +102,7 @@ impl Fault {
             Self::Withheld => "device_withheld",
             Self::Busy => "device_busy",
             Self::PinMissing => "device_pin_missing",
+            Self::PinFile(_) => "device_pin_file",
             Self::PinWrong => "device_pin_wrong",
             Self::PinLastTry => "device_pin_last_try",
             Self::PinLocked => "device_pin_locked",
@@ -126,6 +130,7 @@ impl Fault {
             Self::Withheld => "密码设备此前没有应答，本次未执行。请检查设备后在管理页面复位。".into(),
             Self::Busy => "密码设备正忙，本次未执行，请稍后再试。".into(),
             Self::PinMissing => "尚未输入密码设备的口令，请由管理员输入。".into(),
+            Self::PinFile(what) => format!("密码设备的口令文件不能使用：{what}。"),
             Self::PinWrong => "密码设备口令错误，系统不会自动重试。请由管理员重新输入正确的口令。".into(),
             Self::PinLastTry => "密码设备口令只剩最后一次机会，系统不会自动尝试。请由管理员核对后输入。".into(),
             Self::PinLocked => "密码设备口令已锁定，请用设备的管理员口令（SO PIN）或厂商工具解锁。".into(),

@@ -177,8 +177,8 @@ impl Line {
 }
 
 impl Guarded {
-    /// Opens a device and starts its threads.
-    pub(crate) fn start(make: Make, pin: Arc<Pin>, workers: usize, deadlines: Deadlines) -> Result<Self, Fault> {
+    /// Not opened yet.
+    pub(crate) fn new(make: Make, pin: Arc<Pin>, workers: usize, deadlines: Deadlines) -> Self {
         let guarded = Self {
             make: Arc::new(make),
             pin,
@@ -187,8 +187,8 @@ impl Guarded {
             line: Mutex::default(),
             stuck: Arc::default(),
         };
-        guarded.reset()?;
-        Ok(guarded)
+        lock(&guarded.line).close();
+        guarded
     }
 
     /// Opens the device anew, with new threads: after it was silent, replaced or repaired.

@@ -28,7 +28,7 @@ pub mod sdf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use device::{
     Cipher, CipherKey, Device, DeviceInfo, Direction, Hash, KeyAlgorithm, KeyInfo, Mode, PublicKey, Scheme, Unwrap,
@@ -39,7 +39,7 @@ pub use pin::Pin;
 pub use reference::{KeyRef, SdfKey, Usage};
 
 /// A device as configured.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Config {
     /// A PKCS#11 module.
@@ -55,6 +55,15 @@ pub fn open(config: Config) -> Result<Guarded, Fault> {
 
 /// Opens a device behind deadlines of the caller's choice.
 pub fn open_within(config: Config, deadlines: Deadlines) -> Result<Guarded, Fault> {
+    let guarded = shut(config, deadlines);
+    guarded.reset()?;
+    Ok(guarded)
+}
+
+/// A device that is not opened yet: [`Guarded::reset`] opens it, and may be tried again. What was learnt of its PIN and how
+/// many threads hang in its library is kept over all tries.
+#[must_use]
+pub fn shut(config: Config, deadlines: Deadlines) -> Guarded {
     let workers = match &config {
         Config::Pkcs11(config) => config.sessions,
         Config::Sdf(config) => config.sessions,
@@ -71,7 +80,7 @@ pub fn open_within(config: Config, deadlines: Deadlines) -> Result<Guarded, Faul
             Config::Sdf(config) => Box::new(sdf::Sdf::open(config.clone(), Arc::clone(&shared))?),
         })
     };
-    Guarded::start(Box::new(make), pin, workers, deadlines)
+    Guarded::new(Box::new(make), pin, workers, deadlines)
 }
 
 /// How long a session waits for another to come back.

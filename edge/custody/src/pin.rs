@@ -1,7 +1,10 @@
 //! The PIN of a device, and whether the device refused it. A device locks after a few wrong ones, so one that was refused is
 //! never shown to it again.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
@@ -63,7 +66,7 @@ impl Pin {
 
     fn read(&self) -> Result<Zeroizing<String>, Fault> {
         let file = self.file.as_ref().ok_or(Fault::PinMissing)?;
-        let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|_| Fault::PinMissing)?);
+        let text = read(file)?;
         let pin = text.trim_end_matches(['\r', '\n']);
         if pin.is_empty() || pin.len() > LONGEST {
             return Err(Fault::PinMissing);
@@ -93,8 +96,38 @@ impl Pin {
     }
 }
 
+/// Reads a file that only root or this user can change and not everyone can read. The group may: the file systemd makes of a
+/// credential shows the mask of its access list there.
+fn read(path: &Path) -> Result<Zeroizing<String>, Fault> {
+    let mut file = File::open(path).map_err(|_| Fault::PinMissing)?;
+    let about = file.metadata().map_err(|_| Fault::PinMissing)?;
+    if !about.is_file() {
+        return Err(Fault::PinFile("不是普通文件"));
+    }
+    if about.mode() & 0o027 != 0 {
+        return Err(Fault::PinFile("权限过宽，应为 0600 或 0400"));
+    }
+    if about.uid() != 0 && about.uid() != rustix::process::geteuid().as_raw() {
+        return Err(Fault::PinFile("所有者不是运行本服务的用户"));
+    }
+    // Of a size to begin with, so that no copy is left behind as it grows.
+    let mut bytes = Zeroizing::new([0; 2 * LONGEST]);
+    let mut length = 0;
+    while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(_) => return Err(Fault::PinMissing),
+        }
+    }
+    let text = std::str::from_utf8(bytes.get(..length).unwrap_or_default());
+    text.map(|text| Zeroizing::new(text.to_owned())).map_err(|_| Fault::PinFile("不是文本"))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::Pin;
     use crate::Fault;
 
@@ -109,6 +142,12 @@ mod tests {
         let pin = Pin::new(Some(file.clone()));
         assert_eq!(tried(&pin), Err(Fault::PinMissing));
         std::fs::write(&file, "1234\n")?;
+        let allow = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+        for wide in [0o604, 0o620, 0o644, 0o666] {
+            allow(wide)?;
+            assert!(matches!(tried(&pin), Err(Fault::PinFile(_))), "{wide:o}");
+        }
+        allow(0o600)?;
         assert_eq!(tried(&pin), Ok("1234".into()));
         pin.refuse(&"1234".to_owned().into());
         assert_eq!(tried(&pin), Err(Fault::PinWrong));

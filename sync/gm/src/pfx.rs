@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::der::{Reader, tag};
 use crate::key::{PrivateKey, Signer};
-use crate::{Certificate, Refused, oid, pbes2};
+use crate::{Certificate, Refused, oid, pbes2, pkcs8};
 
 /// Larger files are not read.
 const MAX_FILE: usize = 1024 * 1024;
@@ -16,14 +16,25 @@ const MAX_ROUNDS: u32 = 5_000_000;
 const MAX_BAGS: usize = 64;
 
 /// What a file holds.
-#[derive(Debug)]
 pub struct Pfx {
     /// The one private key.
     pub key: PrivateKey,
+    /// The same as PKCS#8, not encrypted: to be wrapped by custody.
+    pub pkcs8: Zeroizing<Vec<u8>>,
     /// Its certificate, when the file has it.
     pub certificate: Option<Certificate>,
     /// The other certificates.
     pub others: Vec<Certificate>,
+}
+
+impl std::fmt::Debug for Pfx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pfx")
+            .field("key", &self.key)
+            .field("certificate", &self.certificate)
+            .field("others", &self.others)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Opens a file with its password.
@@ -90,7 +101,7 @@ fn read_encrypted(part: &mut Reader<'_>, password: &str) -> Result<Zeroizing<Vec
 
 #[derive(Default)]
 struct Bags {
-    keys: Vec<PrivateKey>,
+    keys: Vec<(PrivateKey, Zeroizing<Vec<u8>>)>,
     certificates: Vec<Certificate>,
     count: usize,
 }
@@ -110,10 +121,13 @@ impl Bags {
             let kind = bag.oid()?;
             let mut value = bag.inside(tag::context(0), "key file")?;
             match kind {
-                oid::KEY_BAG => self.keys.push(PrivateKey::from_pkcs8(value.any()?.raw)?),
-                oid::SHROUDED_KEY_BAG => {
-                    let key = PrivateKey::from_encrypted(value.any()?.raw, password.as_bytes())?;
-                    self.keys.push(key);
+                oid::KEY_BAG | oid::SHROUDED_KEY_BAG => {
+                    let raw = value.any()?.raw;
+                    let pkcs8 = match kind {
+                        oid::KEY_BAG => Zeroizing::new(raw.to_vec()),
+                        _ => pkcs8::decrypt(raw, password.as_bytes())?,
+                    };
+                    self.keys.push((PrivateKey::from_pkcs8(&pkcs8)?, pkcs8));
                 }
                 oid::CERTIFICATE_BAG => {
                     let mut inner = value.sequence("certificate")?;
@@ -130,7 +144,7 @@ impl Bags {
     }
 
     fn finish(mut self) -> Result<Pfx, Refused> {
-        let key = self.keys.pop().ok_or(Refused::NotFound { what: "private key" })?;
+        let (key, pkcs8) = self.keys.pop().ok_or(Refused::NotFound { what: "private key" })?;
         if !self.keys.is_empty() {
             return Err(Refused::Several { what: "private key" });
         }
@@ -138,6 +152,7 @@ impl Bags {
         Ok(Pfx {
             certificate: at.map(|at| self.certificates.remove(at)),
             key,
+            pkcs8,
             others: self.certificates,
         })
     }

@@ -101,31 +101,7 @@ impl PrivateKey {
 
     /// Reads a key from PEM, or from the DER of PKCS#8: encrypted with `password`, or plain.
     pub fn from_file(file: &[u8], password: Option<&[u8]>) -> Result<Self, Refused> {
-        if file.len() > MAX_KEY {
-            return Err(Refused::TooLarge { at: "private key" });
-        }
-        let text = std::str::from_utf8(file).ok();
-        let Some(text) = text.filter(|text| text.contains("-----BEGIN ")) else {
-            let mut inside = Reader::new(file, "private key").sequence("private key")?;
-            return if inside.any()?.tag == tag::INTEGER {
-                Self::from_pkcs8(file)
-            } else {
-                Self::from_encrypted(file, password.ok_or(Refused::WrongPassword)?)
-            };
-        };
-        let labels = [
-            pem::PRIVATE_KEY,
-            pem::ENCRYPTED_PRIVATE_KEY,
-            "EC PRIVATE KEY",
-            "RSA PRIVATE KEY",
-        ];
-        let block = pem::the_one(text, &labels, "private key")?;
-        match block.label.as_str() {
-            pem::ENCRYPTED_PRIVATE_KEY => Self::from_encrypted(&block.der, password.ok_or(Refused::WrongPassword)?),
-            "RSA PRIVATE KEY" => RsaKey::from_der(&block.der).map(|key| Self::Rsa(Box::new(key))),
-            "EC PRIVATE KEY" => Self::from_ec(named_curve(&block.der)?, &block.der),
-            _ => Self::from_pkcs8(&block.der),
-        }
+        Self::from_pkcs8(&read_file(file, password)?)
     }
 }
 
@@ -155,6 +131,54 @@ impl Signer for PrivateKey {
     }
 }
 
+/// The PKCS#8 of the key in a file: PEM, or the DER of PKCS#8; encrypted with `password`, or plain. It is taken out, not read:
+/// [`PrivateKey::from_pkcs8`] says whether it holds a key.
+pub fn read_file(file: &[u8], password: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    if file.len() > MAX_KEY {
+        return Err(Refused::TooLarge { at: "private key" });
+    }
+    let encrypted = |bytes: &[u8]| decrypt(bytes, password.ok_or(Refused::WrongPassword)?);
+    let text = std::str::from_utf8(file).ok();
+    let Some(text) = text.filter(|text| text.contains("-----BEGIN ")) else {
+        let mut inside = Reader::new(file, "private key").sequence("private key")?;
+        return if inside.any()?.tag == tag::INTEGER {
+            Ok(Zeroizing::new(file.to_vec()))
+        } else {
+            encrypted(file)
+        };
+    };
+    let labels = [
+        pem::PRIVATE_KEY,
+        pem::ENCRYPTED_PRIVATE_KEY,
+        "EC PRIVATE KEY",
+        "RSA PRIVATE KEY",
+    ];
+    let block = pem::the_one(text, &labels, "private key")?;
+    match block.label.as_str() {
+        pem::ENCRYPTED_PRIVATE_KEY => encrypted(&block.der),
+        "RSA PRIVATE KEY" => Ok(dressed(&[&der::oid(oid::RSA_ENCRYPTION), der::NULL], &block.der)),
+        "EC PRIVATE KEY" => {
+            let curve = match named_curve(&block.der)? {
+                Kind::Sm2 => oid::SM2_CURVE,
+                Kind::P256 => oid::P256,
+                Kind::Rsa => return Err(Refused::InvalidKey),
+            };
+            Ok(dressed(&[&der::oid(oid::EC_PUBLIC_KEY), &der::oid(curve)], &block.der))
+        }
+        _ => Ok(block.der.clone()),
+    }
+}
+
+/// PKCS#8 around a bare key.
+fn dressed(algorithm: &[&[u8]], key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let octets = Zeroizing::new(der::octets(key));
+    Zeroizing::new(der::sequence(&[
+        &der::unsigned(&[0]),
+        &der::sequence(algorithm),
+        &octets,
+    ]))
+}
+
 /// The curve that an `ECPrivateKey` names itself.
 fn named_curve(bytes: &[u8]) -> Result<Kind, Refused> {
     let mut inner = Reader::new(bytes, "EC private key").sequence("EC private key")?;
@@ -173,9 +197,7 @@ pub(crate) fn write_sm2(key: &Sm2Key) -> Zeroizing<Vec<u8>> {
     let public = der::constructed(tag::context(1), &[&der::bits(key.public_key().bytes())]);
     let secret = Zeroizing::new(der::octets(key.secret()));
     let inner = Zeroizing::new(der::sequence(&[&der::unsigned(&[1]), &secret, &public]));
-    let algorithm = der::sequence(&[&der::oid(oid::EC_PUBLIC_KEY), &der::oid(oid::SM2_CURVE)]);
-    let octets = Zeroizing::new(der::octets(&inner));
-    Zeroizing::new(der::sequence(&[&der::unsigned(&[0]), &algorithm, &octets]))
+    dressed(&[&der::oid(oid::EC_PUBLIC_KEY), &der::oid(oid::SM2_CURVE)], &inner)
 }
 
 /// Encrypts PKCS#8 under a password: PBKDF2 with HMAC-SM3, SM4-CBC.

@@ -157,6 +157,14 @@ pub enum Refused {
     /// The key envelope was made for another key, or is damaged.
     #[error("the key envelope is for another key or damaged")]
     Envelope,
+    /// The key is in a device, which did not do what was asked.
+    #[error("{text}")]
+    Device {
+        /// The device's reason, by its stable name.
+        code: &'static str,
+        /// What happened and what to do, for a person.
+        text: String,
+    },
     /// The operating system's random source is absent or failed its health test; nothing was signed.
     #[error("the random source failed; nothing was signed")]
     Randomness,
@@ -207,6 +215,7 @@ impl Refused {
             Self::UnknownEncryption(_) => "unknown_encryption",
             Self::WrongPassword => "wrong_password",
             Self::Envelope => "envelope",
+            Self::Device { code, .. } => code,
             Self::Randomness => "randomness",
         }
     }
@@ -246,6 +255,7 @@ impl Refused {
             Self::InvalidUserId => "SM2 用户标识过长。",
             Self::InvalidDigest => "摘要长度与算法不符。",
             Self::DigestOnly => "该密钥只能对完整数据签名，不能只对摘要签名。",
+            Self::Device { .. } => "保管密钥的密码设备没有完成操作。",
             _ => "签名数据格式不正确，无法验证。",
         }
     }

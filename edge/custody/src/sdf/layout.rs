@@ -3,13 +3,13 @@
 //! All fields are bytes or 32-bit words at offsets divisible by four, so packed and unpacked compilations agree; what differs
 //! is the width of a coordinate, the form of the ciphertext and one argument.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::der::Sm2Cipher;
 
 /// What a vendor's header says.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Layout {
     /// Bytes of a coordinate: 64 (`ECCref_MAX_BITS` 512) or 32 ("Lite", and the edition of 2008).
@@ -34,7 +34,7 @@ impl Default for Layout {
 }
 
 /// Width of a coordinate.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub enum Coordinate {
     /// 64 bytes, the number right-aligned.
     #[serde(rename = "64")]
@@ -45,7 +45,7 @@ pub enum Coordinate {
 }
 
 /// Form of a ciphertext.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub enum CipherForm {
     /// `x, y, M[32], L, C[]`.
     #[serde(rename = "2012")]
@@ -56,7 +56,7 @@ pub enum CipherForm {
 }
 
 /// Width of an RSA number.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub enum RsaWidth {
     /// Keys up to 2048 bits.
     #[serde(rename = "2048")]

@@ -1,5 +1,6 @@
 //! A bench device in a folder of its own.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ impl Bench {
     pub(crate) fn config(&self) -> sdf::Config {
         let file = self.folder.path().join("password");
         std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let mut config = sdf::Config::new(&self.library);
         config.password_file = Some(file);
         config.sessions = 4;

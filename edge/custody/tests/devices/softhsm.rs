@@ -2,6 +2,7 @@
 //! itself again in a process of its own, with a token of its own.
 
 use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,7 +64,9 @@ fn alone(name: &str, body: fn(&Path)) {
             .unwrap();
         assert!(made.status.success(), "{made:?}");
     }
-    std::fs::write(folder.path().join("pin"), format!("{PIN}\n")).unwrap();
+    let pin = folder.path().join("pin");
+    std::fs::write(&pin, format!("{PIN}\n")).unwrap();
+    std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(0o600)).unwrap();
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("softhsm::{name}"), "--nocapture"])
         .env("SOFTHSM2_CONF", &conf)
