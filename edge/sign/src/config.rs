@@ -54,6 +54,9 @@ pub struct ServiceConfig {
     /// Its private key, PEM.
     #[serde(default)]
     pub key: Option<PathBuf>,
+    /// What is spoken: `classic`, `sm` (TLS 1.3 with SM2, SM3 and SM4, RFC 8998), or both: `sm-first`, `classic-first`.
+    #[serde(default = "default_tls")]
+    pub tls: String,
     /// Names and addresses for the certificate that `signd` makes.
     #[serde(default)]
     pub names: Vec<String>,
@@ -136,6 +139,10 @@ fn default_idle_s() -> u32 {
 
 fn default_longest_s() -> u32 {
     8 * 3600
+}
+
+fn default_tls() -> String {
+    smtls::Offer::Classic.name().to_owned()
 }
 
 fn default_tpm() -> String {

@@ -1,5 +1,7 @@
 //! What keeps keys inside the process.
 
+use std::collections::BTreeMap;
+
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
@@ -30,4 +32,64 @@ pub fn harden() -> Guarded {
         memory_locked: mlockall(flags).is_ok(),
         no_dumps: no_core && not_dumpable,
     }
+}
+
+/// System calls that this process never makes: starting programs, looking into other processes, changing what is mounted
+/// or which kernel runs, and doors into the kernel that only attackers need here.
+const GIVEN_UP: &[libc::c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+];
+
+/// Why the process could not be confined.
+#[derive(Debug, thiserror::Error)]
+pub enum NotConfined {
+    /// No filter can be made for this processor.
+    #[error("no filter of system calls: {0}")]
+    Filter(#[from] seccompiler::BackendError),
+    /// The kernel does not take it.
+    #[error("the kernel takes no filter of system calls: {0}")]
+    Kernel(#[from] seccompiler::Error),
+}
+
+/// Gives up, for all threads and for good, the system calls of [`GIVEN_UP`]: they fail with `EPERM`. Gives up new
+/// privileges as well. A thief who gets code to run in here can neither start a program nor reach into another.
+pub fn confine() -> Result<(), NotConfined> {
+    let refused: BTreeMap<i64, Vec<seccompiler::SeccompRule>> = GIVEN_UP.iter().map(|call| (*call, Vec::new())).collect();
+    let filter = seccompiler::SeccompFilter::new(
+        refused,
+        seccompiler::SeccompAction::Allow,
+        seccompiler::SeccompAction::Errno(libc::EPERM.unsigned_abs()),
+        std::env::consts::ARCH.try_into()?,
+    )?;
+    let program: seccompiler::BpfProgram = filter.try_into()?;
+    seccompiler::apply_filter_all_threads(&program)?;
+    Ok(())
 }

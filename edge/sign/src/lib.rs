@@ -35,6 +35,7 @@ pub mod settings;
 mod soap;
 pub mod state;
 mod svs;
+pub mod syslog;
 mod trust;
 pub mod vault;
 pub mod wire;

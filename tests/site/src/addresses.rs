@@ -11,6 +11,8 @@ pub struct Addresses {
     pub web: String,
     /// Local console of the appliance.
     pub console: String,
+    /// Management page of the signature server.
+    pub signd: String,
     /// Control of the bench hospital.
     pub his: String,
     /// Control of the bench payment channel.

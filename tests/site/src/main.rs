@@ -108,6 +108,7 @@ fn table(a: &Addresses) -> String {
   演示手机    {demo_phone}
   打印机纸张  {paper}
   前置机控制台 {console}
+  签名服务器  {signd}   首次使用的设置码见 {code}
 
   就诊人：{name}，身份证号 {id}，可复诊科室：{department}
   Ctrl-C 停止；再次运行保留数据；--fresh 清空。
@@ -121,6 +122,8 @@ fn table(a: &Addresses) -> String {
         demo_phone = a.phone,
         paper = a.paper,
         console = a.console,
+        signd = a.signd,
+        code = a.data.join("signd/setup-code").display(),
         name = d.patient_name,
         id = d.patient_id_number,
         department = d.department_name,

@@ -33,10 +33,12 @@ pub enum Service {
     DockControl,
     Turn,
     Media,
+    Sign,
+    SignManage,
 }
 
 /// Ports taken by a run.
-const COUNT: u16 = 24;
+const COUNT: u16 = 26;
 /// Below the range from which the system takes ports for outgoing connections: there a free port may be gone a moment
 /// later.
 const FREE: std::ops::Range<u16> = 12_000..32_000;

@@ -150,9 +150,23 @@ async fn mosquitto(layout: &Layout, cloud: &Path, ports: Ports) -> Result<Progra
 fn write_signd(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
     let dir = layout.data.join("signd");
     let text = format!(
-        "state_dir = {dir:?}\nsocket = {socket:?}\ntpm = \"swtpm:host=127.0.0.1,port={tpm}\"\n",
+        r#"state_dir = {dir:?}
+socket = {socket:?}
+tpm = "swtpm:host=127.0.0.1,port={tpm}"
+
+[service]
+listen = "{service}"
+tls = "classic-first"
+
+[manage]
+listen = "{manage}"
+web = {web:?}
+"#,
         socket = dir.join("signd.sock"),
         tpm = ports.of(Service::Tpm),
+        service = ports.address(Service::Sign),
+        manage = ports.address(Service::SignManage),
+        web = layout.project.join("cloud/web/dist/signd"),
     );
     write(dir.join("signd.toml"), &text)
 }

@@ -149,6 +149,7 @@ impl Site {
         let addresses = Addresses {
             web: format!("http://localhost:{}", ports.of(Service::Web)),
             console: ports.http(Service::Console),
+            signd: format!("https://{}", ports.address(Service::SignManage)),
             his: ports.http(Service::HisControl),
             pay: ports.http(Service::PayControl),
             sms: ports.http(Service::SmsControl),

@@ -13,13 +13,17 @@ use clap::Parser;
 use records::SystemClock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use sign::config::{Config, ServiceConfig};
 use sign::engine::Rules;
 use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
-use sign::settings::Published;
-use sign::{Engine, guard, selftest, server};
+use sign::settings::{Published, Settings};
+use sign::{Engine, guard, selftest, server, syslog};
+use timesource::{MachineClocks, Pace};
+use smtls::{Both, Offer};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -95,6 +99,10 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let engine = engine.with_devices(&config.device).context("the key devices")?;
+    // What is not confined signs all the same, but says so: an old kernel is not a reason to stop a hospital.
+    if let Err(error) = guard::confine() {
+        tracing::warn!(%error, "system calls could not be given up");
+    }
     let threads = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.min(8))
@@ -111,19 +119,24 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     service.decrypt_triple_des(config.decrypt_triple_des);
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
+    let settings_in_force = Arc::new(Published::start(&engine)?);
+    keep_time(&engine, settings_in_force.follow(), &stop)?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let sending = Arc::clone(&service.log_sending);
+    let receiver = settings_in_force.follow();
+    tokio::spawn(syslog::run(Arc::clone(&engine), host, receiver, sending, stop.clone()));
     let (mut interfaces, mut certificates) = (Vec::new(), Vec::new());
     if let Some(settings) = &config.service {
-        let watched = Arc::new(for_applications(settings)?);
         let router = sign::http::router(Arc::clone(&service));
-        interfaces.push(open(settings.listen, &watched, router, stop.clone()).await?);
-        certificates.push(watched);
+        let (tls, watched) = for_applications(settings)?;
+        interfaces.push(open(settings.listen, tls, router, stop.clone()).await?);
+        certificates.extend(watched);
     }
     if let Some(settings) = &config.manage {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let watched = Watched::new(Interface::Manage, &settings.names, settings.listen.ip(), provider);
         let watched = Arc::new(watched);
         certificates.push(Arc::clone(&watched));
-        let settings_in_force = Arc::new(Published::start(&engine)?);
         let (service, certificates) = (Arc::clone(&service), certificates.clone());
         let manage = Manage::start(
             service,
@@ -133,9 +146,11 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
             &config.state_dir,
         )?;
         let router = sign::manage::router(Arc::new(manage));
-        interfaces.push(open(settings.listen, &watched, router, stop.clone()).await?);
+        let tls = watched.config().context("TLS")?;
+        interfaces.push(open(settings.listen, tls, router, stop.clone()).await?);
     }
     unlock(certificates, &engine, &stop).await;
+    tokio::spawn(open_keys(Arc::clone(&service), stop.clone()));
     let listener = server::listen(&config.socket, !config.allowed_uids.is_empty())
         .with_context(|| format!("listening on {}", config.socket.display()))?;
     println!("ready");
@@ -159,6 +174,30 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Asks the time servers by the policy, as it is changed.
+fn keep_time(
+    engine: &Arc<Engine>,
+    mut settings: watch::Receiver<Arc<Settings>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let policy = settings.borrow_and_update().time.clone();
+    let (keeper, runner) = timesource::time_keeper(policy, Arc::new(MachineClocks), Pace::default())
+        .map_err(|faults| anyhow::anyhow!("the time policy: {faults:?}"))?;
+    engine.keep_time(keeper.clone());
+    tokio::spawn(runner.run(stop.clone()));
+    tokio::spawn(async move {
+        while settings.changed().await.is_ok() {
+            let policy = settings.borrow_and_update().time.clone();
+            if policy != keeper.policy()
+                && let Err(faults) = keeper.set_policy(policy)
+            {
+                tracing::error!(?faults, "a time policy that was kept is not sound");
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Tests the server now and every day.
 async fn test_daily(service: Arc<Service>, stop: CancellationToken) {
     while !stop.is_cancelled() {
@@ -174,11 +213,29 @@ async fn test_daily(service: Arc<Service>, stop: CancellationToken) {
     }
 }
 
-/// The certificate of the applications' interface: from files where they are configured.
-fn for_applications(settings: &ServiceConfig) -> anyhow::Result<Watched> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let names = &settings.names;
-    let watched = Watched::new(Interface::Service, names, settings.listen.ip(), Arc::clone(&provider));
+/// TLS of the applications' interface, and the certificates that it follows.
+fn for_applications(settings: &ServiceConfig) -> anyhow::Result<(ServerConfig, Vec<Arc<Watched>>)> {
+    let offer: Offer = settings.tls.parse().context("service.tls")?;
+    let provider = offer.provider();
+    let of = |interface| Watched::new(interface, &settings.names, settings.listen.ip(), Arc::clone(&provider));
+    let sm = (offer != Offer::Classic).then(|| Arc::new(of(Interface::ServiceSm)));
+    let classic = match offer {
+        Offer::Sm => None,
+        _ => Some(Arc::new(from_files(of(Interface::Service), settings, &provider)?)),
+    };
+    let tls = match (&sm, &classic) {
+        (Some(sm), Some(classic)) => {
+            let both = Both::following(sm.following(), classic.following(), &provider);
+            sign::http::tls::following(Arc::clone(&provider), Arc::new(both))
+        }
+        (Some(one), None) | (None, Some(one)) => one.config(),
+        (None, None) => anyhow::bail!("service.tls offers nothing"),
+    };
+    Ok((tls.context("TLS")?, sm.into_iter().chain(classic).collect()))
+}
+
+/// The classic certificate from files where they are configured.
+fn from_files(watched: Watched, settings: &ServiceConfig, provider: &Arc<CryptoProvider>) -> anyhow::Result<Watched> {
     let (certificate, key) = match (&settings.certificate, &settings.key) {
         (Some(certificate), Some(key)) => (certificate, key),
         (None, None) => return Ok(watched),
@@ -188,7 +245,7 @@ fn for_applications(settings: &ServiceConfig) -> anyhow::Result<Watched> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading {}", certificate.display()))?;
     let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("reading {}", key.display()))?;
-    let key = CertifiedKey::from_der(certificates, key, &provider).context("the HTTPS certificate")?;
+    let key = CertifiedKey::from_der(certificates, key, provider).context("the HTTPS certificate")?;
     Ok(watched.with_files(key))
 }
 
@@ -214,6 +271,20 @@ async fn unlock(certificates: Vec<Arc<Watched>>, engine: &Arc<Engine>, stop: &Ca
     }
 }
 
+/// Opens the server keys; while the TPM does not answer it is asked again.
+async fn open_keys(service: Arc<Service>, stop: CancellationToken) {
+    while !service.is_open() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(UNLOCK_AGAIN) => {}
+        }
+        let opening = Arc::clone(&service);
+        if let Ok(Err(refusal)) = tokio::task::spawn_blocking(move || opening.reload()).await {
+            tracing::warn!(sign.refusal = %refusal, "server keys stay shut");
+        }
+    }
+}
+
 async fn try_unlock(watched: &Arc<Watched>, engine: &Arc<Engine>) -> bool {
     let (watched, engine) = (Arc::clone(watched), Arc::clone(engine));
     let opened = tokio::task::spawn_blocking(move || watched.open(&engine)).await;
@@ -230,12 +301,12 @@ async fn try_unlock(watched: &Arc<Watched>, engine: &Arc<Engine>) -> bool {
 /// Serves an HTTPS interface.
 async fn open(
     listen: SocketAddr,
-    watched: &Watched,
+    tls: ServerConfig,
     router: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
-    // The certificate changes inside these settings.
-    let (_, tls) = watch::channel(Arc::new(watched.config().context("TLS")?));
+    // Certificates change inside these settings.
+    let (_, tls) = watch::channel(Arc::new(tls));
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;

@@ -8,7 +8,7 @@ pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use attest::{Sealed, Tpm};
@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use records::his::Operation;
 use records::{Clock, Outcome, Timestamp, sign as ops};
 use serde_json::Value;
+use timesource::TimeKeeper;
 use zeroize::Zeroizing;
 
 use crate::Refusal;
@@ -49,6 +50,8 @@ pub struct Engine {
     stopped: AtomicBool,
     /// Devices that keep keys.
     pub(crate) devices: Devices,
+    /// The time by its sources; absent in a process that keeps none.
+    time: OnceLock<TimeKeeper>,
 }
 
 /// What a hospital may set.
@@ -80,6 +83,7 @@ impl Engine {
             checked: Mutex::default(),
             stopped: AtomicBool::new(false),
             devices: Devices::default(),
+            time: OnceLock::new(),
         })
     }
 
@@ -134,7 +138,11 @@ impl Engine {
         if self.stopped.load(Ordering::SeqCst) {
             return Err(Refusal::no("self_test", "自检未通过，已停止签名，请联系管理员。"));
         }
-        let now = Timestamp::from_seconds(self.clock.now().as_seconds());
+        let now = match self.time.get() {
+            Some(time) => time.now().map_err(|why| Refusal::no("clock_untrusted", format!("{why}。")))?.at,
+            None => self.clock.now(),
+        };
+        let now = Timestamp::from_seconds(now.as_seconds());
         let last = self.vault.write(|unit| unit.last_seen())?;
         let early = now < BUILT || last.is_some_and(|last| now < last.minus(BACKWARD));
         let leapt = last.is_some_and(|last| now > last.plus(FORWARD));
@@ -145,6 +153,19 @@ impl Engine {
             ));
         }
         Ok(now)
+    }
+
+    /// Takes the time from these sources from now on.
+    pub fn keep_time(&self, time: TimeKeeper) {
+        // Said once, at the start of the process.
+        let _ = self.time.set(time);
+    }
+
+    /// The time by its sources.
+    pub(crate) fn time(&self) -> Result<&TimeKeeper, Refusal> {
+        self.time
+            .get()
+            .ok_or_else(|| Refusal::no("time_off", "本进程没有启用时间源。"))
     }
 
     /// Takes the machine's clock for right, whatever was seen before; for an administrator at the machine.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use gm::certificate::{AlternativeName, Draft, Extras, Purpose};
-use gm::key::P256Key;
+use gm::key::{P256Key, Signer, Sm2Key};
 use gm::{Certificate, Identity};
 use records::Timestamp;
 use rustls::ServerConfig;
@@ -42,6 +42,9 @@ pub enum Interface {
     Manage,
     /// Applications.
     Service,
+    /// Applications, by SM2, SM3 and SM4 (国密, RFC 8998).
+    #[serde(rename = "service-sm")]
+    ServiceSm,
 }
 
 impl Interface {
@@ -49,6 +52,7 @@ impl Interface {
         match self {
             Self::Manage => "manage",
             Self::Service => "service",
+            Self::ServiceSm => "service-sm",
         }
     }
 
@@ -56,6 +60,7 @@ impl Interface {
         match self {
             Self::Manage => "管理页面",
             Self::Service => "应用接口",
+            Self::ServiceSm => "应用接口（国密）",
         }
     }
 
@@ -140,6 +145,12 @@ impl Watched {
         self.files = true;
         self.put(Arc::new(key));
         self
+    }
+
+    /// The certificate in use, for a connection that chooses between two.
+    #[must_use]
+    pub fn following(&self) -> Arc<dyn ResolvesServerCert> {
+        Arc::clone(&self.current) as _
     }
 
     /// TLS settings that follow the certificate.
@@ -228,8 +239,7 @@ impl Watched {
     }
 
     fn make(&self, engine: &Engine, by: &str, now: Timestamp) -> Result<TlsRow, Refusal> {
-        let secret = P256Key::generate()?;
-        let key = P256Key::from_pkcs8(&secret)?;
+        let (secret, key) = new_key(self.interface)?;
         let subject = Identity {
             country: "CN".to_owned(),
             organization: "Yiqiao signd".to_owned(),
@@ -243,7 +253,7 @@ impl Watched {
         let draft = Draft {
             serial: wrap::random()?,
             subject: &subject,
-            public_key: gm::Signer::public_key(&key),
+            public_key: key.public_key(),
             purpose: Purpose::TlsServer,
             not_before: now.offset() - EARLIER,
             not_after: now.offset() + Duration::days(DAYS),
@@ -252,7 +262,7 @@ impl Watched {
             names: self.names.clone(),
             ..Extras::default()
         };
-        let certificate = draft.issue_with(None, &key, &extras)?;
+        let certificate = draft.issue_with(None, &*key, &extras)?;
         let row = self.row(engine, std::slice::from_ref(&certificate), &secret, true, now)?;
         engine.vault.write(|unit| {
             unit.put_tls_identity(&row)?;
@@ -302,6 +312,21 @@ impl Watched {
             .collect();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(secret.to_vec()));
         CertifiedKey::from_der(chain, key, &self.provider).map_err(|_| unusable())
+    }
+}
+
+/// A new key of the interface's kind, as PKCS#8 and ready to sign its own certificate.
+fn new_key(interface: Interface) -> Result<(Zeroizing<Vec<u8>>, Box<dyn Signer>), Refusal> {
+    match interface {
+        Interface::Manage | Interface::Service => {
+            let secret = P256Key::generate()?;
+            let key = P256Key::from_pkcs8(&secret)?;
+            Ok((secret, Box::new(key)))
+        }
+        Interface::ServiceSm => {
+            let key = Sm2Key::generate()?;
+            Ok((key.to_pkcs8(), Box::new(key)))
+        }
     }
 }
 

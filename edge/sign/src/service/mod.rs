@@ -31,6 +31,7 @@ use crate::keys::{KeyState, ServerKey};
 use crate::ledger::Ledger;
 use crate::selftest::Report;
 use crate::state::State;
+use crate::syslog::Progress;
 use crate::vault::Entry;
 use crate::{Refusal, secret_code};
 
@@ -122,6 +123,10 @@ pub struct Service {
     web_service: AtomicBool,
     sessions: session::Sessions,
     strangers: refusals::Strangers,
+    /// The TPM gave the keys at the last reload.
+    open: AtomicBool,
+    /// How the sending of the log stands.
+    pub log_sending: Arc<Mutex<Progress>>,
     /// What the last self-test found.
     pub(crate) tested: RwLock<Option<Arc<Report>>>,
     heavy: Semaphore,
@@ -148,6 +153,8 @@ impl Service {
             web_service: AtomicBool::new(false),
             sessions: session::Sessions::default(),
             strangers: refusals::Strangers::default(),
+            open: AtomicBool::new(false),
+            log_sending: Arc::default(),
             tested: RwLock::default(),
             heavy: Semaphore::new(HEAVY_ACTS),
         };
@@ -171,7 +178,14 @@ impl Service {
         let devices = &self.engine.devices;
         let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes, devices))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        self.open.store(kek.is_ok(), Ordering::Relaxed);
         kek.map(|_| ())
+    }
+
+    /// Whether the TPM gave the keys at the last reload.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// The settings in force.

@@ -330,6 +330,9 @@ async fn the_server_dumps_no_core_swaps_no_key_and_serves_its_own_user_only() {
         .lines()
         .any(|l| l.starts_with("VmLck:") && !l.contains(" 0 kB"));
     assert_eq!(locked, health.memory_locked, "what it says of itself is so");
+    for given_up in ["Seccomp:\t2", "NoNewPrivs:\t1"] {
+        assert!(of("status").lines().any(|l| l == given_up), "{given_up}");
+    }
     let socket = std::fs::metadata(site.state().join("signd.sock")).expect("socket");
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     let config = site.state().join("signd.toml");

@@ -8,5 +8,6 @@
 
 mod clock;
 mod day;
+mod national;
 mod outside;
 mod site;

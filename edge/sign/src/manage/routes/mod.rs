@@ -12,6 +12,7 @@ mod log;
 mod overview;
 mod session;
 mod settings;
+mod time;
 mod tls;
 
 use std::sync::Arc;
@@ -140,6 +141,10 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(settings::set_web_service))
         .routes(routes!(settings::set_syslog))
         .routes(routes!(settings::set_time))
+        .routes(routes!(time::status))
+        .routes(routes!(time::history))
+        .routes(routes!(time::poll))
+        .routes(routes!(time::syslog))
         .routes(routes!(log::find))
         .routes(routes!(log::export))
         .routes(routes!(log::progress, log::check))
