@@ -35,6 +35,7 @@ const SENT: &str = "syslog_sent";
 
 /// How sending goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LogSending)]
 pub struct Progress {
     /// Number of the last entry that counts as sent.
     pub sent: i64,
