@@ -1,7 +1,6 @@
 //! The management interface, with the real server, a software TPM and an HTTPS client of another make.
 #![expect(
     clippy::expect_used,
-    clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test that cannot go on fails"
 )]

@@ -1,7 +1,7 @@
 //! A signature server with its management interface, and people who use it.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use kit::ports::free_ports;
 use kit::process::Process;
 use kit::swtpm::SoftTpm;
+use records::{Clock, SystemClock};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -145,7 +146,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    fn new(port: u16, identity: Option<reqwest::Identity>) -> Self {
+    pub(crate) fn new(port: u16, identity: Option<reqwest::Identity>) -> Self {
         let mut builder = Client::builder()
             .cookie_store(true)
             .tls_danger_accept_invalid_certs(true);
@@ -243,12 +244,12 @@ pub(crate) struct Phone {
 impl Phone {
     pub(crate) fn new(base32: &str) -> Self {
         let secret = unbase32(base32);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock").as_secs() / 30;
+        let now = present_step();
         Self { secret, next: now - 1 }
     }
 
     pub(crate) fn code(&mut self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock").as_secs() / 30;
+        let now = present_step();
         let step = self.next.max(now - 1);
         assert!(step <= now + 1, "three codes in half a minute");
         self.next = step + 1;
@@ -259,6 +260,10 @@ impl Phone {
         let number = u32::from_be_bytes(digest[at..at + 4].try_into().expect("four")) & 0x7fff_ffff;
         format!("{:06}", number % 1_000_000)
     }
+}
+
+fn present_step() -> u64 {
+    u64::try_from(SystemClock.now().as_seconds() / 30).expect("after 1970")
 }
 
 fn unbase32(text: &str) -> Vec<u8> {

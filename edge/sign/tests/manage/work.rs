@@ -86,7 +86,7 @@ async fn certificates_are_imported_searched_exported_and_removed() {
     let pem = operator.get(&format!("certificates/{print}/file?encoding=pem")).await;
     assert_eq!(
         gm::pem::read_bundle(&pem.bytes).expect("PEM").certificates,
-        [wang.clone()]
+        std::slice::from_ref(&wang)
     );
 
     let remove = format!("certificates/{print}/remove");
