@@ -6,7 +6,7 @@ use crate::Refusal;
 
 /// All certificates of a file (PEM with one or many, DER, `.p7b`, bare Base64), each once, in its order.
 pub(crate) fn certificates(file: &[u8]) -> Result<Vec<Certificate>, Refusal> {
-    let bundle = gm::pem::read_bundle(file).map_err(|refused| no(format!("{}。", refused.person())))?;
+    let bundle = gm::pem::read_bundle(file).map_err(|refused| no(refused.person()))?;
     let mut found: Vec<Certificate> = Vec::new();
     for certificate in bundle.certificates {
         if !found.iter().any(|known| known.der == certificate.der) {
