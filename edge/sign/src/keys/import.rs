@@ -40,7 +40,9 @@ pub struct ImportKey {
 
 impl std::fmt::Debug for ImportKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImportKey").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("ImportKey")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,12 +144,17 @@ impl Engine {
 
 /// The bytes of a file that may be Base64 of them.
 fn der(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let text = std::str::from_utf8(file).ok().filter(|text| !text.contains("-----BEGIN "));
+    let text = std::str::from_utf8(file)
+        .ok()
+        .filter(|text| !text.contains("-----BEGIN "));
     let Some(text) = text.filter(|_| file.first() != Some(&tag::SEQUENCE)) else {
         return Ok(Zeroizing::new(file.to_vec()));
     };
     let bare: Zeroizing<String> = Zeroizing::new(text.split_ascii_whitespace().collect());
-    STANDARD.decode(bare.as_bytes()).map(Zeroizing::new).map_err(|_| strange())
+    STANDARD
+        .decode(bare.as_bytes())
+        .map(Zeroizing::new)
+        .map_err(|_| strange())
 }
 
 fn form(file: &[u8]) -> Result<Form, Refusal> {

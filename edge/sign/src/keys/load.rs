@@ -62,9 +62,7 @@ pub(crate) fn load(
         let signer = match (may_be_used, open_already, &in_device, kek) {
             (true, Some(signer), _, _) => Some(signer),
             (true, None, Some(signer), _) => Some(limited(purpose, Arc::clone(signer) as SharedSigner)),
-            (true, None, None, Some(kek)) if row.custody == TPM => {
-                Some(limited(purpose, open(&row, algorithm, kek)?))
-            }
+            (true, None, None, Some(kek)) if row.custody == TPM => Some(limited(purpose, open(&row, algorithm, kek)?)),
             _ => None,
         };
         let key = ServerKey {

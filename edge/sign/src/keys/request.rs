@@ -60,16 +60,22 @@ impl Engine {
             return open(row, algorithm, &self.kek()?);
         }
         let held = self.devices.named(&row.custody)?;
-        Ok(std::sync::Arc::new(DeviceSigner::new(held, &row.reference, &row.public_key)?))
+        Ok(std::sync::Arc::new(DeviceSigner::new(
+            held,
+            &row.reference,
+            &row.public_key,
+        )?))
     }
 }
 
 fn identity(subject: &Subject) -> Result<Identity, Refusal> {
-    let fits = |text: &str, least: usize| {
-        (least..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-    };
+    let fits =
+        |text: &str, least: usize| (least..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if !(fits(&subject.organization, 1) && fits(&subject.unit, 0) && fits(&subject.common_name, 1)) {
-        return Err(Refusal::no("subject", "单位和名称应为 1 至 64 个字，部门最多 64 个字。"));
+        return Err(Refusal::no(
+            "subject",
+            "单位和名称应为 1 至 64 个字，部门最多 64 个字。",
+        ));
     }
     Ok(Identity {
         country: "CN".to_owned(),

@@ -72,6 +72,7 @@ impl From<Refusal> for Failure {
                 let text = "签名服务器的存储已损坏，请联系厂家。";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "state_damaged", text)
             }
+            Refusal::Crypto(gm::Refused::Device { code, text }) => Self::new(status(code), code, text),
             Refusal::Crypto(refused) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, refused.code(), refused.person()),
         }
     }

@@ -66,7 +66,9 @@ impl Engine {
         let rows = self.vault.read(|unit| unit.keys())?;
         let destroyed = KeyState::Destroyed.name();
         let known = |reference: &str| {
-            let mut same = rows.iter().filter(|row| row.custody == device && row.reference == reference);
+            let mut same = rows
+                .iter()
+                .filter(|row| row.custody == device && row.reference == reference);
             same.find(|row| row.state != destroyed).map(|row| KeyIndex(row.index))
         };
         let view = |key: custody::KeyInfo| {
@@ -89,10 +91,11 @@ impl Engine {
         let access_code = asked.access_code.as_deref().map(secret_code::keep).transpose()?;
         let key: KeyRef = asked.reference.parse().map_err(|fault| refusal(&fault))?;
         let held = self.devices.named(&asked.device)?;
-        let public = held.call(|device| device.public_key(&key)).map_err(|fault| refusal(&fault))?;
-        let algorithm = algorithm(public.algorithm).ok_or_else(|| {
-            Refusal::no("key_algorithm", "只支持 SM2、P-256 与 2048、3072、4096 位的 RSA 密钥。")
-        })?;
+        let public = held
+            .call(|device| device.public_key(&key))
+            .map_err(|fault| refusal(&fault))?;
+        let algorithm = algorithm(public.algorithm)
+            .ok_or_else(|| Refusal::no("key_algorithm", "只支持 SM2、P-256 与 2048、3072、4096 位的 RSA 密钥。"))?;
         let reference = key.to_string();
         attempt(&DeviceSigner::new(held, &reference, &public.spki)?, asked.purpose)?;
         let found = Found {
@@ -204,7 +207,9 @@ pub(crate) fn attempt(signer: &dyn Signer, purpose: KeyPurpose) -> Result<(), Re
                 return Ok(());
             };
             let key = curve::PublicKey::from_point(point).map_err(|_| gm::Refused::InvalidKey)?;
-            let sealed = key.encrypt(TEXT, &mut Nonces::new()).map_err(|_| gm::Refused::Randomness)?;
+            let sealed = key
+                .encrypt(TEXT, &mut Nonces::new())
+                .map_err(|_| gm::Refused::Randomness)?;
             let opened = signer.open(&sealed)?;
             if opened.as_slice() == TEXT {
                 Ok(())

@@ -108,7 +108,10 @@ impl Held {
 
     fn wait<'g>(&self, inner: MutexGuard<'g, Inner>, until: Instant) -> Option<MutexGuard<'g, Inner>> {
         let left = until.checked_duration_since(Instant::now())?;
-        let waited = self.moved.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .moved
+            .wait_timeout(inner, left)
+            .unwrap_or_else(PoisonError::into_inner);
         Some(waited.0)
     }
 

@@ -22,8 +22,8 @@ use crate::Refusal;
 use crate::config::DeviceConfig;
 use crate::fault::{Code, Fault};
 
-pub use act::{AdoptKey, DeviceKey};
 pub(crate) use act::attempt;
+pub use act::{AdoptKey, DeviceKey};
 pub(crate) use held::Held;
 pub(crate) use signer::{DeviceSigner, refusal};
 

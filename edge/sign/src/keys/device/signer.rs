@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use curve::{Bound, Ciphertext};
 use custody::{Device, KeyRef, Scheme, Unwrap};
-use gm::key::{Kind, Sha2};
 use gm::der::Reader;
+use gm::key::{Kind, Sha2};
 use gm::{Algorithm, PublicKey, Refused, Signer, USER_ID};
 use zeroize::Zeroizing;
 

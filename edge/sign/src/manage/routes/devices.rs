@@ -28,7 +28,8 @@ pub(super) async fn keys(State(door): State<Door>, Path(name): Path<String>) -> 
 #[utoipa::path(post, path = "/manage/v1/devices/{name}/retry", tag = "devices", params(("name" = String, Path)),
     responses((status = 200, body = Done), (status = 422, body = Refused)))]
 pub(super) async fn retry(State(door): State<Door>, signed: Signed, Path(name): Path<String>) -> Answer<Done> {
-    door.act(move |manage| manage.engine().retry_device(&signed.who.name, &name)).await?;
+    door.act(move |manage| manage.engine().retry_device(&signed.who.name, &name))
+        .await?;
     Ok(Json(Done {}))
 }
 
@@ -49,6 +50,7 @@ pub(super) async fn give_pin(
     Asked(asked): Asked<DevicePin>,
 ) -> Answer<Done> {
     let pin = Zeroizing::new(asked.pin);
-    door.act(move |manage| manage.engine().give_device_pin(&signed.who.name, &name, pin)).await?;
+    door.act(move |manage| manage.engine().give_device_pin(&signed.who.name, &name, pin))
+        .await?;
     Ok(Json(Done {}))
 }

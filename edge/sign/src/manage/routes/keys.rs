@@ -12,9 +12,7 @@ use super::{Answer, Asked, CertificateView, Done, Door, file};
 use crate::Refusal;
 use crate::application::KeyIndex;
 use crate::keys::device::AdoptKey;
-use crate::keys::{
-    ImportKey, ImportedKey, KeyAlgorithm, KeyCommand, KeyPurpose, KeyState, NewKey, ServerKey, Subject,
-};
+use crate::keys::{ImportKey, ImportedKey, KeyAlgorithm, KeyCommand, KeyPurpose, KeyState, NewKey, ServerKey, Subject};
 use crate::manage::bundle;
 use crate::manage::failure::Refused;
 
