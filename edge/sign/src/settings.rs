@@ -99,7 +99,7 @@ const SYSLOG: &str = "syslog";
 const TIME: &str = "time";
 
 /// Those that a backup carries. Others say something about this device.
-pub(crate) const CARRIED: &[&str] = &[WEB_SERVICE, SYSLOG, TIME];
+pub(crate) const CARRIED: &[&str] = &[WEB_SERVICE, SYSLOG, TIME, crate::stamping::SETTING];
 
 impl Settings {
     pub(crate) fn load(unit: &Unit<'_>) -> Result<Self, Refusal> {

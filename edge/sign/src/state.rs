@@ -11,6 +11,7 @@ use crate::application::{Application, ApplicationId, ChainId, KeyIndex, Secret};
 use crate::engine::open_key;
 use crate::keys::device::Devices;
 use crate::keys::{self, ServerKey};
+use crate::trust::ChainSettings;
 use crate::vault::{ApplicationRow, Unit};
 
 /// SHA-256 of a certificate.
@@ -25,6 +26,8 @@ pub struct Chain {
     pub name: String,
     /// Roots and intermediates.
     pub certificates: Vec<Certificate>,
+    /// Where the state of its certificates is found out.
+    pub settings: ChainSettings,
 }
 
 /// The state at one moment.
@@ -73,6 +76,7 @@ impl State {
                 id: ChainId(row.id.clone()),
                 name: row.name,
                 certificates: certificates.collect::<Result<_, _>>()?,
+                settings: ChainSettings::read(&row.settings)?,
             };
             chains.insert(ChainId(row.id), Arc::new(chain));
         }

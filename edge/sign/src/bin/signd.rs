@@ -119,6 +119,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     service.decrypt_triple_des(config.decrypt_triple_des);
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
+    tokio::spawn(Arc::clone(&service).keep_lists(stop.clone()));
     let settings_in_force = Arc::new(Published::start(&engine)?);
     keep_time(&engine, settings_in_force.follow(), &stop)?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -41,6 +41,10 @@ impl Engine {
                 "签名证书已过期，请重新登记电子签名。",
             ));
         }
+        if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&signer.der)))? {
+            self.vault.write(|unit| unit.restore_tries(&asked.signer_id))?;
+            return Err(Refusal::no("certificate_revoked", "签名证书已被吊销，请重新登记电子签名。"));
+        }
         let authority = self.authority(&kek, &opened.row.organisation, now)?;
         drop(kek);
         let serial = signer.serial_hex();
@@ -89,6 +93,9 @@ impl Engine {
                 "certificate_expired",
                 "医院电子印章证书已过期，请联系管理员。",
             ));
+        }
+        if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&authority.seal.der)))? {
+            return Err(Refusal::no("certificate_revoked", "医院电子印章证书已被吊销，请联系管理员。"));
         }
         let seal_key = authority.seal_key(&kek, &asked.organisation)?;
         drop(kek);

@@ -6,7 +6,7 @@ mod signer;
 
 pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -41,6 +41,8 @@ const SHORT_LOG: i64 = 5_000;
 /// The signature server's engine. Its acts block: on the disk, on the TPM and on stretching the PIN.
 pub struct Engine {
     pub(crate) vault: Arc<Vault>,
+    /// The state folder.
+    pub(crate) dir: PathBuf,
     tpm: Tpm,
     rules: Rules,
     pub(crate) clock: Arc<dyn Clock>,
@@ -77,6 +79,7 @@ impl Engine {
         let vault = Vault::open(&dir.join("signd.db"))?;
         Ok(Self {
             vault: Arc::new(vault),
+            dir: dir.to_path_buf(),
             tpm,
             rules,
             clock,

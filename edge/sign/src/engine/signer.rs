@@ -125,8 +125,28 @@ impl Engine {
         mut asked: ops::EnrolRequest,
         now: Timestamp,
     ) -> Result<ops::SignerStatus, Refusal> {
+        let mut again = ops::Pin(asked.pin.0.clone());
         let mut opened = self.open_signer(kek, &asked.signer_id, &mut asked.pin, now)?;
         let certificate = Certificate::parse(&opened.row.certificate)?;
+        if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&certificate.der)))? {
+            // A revoked key is never certified again.
+            opened.key = Sm2Key::generate()?;
+            let (wrapped, salt) = wrap_under_pin(kek, &asked.signer_id, &mut again, opened.key.secret())?;
+            (opened.row.wrapped, opened.row.salt) = (wrapped, salt);
+            let row = &opened.row;
+            let authority = self.authority(kek, &row.organisation, now)?;
+            let subject = subject(&row.id, &row.organisation, &row.name, &row.role);
+            let public_key = opened.key.public_key();
+            let fresh = authority.issue(kek, &row.organisation, &subject, public_key, now, Purpose::Documents)?;
+            opened.row.certificate = fresh.der.clone();
+            opened.row.tries_left = TRIES;
+            self.vault.write(|unit| {
+                unit.put_signer(&opened.row, false, now)?;
+                unit.log(now, "signer.renewed", &opened.row.id, &fresh.serial_hex())
+            })?;
+            return self.status(&opened.row.id);
+        }
+        again.0.zeroize();
         let ends = certificate.not_after - now.offset();
         if ends < time::Duration::days(RENEW_DAYS) {
             let row = &opened.row;

@@ -16,7 +16,7 @@ use super::json;
 use super::listener::Peer;
 use crate::fault::{Code, Fault};
 use crate::service::{Caller, Interface, Service};
-use crate::{soap, svs};
+use crate::{revocation, soap, stamping, svs};
 
 /// Bytes of a request: the largest data in Base64, and the rest.
 const MAX_BODY: usize = 24 * 1024 * 1024;
@@ -44,7 +44,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .merge(acts.layer(admit(Interface::Json)))
         .merge(svs::routes().layer(admit(Interface::Svs)))
         .merge(soap::routes().layer(admit(Interface::Soap)))
+        .merge(stamping::routes().layer(admit(Interface::Json)))
         .merge(soap::description())
+        .merge(revocation::routes())
         .route(
             "/v1/openapi.json",
             axum::routing::get(move || async move { Json((*document).clone()) }),

@@ -17,4 +17,5 @@ mod listener;
 pub mod tls;
 
 pub use door::{document, router};
+pub(crate) use json::answer as refusal;
 pub use listener::{Peer, serve};

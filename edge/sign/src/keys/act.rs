@@ -12,6 +12,7 @@ use super::load::{TPM, owner};
 use super::{KeyAlgorithm, KeyCommand, KeyPurpose, KeyState};
 use crate::application::KeyIndex;
 use crate::engine::Engine;
+use crate::stamping::may_stamp;
 use crate::vault::KeyRow;
 use crate::wrap::Wrapping;
 use crate::{Refusal, secret_code};
@@ -142,7 +143,8 @@ impl Engine {
                 return Err(Refusal::no("certificate_key", "证书中的公钥不是该密钥的公钥。"));
             }
             match KeyPurpose::named(&row.purpose).ok_or(Refusal::Damaged("key purpose"))? {
-                KeyPurpose::Sign => own.may_sign_documents()?,
+                // A key for time stamps signs nothing else, and one that signs stamps nothing.
+                KeyPurpose::Sign => own.may_sign_documents().or_else(|_| may_stamp(own, now))?,
                 KeyPurpose::Encrypt if own.has_usage(ENCRYPTS) => {}
                 KeyPurpose::Encrypt => return Err(Refusal::no("certificate_usage", "该证书不是加密证书。")),
             }

@@ -145,10 +145,15 @@ impl Service {
         self.perform(caller, "certificate.judged", None, bytes, move |desk| {
             let certificate = parse(&certificate)?;
             let detail = format!("serial {} {level:?}", certificate.serial_hex());
-            let path = desk.judge(&certificate, &[], desk.now, level);
-            let path =
-                path.map_err(|fault| Fault::new(fault.code, format!("{} {}", certificate.serial_hex(), fault.detail)))?;
-            Ok((Judged { certificate, path }, detail))
+            let judged = desk.judge(&certificate, &[], desk.now, level);
+            let (path, states) = judged
+                .map_err(|fault| Fault::new(fault.code, format!("{} {}", certificate.serial_hex(), fault.detail)))?;
+            let judged = Judged {
+                certificate,
+                path,
+                states,
+            };
+            Ok((judged, detail))
         })
         .await
     }

@@ -9,6 +9,7 @@ use super::judge::{Level, refused};
 use super::{Caller, Service, Tool, Whose};
 use crate::application::{Format, KeyIndex};
 use crate::fault::{Code, Fault};
+use crate::revocation::States;
 
 /// Longer data is signed by parts.
 pub const MAX_DATA: usize = 16 * 1024 * 1024;
@@ -86,6 +87,8 @@ pub struct Judged {
     pub certificate: Certificate,
     /// From it to the root; itself alone where its time alone was looked at.
     pub path: Vec<Certificate>,
+    /// The states on the path, as far as they were asked.
+    pub(crate) states: States,
 }
 
 impl Service {
@@ -137,9 +140,14 @@ impl Service {
             if asked.level != Level::Time {
                 certificate.may_sign_documents().map_err(refused)?;
             }
-            let path = desk.judge(&certificate, &[], desk.now, asked.level)?;
+            let (path, states) = desk.judge(&certificate, &[], desk.now, asked.level)?;
             let detail = format!("serial {} {}", certificate.serial_hex(), asked.over.describe());
-            Ok((Judged { certificate, path }, detail))
+            let judged = Judged {
+                certificate,
+                path,
+                states,
+            };
+            Ok((judged, detail))
         })
         .await
     }

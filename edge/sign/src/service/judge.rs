@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use gm::evidence::Moment;
+
 use gm::stamp::{Imprint, Token};
+use gm::trust::Stapled;
 use gm::{Certificate, Refused, Trust};
 use records::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Caller, Desk, Service};
+use crate::application::KeyIndex;
 use crate::fault::{Code, Fault};
+use crate::revocation::{Look, States, rule};
 use crate::keys::device;
 
 /// How much of a certificate is looked at (GB/T 38629 `verifyLevel`).
@@ -41,6 +46,15 @@ impl Level {
 }
 
 impl Service {
+    /// Judges the certificate of a key here, so that its evidence can be kept with a signature.
+    pub(crate) async fn judge_own(self: &Arc<Self>, caller: &Caller, key: KeyIndex) -> Result<States, Fault> {
+        self.perform(caller, "certificate.judged", None, 0, move |desk| {
+            let states = desk.own_states(key)?;
+            Ok((states, format!("key {}", key.0)))
+        })
+        .await
+    }
+
     /// Verifies a time stamp that a request carries, under the application's chains.
     pub(crate) fn check_stamp(&self, caller: &Caller, token: &[u8], over: &[u8]) -> Result<(), Fault> {
         let now = self.engine.trusted_now()?;
@@ -67,39 +81,71 @@ impl Desk {
         own.map(Arc::clone).unwrap_or_default()
     }
 
-    /// The path of a certificate that holds at this level; of one whose time alone is looked at, itself.
+    /// The path of a certificate that holds at this level; of one whose time alone is looked at, itself. States are those
+    /// of now: a date that nobody proves is no reason to forgive a revocation.
     pub(super) fn judge(
         &self,
         certificate: &Certificate,
         others: &[Certificate],
         at: Timestamp,
         level: Level,
-    ) -> Result<Vec<Certificate>, Fault> {
+    ) -> Result<(Vec<Certificate>, States), Fault> {
         certificate.is_valid_at(at.offset()).map_err(refused)?;
         if level == Level::Time {
-            return Ok(vec![certificate.clone()]);
+            return Ok((vec![certificate.clone()], States::default()));
         }
         let path = self.trust().path(certificate, others, at.offset()).map_err(refused)?;
-        self.unrevoked(&path, level)?;
-        Ok(path)
+        let states = self.unrevoked(&path, level)?;
+        Ok((path, states))
     }
 
-    /// Nothing on a path is revoked, as far as the level asks.
-    pub(super) fn unrevoked(&self, path: &[Certificate], level: Level) -> Result<(), Fault> {
-        let known = path.first().map(Certificate::serial_hex).unwrap_or_default();
-        match level {
-            // Without a list or an answer nothing is proven; who asks for proof is told so.
-            Level::Revocation => Err(Fault::new(
-                Code::RevocationUnreachable,
-                format!("证书 {known} 没有可用的吊销列表"),
-            )),
-            Level::Time | Level::Chain | Level::Policy => Ok(()),
-        }
+    /// Nothing on a path is revoked now, as far as the level asks.
+    pub(super) fn unrevoked(&self, path: &[Certificate], level: Level) -> Result<States, Fault> {
+        self.unrevoked_at(path, level, None, None)
+    }
+
+    /// The same at a proven time, by evidence that came with the signature, too.
+    pub(super) fn unrevoked_at(
+        &self,
+        path: &[Certificate],
+        level: Level,
+        proven: Option<Timestamp>,
+        stapled: Option<Arc<Stapled>>,
+    ) -> Result<States, Fault> {
+        let look = Look {
+            path: path.to_vec(),
+            trust: self.trust(),
+            rule: rule(&self.application.policy, level),
+            moment: Moment {
+                at: proven.unwrap_or(self.now).offset(),
+                now: self.now.offset(),
+            },
+            stapled,
+        };
+        self.revocation.judge_at_hand(&self.state, look, &self.lists, &self.open)
+    }
+
+    /// The states of our own certificate's path, whatever the application's chains.
+    fn own_states(&self, index: KeyIndex) -> Result<States, Fault> {
+        let key = self.state.keys.get(&index).ok_or(Code::KeyIndex)?;
+        let chain = &key.certificate().ok_or(Code::Certificate)?.chain;
+        let (own, above) = chain.split_first().ok_or(Code::Certificate)?;
+        let roots = above.iter().filter(|one| one.is_self_issued()).map(|one| &one.der);
+        let trust = Trust::new(roots).map_err(refused)?;
+        let path = trust.path(own, above, self.now.offset()).map_err(refused)?;
+        let look = Look {
+            path,
+            trust: Arc::new(trust),
+            rule: rule(&self.application.policy, Level::Revocation),
+            moment: Moment::present(self.now.offset()),
+            stapled: None,
+        };
+        self.revocation.judge_at_hand(&self.state, look, &self.lists, &self.open)
     }
 }
 
 /// The code for what the formats' crate refused.
-pub(super) fn refused(refused: Refused) -> Fault {
+pub(crate) fn refused(refused: Refused) -> Fault {
     if let Refused::Device { code, text } = &refused {
         return device::fault(code, text);
     }

@@ -1,8 +1,11 @@
 //! Signed messages: PKCS#7/CMS with or without their content (GB/T 35275, RFC 5652).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gm::cms::{Message, Profile, Sound, Unsigned};
+use gm::stamp::{self, Imprint, Token};
+use gm::trust::Stapled;
 use gm::{Algorithm, Certificate};
 use records::Timestamp;
 
@@ -12,6 +15,10 @@ use super::judge::{Level, refused};
 use super::{Caller, Desk, Service, Tool};
 use crate::application::{Format, KeyIndex};
 use crate::fault::{Code, Fault};
+use crate::revocation::States;
+
+/// Clocks of signer and time-stamp unit may differ by this much.
+const SKEW: Duration = Duration::from_secs(300);
 
 /// What a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +91,10 @@ pub struct Signatory {
     pub algorithm: Algorithm,
     /// When the signer says it was signed, where he says so.
     pub signed_at: Option<Timestamp>,
+    /// When a time stamp proves that it was there, where it has one.
+    pub stamped_at: Option<Timestamp>,
+    /// The states on the path, as far as they were asked.
+    pub(crate) states: States,
 }
 
 /// A message that holds.
@@ -196,10 +207,15 @@ fn verify(desk: &Desk, asked: &VerifyMessage) -> Result<VerifiedMessage, Fault> 
         }
         (None, None) => return Err(Fault::new(Code::DataFormat, "签名不带原文，请同时给出原文")),
     };
+    // What was put beside the signature of one signer; of several nobody knows whose it is.
+    let beside = match outcomes.len() {
+        1 => desk.beside(&asked.message)?,
+        _ => Beside::default(),
+    };
     let mut signers = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
         let sound = outcome.result.map_err(refused)?;
-        signers.push(desk.believe(sound, &message.certificates, asked.level)?);
+        signers.push(desk.believe(sound, &message.certificates, asked.level, &beside)?);
     }
     Ok(VerifiedMessage {
         signers,
@@ -207,23 +223,65 @@ fn verify(desk: &Desk, asked: &VerifyMessage) -> Result<VerifiedMessage, Fault> 
     })
 }
 
+/// What stands beside a signature: its proven time, and evidence about its certificates.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    stamped: Option<stamp::Stamped>,
+    evidence: Option<Arc<Stapled>>,
+}
+
 impl Desk {
-    /// The signer of a sound signature, judged at the time he states.
-    pub(super) fn believe(&self, sound: Sound<'_>, carried: &[Certificate], level: Level) -> Result<Signatory, Fault> {
-        let path = if level == Level::Time {
+    /// Reads what stands beside the signature of a message; a time stamp that is there must hold.
+    fn beside(&self, message: &[u8]) -> Result<Beside, Fault> {
+        let unsigned = stamp::Unsigned::read(message).map_err(refused)?;
+        let mut stamped: Option<stamp::Stamped> = None;
+        for token in &unsigned.stamps {
+            let checked = Token::read(token).and_then(|token| {
+                let imprint = Imprint::of(token.info.imprint.hash, &unsigned.signature);
+                token.verify(&imprint, &self.trust(), self.now.offset())
+            });
+            let checked = checked.map_err(|reason| Fault::new(Code::StampInvalid, reason.to_string()))?;
+            // The earliest proves most.
+            if stamped.as_ref().is_none_or(|known| checked.latest() < known.latest()) {
+                stamped = Some(checked);
+            }
+        }
+        Ok(Beside {
+            stamped,
+            evidence: unsigned.evidence.map(Arc::new),
+        })
+    }
+
+    /// The signer of a sound signature, judged at the time he states; the states of his path at the time that is proven.
+    pub(super) fn believe(
+        &self,
+        sound: Sound<'_>,
+        carried: &[Certificate],
+        level: Level,
+        beside: &Beside,
+    ) -> Result<Signatory, Fault> {
+        let (path, states) = if level == Level::Time {
             let at = sound.signing_time.map_or(self.now, Timestamp::from_offset);
             self.judge(&sound.certificate, carried, at, level)?
         } else {
             let trusted = sound.trusted(&self.trust(), carried, self.now.offset());
             let path = trusted.map_err(refused)?.path;
-            self.unrevoked(&path, level)?;
-            path
+            let proven = beside.stamped.as_ref().map(|stamped| Timestamp::from_offset(stamped.latest()));
+            if let Some((stated, proven)) = sound.signing_time.zip(proven)
+                && Timestamp::from_offset(stated) > proven.plus(SKEW)
+            {
+                return Err(Fault::new(Code::StampInvalid, "签名时间晚于时间戳"));
+            }
+            let states = self.unrevoked_at(&path, level, proven, beside.evidence.clone())?;
+            (path, states)
         };
         Ok(Signatory {
             certificate: sound.certificate,
             path,
             algorithm: sound.algorithm,
             signed_at: sound.signing_time.map(Timestamp::from_offset),
+            stamped_at: beside.stamped.as_ref().map(|stamped| Timestamp::from_offset(stamped.info.at)),
+            states,
         })
     }
 }

@@ -27,9 +27,11 @@ use crate::application::{Application, Format, KeyIndex};
 use crate::engine::Engine;
 use crate::fault::{Code, Fault};
 use crate::keys::device::Held;
-use crate::keys::{KeyState, ServerKey};
+use crate::keys::{KeyPurpose, KeyState, ServerKey};
 use crate::ledger::Ledger;
+use crate::revocation::{Lists, Open, Revocation};
 use crate::selftest::Report;
+use crate::stamping::{StampSettings, Stamping};
 use crate::state::State;
 use crate::syslog::Progress;
 use crate::vault::Entry;
@@ -40,6 +42,7 @@ pub use choice::Choice;
 pub use cipher::{Cipher, Direction, MAX_RANDOM, Mode, Sealed, Sm2Form, Symmetric};
 pub use data::{Judged, MAX_DATA, Over, SignData, SignedData, VerifyData};
 pub use judge::Level;
+pub(crate) use judge::refused;
 pub use message::{Kind, SignMessage, Signatory, SignedMessage, VerifiedMessage, VerifyMessage};
 pub use meter::{Meter, Second};
 pub use pdf::PdfSignature;
@@ -105,6 +108,11 @@ pub(crate) struct Desk {
     pub(crate) application: Arc<Application>,
     /// The time to sign at; believed.
     pub(crate) now: Timestamp,
+    /// Revocation lists in force.
+    pub(crate) lists: Arc<Lists>,
+    revocation: Arc<Revocation>,
+    /// What is judged after the act, when those who know have been asked.
+    open: Arc<Mutex<Vec<Open>>>,
 }
 
 /// The acts for applications.
@@ -130,6 +138,8 @@ pub struct Service {
     /// What the last self-test found.
     pub(crate) tested: RwLock<Option<Arc<Report>>>,
     heavy: Semaphore,
+    pub(crate) revocation: Arc<Revocation>,
+    pub(crate) stamping: Stamping,
 }
 
 impl std::fmt::Debug for Service {
@@ -142,6 +152,7 @@ impl Service {
     /// Serves with the engine's state. When the TPM does not answer, keys stay shut until [`Self::reload`].
     pub fn start(engine: Arc<Engine>) -> Result<Self, Refusal> {
         let ledger = Ledger::start(Arc::clone(&engine.vault)).map_err(|_| Refusal::Damaged("thread"))?;
+        let revocation = Arc::new(Revocation::new(&engine.dir)?);
         let service = Self {
             engine,
             state: RwLock::default(),
@@ -157,6 +168,8 @@ impl Service {
             log_sending: Arc::default(),
             tested: RwLock::default(),
             heavy: Semaphore::new(HEAVY_ACTS),
+            revocation,
+            stamping: Stamping::default(),
         };
         if let Err(refusal) = service.reload() {
             tracing::warn!(sign.refusal = %refusal, "server keys stay shut");
@@ -179,6 +192,11 @@ impl Service {
         let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes, devices))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         self.open.store(kek.is_ok(), Ordering::Relaxed);
+        self.stamping.put(self.engine.vault.read(StampSettings::load)?);
+        if let Err(refusal) = self.put_own_lists() {
+            tracing::warn!(sign.refusal = %refusal, "our own revocation lists were not renewed");
+        }
+        self.revocation.wake();
         kek.map(|_| ())
     }
 
@@ -249,11 +267,18 @@ impl Service {
         let now = self.engine.clock.now();
         let done = match self.desk(caller, format, now) {
             Err(fault) => Err(fault),
-            Ok(desk) => match desk.device(tool) {
-                Some(device) => at_device(&device, desk, act).await,
-                None if bytes < HEAVY => act(&desk),
-                None => self.apart(desk, act).await,
-            },
+            Ok(desk) => {
+                let open = Arc::clone(&desk.open);
+                let done = match desk.device(tool) {
+                    Some(device) => at_device(&device, desk, act).await,
+                    None if bytes < HEAVY => act(&desk),
+                    None => self.apart(desk, act).await,
+                };
+                match done {
+                    Ok(done) => self.settle(&open).await.map(|()| done),
+                    refused => refused,
+                }
+            }
         };
         let (outcome, detail) = match done {
             Ok((answer, detail)) => (Ok(answer), detail),
@@ -296,6 +321,9 @@ impl Service {
             state: self.state(),
             application: Arc::clone(application),
             now: self.engine.trusted_now()?,
+            lists: self.revocation.lists(),
+            revocation: Arc::clone(&self.revocation),
+            open: Arc::default(),
         })
     }
 
@@ -341,7 +369,16 @@ impl Desk {
 
     /// A key in use that the policy grants, the first one when none is named, with its access code checked.
     pub(crate) fn key(&self, index: Option<KeyIndex>, access_code: Option<&str>) -> Result<Arc<ServerKey>, Fault> {
-        self.key_in(&[KeyState::Active], index, access_code)
+        let key = self.key_in(&[KeyState::Active], index, access_code)?;
+        if let Some(own) = key.certificate().and_then(|certificate| certificate.chain.first()) {
+            if self.lists.revoke(own, self.now) {
+                return Err(Fault::new(Code::CertificateRevoked, own.serial_hex()));
+            }
+            if key.purpose == KeyPurpose::Sign {
+                own.may_sign_documents().map_err(refused)?;
+            }
+        }
+        Ok(key)
     }
 
     /// The same of a key in one of these states.

@@ -12,6 +12,7 @@ use super::message::Signatory;
 use super::{Caller, Service};
 use crate::application::Format;
 use crate::fault::{Code, Fault};
+use crate::revocation::States;
 
 /// A signature of a file that holds.
 #[derive(Debug)]
@@ -45,8 +46,9 @@ impl Service {
                     Finding::UpdatedAfter(bytes) => Some(*bytes),
                     _ => None,
                 });
-                let signature = signature(one.verdict.map_err(refused)?, added, &one.findings);
-                desk.unrevoked(&signature.signatory.path, Level::Policy)?;
+                let mut signature = signature(one.verdict.map_err(refused)?, added, &one.findings);
+                let states = desk.unrevoked_at(&signature.signatory.path, Level::Policy, signature.stamped_at, None)?;
+                signature.signatory.states = states;
                 signatures.push(signature);
             }
             let serials = signatures.iter().map(|s| s.signatory.certificate.serial_hex());
@@ -66,6 +68,8 @@ fn signature(verdict: Verdict, added: Option<usize>, findings: &[Finding]) -> Pd
                 path: signature.path,
                 algorithm: signature.algorithm,
                 signed_at: Some(Timestamp::from_offset(signature.signing_time)),
+                stamped_at: stamp.as_ref().map(|stamp| Timestamp::from_offset(stamp.info.at)),
+                states: States::default(),
             };
             (
                 signatory,
@@ -81,6 +85,8 @@ fn signature(verdict: Verdict, added: Option<usize>, findings: &[Finding]) -> Pd
                 path: stamp.path,
                 algorithm,
                 signed_at: Some(at),
+                stamped_at: Some(at),
+                states: States::default(),
             };
             (signatory, Some(at), true)
         }

@@ -265,9 +265,14 @@ impl Service {
             if level != Level::Time {
                 certificate.may_sign_documents().map_err(refused)?;
             }
-            let path = desk.judge(&certificate, &[], desk.now, level)?;
+            let (path, states) = desk.judge(&certificate, &[], desk.now, level)?;
             let detail = format!("serial {} {bytes} bytes", certificate.serial_hex());
-            Ok((Judged { certificate, path }, detail))
+            let judged = Judged {
+                certificate,
+                path,
+                states,
+            };
+            Ok((judged, detail))
         })
         .await
     }
@@ -329,13 +334,15 @@ impl Service {
                 let digest: [u8; 32] = progress.hashing.finish().try_into().map_err(|_| Code::SignMethod)?;
                 let seen = cms::verify(&message, Content::Digest(&digest), &desk.trust(), desk.now.offset());
                 let seen = seen.map_err(refused)?;
-                desk.unrevoked(&seen.path, Level::Policy)?;
+                let states = desk.unrevoked(&seen.path, Level::Policy)?;
                 let detail = format!("serial {} {} bytes", seen.signer.serial_hex(), progress.bytes);
                 let signatory = Signatory {
                     certificate: seen.signer,
                     path: seen.path,
                     algorithm: seen.algorithm,
                     signed_at: Some(Timestamp::from_offset(seen.signing_time)),
+                stamped_at: None,
+                states,
                 };
                 let verified = VerifiedMessage {
                     signers: vec![signatory],

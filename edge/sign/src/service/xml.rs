@@ -178,7 +178,7 @@ fn verify(desk: &Desk, asked: &VerifyXml) -> Result<Vec<VerifiedXml>, Fault> {
         if asked.level != Level::Time {
             one.certificate.may_sign_documents().map_err(refused)?;
         }
-        let path = desk.judge(
+        let (path, states) = desk.judge(
             &one.certificate,
             &one.others,
             signed_at.unwrap_or(desk.now),
@@ -190,6 +190,8 @@ fn verify(desk: &Desk, asked: &VerifyXml) -> Result<Vec<VerifiedXml>, Fault> {
                 path,
                 algorithm: one.algorithm,
                 signed_at,
+                stamped_at: None,
+                states,
             },
             covered: one.covered.into_iter().map(|c| (c.uri, c.canonical_bytes)).collect(),
         });

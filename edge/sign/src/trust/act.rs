@@ -3,6 +3,7 @@
 use gm::Certificate;
 use records::Timestamp;
 
+use super::ChainSettings;
 use crate::Refusal;
 use crate::application::{ChainId, Policy};
 use crate::engine::Engine;
@@ -64,6 +65,21 @@ impl Engine {
                 return Err(Refusal::no("chain_unknown", format!("没有编号为 {} 的证书链。", id.0)));
             }
             unit.log(now, "chain.removed", by, &id.0)
+        })
+    }
+
+    /// Sets where the state of a chain's certificates is found out.
+    pub fn set_chain(&self, by: &str, id: &ChainId, settings: &ChainSettings) -> Result<(), Refusal> {
+        settings.check()?;
+        let text = serde_json::to_string(settings).map_err(|_| Refusal::Damaged("chain's settings"))?;
+        let now = self.clock.now();
+        self.vault.write(|unit| {
+            let known = unit.chains()?.into_iter().find(|row| row.id == id.0);
+            let unknown = || Refusal::no("chain_unknown", format!("没有编号为 {} 的证书链。", id.0));
+            let mut row = known.ok_or_else(unknown)?;
+            row.settings.clone_from(&text);
+            unit.put_chain(&row)?;
+            unit.log(now, "chain.changed", by, &format!("{} {text}", id.0))
         })
     }
 

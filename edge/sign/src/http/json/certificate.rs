@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::data::Holder;
+use super::states;
 use super::{Answer, Asked, No, Refused, bytes, encode};
 use crate::fault::{Code, Fault};
 use crate::http::door::Door;
@@ -107,6 +108,9 @@ pub(super) struct ValidateRequest {
     /// How much is looked at.
     #[serde(default)]
     level: Level,
+    /// Gives the evidence of its state, to be kept.
+    #[serde(default)]
+    evidence: bool,
 }
 
 /// Judges a certificate now. One that does not hold is a refusal that says why.
@@ -123,5 +127,8 @@ pub(super) async fn validate(
         .judge_certificate(&caller, certificate, asked.level)
         .await
         .map_err(No::Act)?;
-    Ok(Json(judged.into()))
+    let evidence = states::evidence(&door, &[judged.states.clone()], asked.evidence).await?;
+    let mut holder = Holder::from(judged);
+    holder.evidence = evidence;
+    Ok(Json(holder))
 }

@@ -3,6 +3,7 @@ use axum::extract::{Extension, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::states::{self, StateView};
 use super::{Answer, Asked, No, Refused, algorithm, bytes, choice, encode, encode_path, optional};
 use crate::application::KeyIndex;
 use crate::fault::{Code, Fault};
@@ -101,6 +102,9 @@ pub(super) struct VerifyRequest {
     /// How much of the certificate is looked at.
     #[serde(default)]
     level: Level,
+    /// Gives the evidence of the certificate's state, to be kept.
+    #[serde(default)]
+    evidence: bool,
 }
 
 /// A certificate that holds.
@@ -112,6 +116,12 @@ pub(super) struct Holder {
     serial: String,
     /// From it to the root, each DER in Base64.
     path: Vec<String>,
+    /// What was seen of each certificate on the path, where revocation was looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocation: Vec<StateView>,
+    /// Evidence of that, where it was asked for: `RevocationValues` (CAdES), DER, Base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evidence: Option<String>,
 }
 
 impl From<crate::service::Judged> for Holder {
@@ -120,6 +130,8 @@ impl From<crate::service::Judged> for Holder {
             signer: judged.certificate.subject.common_name.clone(),
             serial: judged.certificate.serial_hex(),
             path: encode_path(&judged.path),
+            revocation: states::views(&judged.states),
+            evidence: None,
         }
     }
 }
@@ -153,5 +165,8 @@ pub(super) async fn verify(
         level: asked.level,
     };
     let judged = door.service.verify_data(&caller, act).await.map_err(No::Act)?;
-    Ok(Json(judged.into()))
+    let evidence = states::evidence(&door, &[judged.states.clone()], asked.evidence).await?;
+    let mut holder = Holder::from(judged);
+    holder.evidence = evidence;
+    Ok(Json(holder))
 }

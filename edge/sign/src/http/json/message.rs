@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::data::over;
+use super::states;
 use super::{Answer, Asked, No, Refused, Signer, bytes, choice, encode, optional};
 use crate::application::KeyIndex;
 use crate::http::door::Door;
+use crate::revocation::States;
 use crate::service::{Caller, Kind, Level, SignMessage, SignedMessage, VerifiedMessage, VerifyMessage};
+use crate::stamping::Extras;
 
 /// A message to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -30,6 +33,12 @@ pub(super) struct SignMessageRequest {
     /// The message carries the certificates above the signer's own too.
     #[serde(default = "yes")]
     chain: bool,
+    /// A time stamp of this server's unit is put beside the signature (needs the format `stamp`).
+    #[serde(default)]
+    stamp: bool,
+    /// Evidence that the signer's certificate is not revoked is put beside the signature.
+    #[serde(default)]
+    evidence: bool,
 }
 
 fn yes() -> bool {
@@ -75,7 +84,11 @@ pub(super) async fn sign(
         kind: if asked.attached { Kind::Attached } else { Kind::Detached },
         chain: asked.chain,
     };
-    let signed = door.service.sign_message(&caller, act).await.map_err(No::Act)?;
+    let extras = Extras {
+        stamp: asked.stamp,
+        evidence: asked.evidence,
+    };
+    let signed = door.service.sign_message_with(&caller, act, extras).await.map_err(No::Act)?;
     Ok(Json(signed.into()))
 }
 
@@ -92,6 +105,9 @@ pub(super) struct VerifyMessageRequest {
     /// How much of the certificates is looked at.
     #[serde(default)]
     level: Level,
+    /// Gives the evidence of the certificates' states, to be kept.
+    #[serde(default)]
+    evidence: bool,
 }
 
 /// A message that holds.
@@ -110,6 +126,9 @@ pub(super) struct Held {
     /// The content, Base64, where the message carried it.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<String>,
+    /// Evidence of the certificates' states, where it was asked for: `RevocationValues` (CAdES), DER, Base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
 }
 
 impl From<VerifiedMessage> for Held {
@@ -122,6 +141,7 @@ impl From<VerifiedMessage> for Held {
             serial: first.map(|who| who.certificate.serial_hex()).unwrap_or_default(),
             signed_at: first.and_then(|who| who.signed_at),
             data: verified.content.as_deref().map(encode),
+            evidence: None,
             signers: verified.signers.into_iter().map(Signer::from).collect(),
         }
     }
@@ -142,5 +162,9 @@ pub(super) async fn verify(
         level: asked.level,
     };
     let verified = door.service.verify_message(&caller, act).await.map_err(No::Act)?;
-    Ok(Json(verified.into()))
+    let all: Vec<States> = verified.signers.iter().map(|who| who.states.clone()).collect();
+    let evidence = states::evidence(&door, &all, asked.evidence).await?;
+    let mut held = Held::from(verified);
+    held.evidence = evidence;
+    Ok(Json(held))
 }

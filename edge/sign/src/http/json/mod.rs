@@ -6,6 +6,7 @@ mod data;
 mod message;
 mod pdf;
 mod session;
+mod states;
 mod xml;
 
 use axum::Json;
@@ -26,6 +27,7 @@ use super::door::{Door, Early};
 use crate::application::KeyIndex;
 use crate::fault::{Code, Fault};
 use crate::service::{Choice, Signatory};
+use states::StateView;
 
 /// The routes.
 pub(super) fn acts() -> OpenApiRouter<Door> {
@@ -85,7 +87,7 @@ pub(super) struct Refused {
 }
 
 /// A refusal as JSON.
-pub(super) fn answer(fault: &Fault) -> Response {
+pub(crate) fn answer(fault: &Fault) -> Response {
     let status = StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let refused = Refused {
         number: fault.code.number(),
@@ -157,6 +159,13 @@ pub(super) struct Signer {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_at: Option<Timestamp>,
+    /// The time that a time stamp proves.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stamped_at: Option<Timestamp>,
+    /// What was seen of each certificate on the path, where revocation was looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocation: Vec<StateView>,
     /// From the signer's certificate to the root, each DER in Base64.
     path: Vec<String>,
 }
@@ -168,6 +177,8 @@ impl From<Signatory> for Signer {
             serial: who.certificate.serial_hex(),
             algorithm: who.algorithm.name(),
             signed_at: who.signed_at,
+            stamped_at: who.stamped_at,
+            revocation: states::views(&who.states),
             path: encode_path(&who.path),
         }
     }

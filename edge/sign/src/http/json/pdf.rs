@@ -9,6 +9,7 @@ use super::{Answer, Asked, No, Refused, Signer, bytes, choice};
 use crate::application::KeyIndex;
 use crate::http::door::Door;
 use crate::service::{Caller, Kind, Over, SignMessage};
+use crate::stamping::Extras;
 
 /// A PDF's digest to be signed.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -22,6 +23,12 @@ pub(super) struct SignPdfRequest {
     algorithm: Option<String>,
     /// Digest of the bytes that the signature's `/ByteRange` covers, by the algorithm's hash; Base64.
     digest: String,
+    /// A time stamp of this server's unit is put beside the signature (needs the format `stamp`).
+    #[serde(default)]
+    stamp: bool,
+    /// Evidence that the signer's certificate is not revoked is put beside the signature.
+    #[serde(default)]
+    evidence: bool,
 }
 
 /// Makes the message for the gap of a PDF (`adbe.pkcs7.detached`) over the digest of its byte range.
@@ -38,7 +45,11 @@ pub(super) async fn sign(
         kind: Kind::Pdf,
         chain: true,
     };
-    let signed = door.service.sign_message(&caller, act).await.map_err(No::Act)?;
+    let extras = Extras {
+        stamp: asked.stamp,
+        evidence: asked.evidence,
+    };
+    let signed = door.service.sign_message_with(&caller, act, extras).await.map_err(No::Act)?;
     Ok(Json(signed.into()))
 }
 

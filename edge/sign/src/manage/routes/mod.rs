@@ -10,6 +10,7 @@ mod gate;
 mod keys;
 mod log;
 mod overview;
+mod revocation;
 mod session;
 mod settings;
 mod time;
@@ -133,6 +134,13 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(chains::import_own))
         .routes(routes!(chains::remove))
         .routes(routes!(chains::remove_certificate))
+        .routes(routes!(revocation::show))
+        .routes(routes!(revocation::set_chain))
+        .routes(routes!(revocation::fetch))
+        .routes(routes!(revocation::import))
+        .routes(routes!(revocation::own, revocation::revoke))
+        .routes(routes!(revocation::stamping, revocation::set_stamping))
+        .routes(routes!(revocation::certify_stamp))
         .routes(routes!(certificates::find, certificates::import))
         .routes(routes!(certificates::detail))
         .routes(routes!(certificates::file))

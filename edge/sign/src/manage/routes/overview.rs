@@ -220,6 +220,9 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
             }
         }
     }
+    for text in manage.service.revocation.notices(now) {
+        say(Severity::Warning, "revocation", text);
+    }
     for (name, end) in manage::tls::ends(manage)? {
         if let Some((severity, words)) = ends(end, now) {
             say(severity, "tls_expires", format!("{name}的 HTTPS 证书{words}。"));
