@@ -88,6 +88,7 @@ pub(super) struct SourceView {
 
 /// A chain's settings.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChainRevocation)]
 pub(super) struct ChainView {
     id: ChainId,
     name: String,
