@@ -62,11 +62,13 @@ impl Form {
     pub(crate) fn of(request: &Request) -> Self {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let syntax = match kind.as_str() {
-            "application/json" => Syntax::Json,
-            "application/octet-stream" => Syntax::Der { wrapped: false },
-            _ => Syntax::Urlencoded,
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let syntax = if kind.eq_ignore_ascii_case("application/json") {
+            Syntax::Json
+        } else if kind.eq_ignore_ascii_case("application/octet-stream") {
+            Syntax::Der { wrapped: false }
+        } else {
+            Syntax::Urlencoded
         };
         let name = request.uri().path().strip_prefix("/svs/");
         Self {

@@ -1,0 +1,18 @@
+//! What applications are served, shown with the real process over real TLS, and with other software at the other end.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what a test cannot set up fails the test"
+)]
+
+mod certificates;
+mod ciphers;
+mod long;
+mod messages;
+mod refusals;
+mod site;
+mod soap;
+mod svs;
+mod xml_and_pdf;
