@@ -74,7 +74,7 @@ impl Site {
         let (own, other) = (ChainId("chn_own".to_owned()), ChainId("chn_other".to_owned()));
         engine.import_own_chain(BY, &own, HOSPITAL).expect("chain");
         engine
-            .import_chain(BY, &other, "甲认证中心", &[foreign.root.clone()])
+            .import_chain(BY, &other, "甲认证中心", std::slice::from_ref(&foreign.root))
             .expect("chain");
         let policy = Policy {
             keys,

@@ -127,7 +127,7 @@ pub(super) async fn validate(
         .judge_certificate(&caller, certificate, asked.level)
         .await
         .map_err(No::Act)?;
-    let evidence = states::evidence(&door, &[judged.states.clone()], asked.evidence).await?;
+    let evidence = states::evidence(&door, std::slice::from_ref(&judged.states), asked.evidence).await?;
     let mut holder = Holder::from(judged);
     holder.evidence = evidence;
     Ok(Json(holder))

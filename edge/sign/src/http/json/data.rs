@@ -165,7 +165,7 @@ pub(super) async fn verify(
         level: asked.level,
     };
     let judged = door.service.verify_data(&caller, act).await.map_err(No::Act)?;
-    let evidence = states::evidence(&door, &[judged.states.clone()], asked.evidence).await?;
+    let evidence = states::evidence(&door, std::slice::from_ref(&judged.states), asked.evidence).await?;
     let mut holder = Holder::from(judged);
     holder.evidence = evidence;
     Ok(Json(holder))

@@ -88,7 +88,11 @@ pub(super) async fn sign(
         stamp: asked.stamp,
         evidence: asked.evidence,
     };
-    let signed = door.service.sign_message_with(&caller, act, extras).await.map_err(No::Act)?;
+    let signed = door
+        .service
+        .sign_message_with(&caller, act, extras)
+        .await
+        .map_err(No::Act)?;
     Ok(Json(signed.into()))
 }
 

@@ -59,10 +59,14 @@ impl From<&Checked> for StateView {
         };
         let (by, name, issued_at) = match source {
             None => (None, None, None),
-            Some(Source::Crl { number, this_update }) => {
-                (Some("crl"), number.as_ref().map(ToString::to_string), Some(*this_update))
+            Some(Source::Crl { number, this_update }) => (
+                Some("crl"),
+                number.as_ref().map(ToString::to_string),
+                Some(*this_update),
+            ),
+            Some(Source::Ocsp { responder, produced_at }) => {
+                (Some("ocsp"), Some(responder.clone()), Some(*produced_at))
             }
-            Some(Source::Ocsp { responder, produced_at }) => (Some("ocsp"), Some(responder.clone()), Some(*produced_at)),
         };
         Self {
             serial: checked.serial.clone(),
@@ -93,6 +97,8 @@ pub(super) async fn evidence(door: &Door, all: &[States], wanted: bool) -> Resul
         stapled.answers.extend(one.answers);
     }
     stapled.crls.dedup();
-    let der = stapled.to_der().map_err(|reason| No::Act(crate::service::refused(reason)))?;
+    let der = stapled
+        .to_der()
+        .map_err(|reason| No::Act(crate::service::refused(reason)))?;
     Ok(Some(encode(&der)))
 }
