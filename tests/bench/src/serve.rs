@@ -106,6 +106,8 @@ fn prepare(state: &Path, tpm: &str, certificate: &Path) -> Result<()> {
         label: "处方签名".to_owned(),
         algorithm: KeyAlgorithm::Sm2,
         access_code: None,
+        device: None,
+        purpose: Default::default(),
     };
     let key = engine.generate_key(BY, &new)?;
     engine.certify_key_here(BY, key, HOSPITAL, "处方签名服务")?;

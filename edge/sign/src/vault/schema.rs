@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS attempt (
   name BLOB PRIMARY KEY, wrong INTEGER NOT NULL, locked_until INTEGER NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS attempt_changed ON attempt (changed_at);
 CREATE TABLE IF NOT EXISTS tls_identity (
-  name TEXT PRIMARY KEY CHECK (name IN ('manage', 'service')), wrapped BLOB NOT NULL, chain BLOB NOT NULL,
+  name TEXT PRIMARY KEY CHECK (name IN ('manage', 'service', 'service-sm')), wrapped BLOB NOT NULL, chain BLOB NOT NULL,
   own INTEGER NOT NULL CHECK (own IN (0, 1)), made_at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS custody_group (
   id BLOB PRIMARY KEY, needed INTEGER NOT NULL CHECK (needed >= 2), wrapped BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS revoked_certificate (
   reason INTEGER NOT NULL, revoked_at INTEGER NOT NULL, revoked_by TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS own_list (
   issuer BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, number INTEGER NOT NULL, issued_at INTEGER NOT NULL,
-  list BLOB NOT NULL) STRICT;
+  list BLOB NOT NULL, entries INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS stamp_serial (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 ";

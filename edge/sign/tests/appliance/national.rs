@@ -101,6 +101,8 @@ fn prepare(state: &std::path::Path, tpm: &str, certificate: &Certificate) {
         label: "处方签名".to_owned(),
         algorithm: KeyAlgorithm::Sm2,
         access_code: None,
+        device: None,
+        purpose: Default::default(),
     };
     let key = engine.generate_key("test", &new).expect("key");
     engine.certify_key_here("test", key, HOSPITAL, "处方签名服务").expect("certified");

@@ -7,6 +7,7 @@
 
 mod backup;
 mod duties;
+mod outside;
 mod signing_in;
 mod site;
 mod work;
