@@ -4,7 +4,7 @@ use gm::certificate::Purpose;
 use gm::key::{PrivateKey, Signer, Sm2Key};
 use serde_json::{Value, json};
 
-use crate::people::Authority;
+use crate::people::{Authority, Browser};
 use crate::site::{SDF_PASSWORD, Site, b64, unb64};
 
 const RX: &[u8] = b"rx";
@@ -102,4 +102,23 @@ async fn keys_of_openssl_are_imported_and_sign_and_a_key_envelope_opens_what_is_
         assert_eq!(unb64(&opened["data"]), RX);
         assert_eq!(his.sign(key, RX).await.refused(), "wrong_usage");
     }
+}
+
+#[tokio::test]
+async fn a_restored_key_has_the_purpose_it_had() {
+    let mut site = Site::new("", SDF_PASSWORD).await;
+    let admin = &site.admin.browser;
+    let made = json!({"label": "加密", "algorithm": "sm2", "purpose": "encrypt"});
+    admin.post("keys", made).await.done();
+    let backup = admin.post("backup", json!({})).await.bytes;
+    let state = rusqlite::Connection::open(site.path("state/signd.db")).expect("state file");
+    let lost = state.execute("DELETE FROM server_key_purpose", []).expect("deleted");
+    assert_eq!(lost, 1);
+    let file = json!({"file": b64(&backup)});
+    let preview = admin.post("restore", file).await.done();
+    let apply = format!("restore/{}", preview["token"].as_str().expect("token"));
+    admin.post(&apply, json!({})).await.done();
+    let browser = Browser::new(admin.port, None);
+    site.admin.sign_in(&browser).await.done();
+    assert_eq!(browser.get("keys").await.done()[0]["purpose"], "encrypt");
 }

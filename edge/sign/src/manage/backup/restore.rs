@@ -215,6 +215,11 @@ fn keys(unit: &Unit<'_>, content: &Content) -> Result<(), Refusal> {
         }
         put(unit, "server_key", row)?;
         unit.clear_key_certificates(index.as_integer().unwrap_or_default())?;
+        for purpose in content.rows("server_key_purpose") {
+            if purpose.get("key_index") == Some(index) {
+                put(unit, "server_key_purpose", purpose)?;
+            }
+        }
         for certificate in content.rows("server_certificate") {
             if certificate.get("key_index") == Some(index) {
                 put(unit, "server_certificate", certificate)?;
