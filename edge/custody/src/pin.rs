@@ -121,7 +121,8 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Fault> {
         }
     }
     let text = std::str::from_utf8(bytes.get(..length).unwrap_or_default());
-    text.map(|text| Zeroizing::new(text.to_owned())).map_err(|_| Fault::PinFile("不是文本"))
+    text.map(|text| Zeroizing::new(text.to_owned()))
+        .map_err(|_| Fault::PinFile("不是文本"))
 }
 
 #[cfg(test)]

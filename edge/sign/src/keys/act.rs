@@ -119,7 +119,10 @@ impl Engine {
                 made_at: now,
             };
             unit.put_key(&row, now)?;
-            let detail = format!("key {index} {} {} {} {}", row.algorithm, row.purpose, row.custody, row.reference);
+            let detail = format!(
+                "key {index} {} {} {} {}",
+                row.algorithm, row.purpose, row.custody, row.reference
+            );
             unit.log(now, act, by, detail.trim_end())?;
             Ok(KeyIndex(index))
         })

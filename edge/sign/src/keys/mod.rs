@@ -72,7 +72,9 @@ impl KeyPurpose {
     /// From the stable name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Sign, Self::Encrypt].into_iter().find(|purpose| purpose.name() == name)
+        [Self::Sign, Self::Encrypt]
+            .into_iter()
+            .find(|purpose| purpose.name() == name)
     }
 }
 

@@ -123,7 +123,10 @@ impl Service {
         let down = devices.iter().filter(|device| device.state != DeviceState::Ready);
         let mut failed: Vec<String> = down
             .map(|device| {
-                let why = device.trouble.as_ref().map_or("正在打开", |trouble| trouble.text.as_str());
+                let why = device
+                    .trouble
+                    .as_ref()
+                    .map_or("正在打开", |trouble| trouble.text.as_str());
                 format!("密码设备 {}：{why}", device.name)
             })
             .collect();

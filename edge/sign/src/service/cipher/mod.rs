@@ -8,8 +8,8 @@ mod symmetric;
 use std::sync::Arc;
 
 use curve::{Ciphertext, Nonces};
-use gm::certificate::usage;
 use gm::Refused;
+use gm::certificate::usage;
 use gm::key::{Hash, Kind};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -46,7 +46,9 @@ impl Service {
         let bytes = asked.data.len();
         let old = self.decrypts_triple_des();
         let devices = &self.engine.devices;
-        let held = devices.offering(custody::Cipher::Sm1).filter(|_| asked.cipher == Cipher::Sm1);
+        let held = devices
+            .offering(custody::Cipher::Sm1)
+            .filter(|_| asked.cipher == Cipher::Sm1);
         let held = held.cloned();
         let tool = held.clone().map_or(Tool::None, Tool::Device);
         self.perform_with(caller, "data.ciphered", Some(Format::Cipher), bytes, tool, move |_| {
@@ -106,31 +108,40 @@ impl Service {
     ) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let bytes = data.len();
         let tool = Tool::Key(with.key);
-        self.perform_with(caller, "data.decrypted", Some(Format::Cipher), bytes, tool, move |desk| {
-            bounded(bytes)?;
-            let states = [KeyState::Active, KeyState::Retired];
-            let key = desk.key_in(&states, with.key, with.access_code.as_deref())?;
-            let signer = key.opened()?;
-            // One answer for all causes but a device that did not try.
-            let failed = |reason| match reason {
-                Refused::Device { .. } => refused(reason),
-                _ => Fault::new(Code::DataFormat, "解密失败"),
-            };
-            if signer.public_key().kind() == Kind::Rsa && key.device().is_some() {
-                let plain = key.decrypt_oaep(&data).map_err(failed)?;
-                return Ok((plain, format!("key {} {bytes} bytes", key.index.0)));
-            }
-            if signer.public_key().kind() != Kind::Sm2 {
-                return Err(absent("解密只支持 SM2 密钥，以及密码设备中的 RSA 密钥（OAEP，SHA-256）"));
-            }
-            let text = match form {
-                Sm2Form::Der => Ciphertext::from_der(&data),
-                Sm2Form::Bytes => Ciphertext::from_bytes(&data),
-            };
-            let text = text.map_err(|reason| Fault::new(Code::DataFormat, reason.to_string()))?;
-            let plain = signer.open(&text).map_err(failed)?;
-            Ok((plain, format!("key {} {bytes} bytes", key.index.0)))
-        })
+        self.perform_with(
+            caller,
+            "data.decrypted",
+            Some(Format::Cipher),
+            bytes,
+            tool,
+            move |desk| {
+                bounded(bytes)?;
+                let states = [KeyState::Active, KeyState::Retired];
+                let key = desk.key_in(&states, with.key, with.access_code.as_deref())?;
+                let signer = key.opened()?;
+                // One answer for all causes but a device that did not try.
+                let failed = |reason| match reason {
+                    Refused::Device { .. } => refused(reason),
+                    _ => Fault::new(Code::DataFormat, "解密失败"),
+                };
+                if signer.public_key().kind() == Kind::Rsa && key.device().is_some() {
+                    let plain = key.decrypt_oaep(&data).map_err(failed)?;
+                    return Ok((plain, format!("key {} {bytes} bytes", key.index.0)));
+                }
+                if signer.public_key().kind() != Kind::Sm2 {
+                    return Err(absent(
+                        "解密只支持 SM2 密钥，以及密码设备中的 RSA 密钥（OAEP，SHA-256）",
+                    ));
+                }
+                let text = match form {
+                    Sm2Form::Der => Ciphertext::from_der(&data),
+                    Sm2Form::Bytes => Ciphertext::from_bytes(&data),
+                };
+                let text = text.map_err(|reason| Fault::new(Code::DataFormat, reason.to_string()))?;
+                let plain = signer.open(&text).map_err(failed)?;
+                Ok((plain, format!("key {} {bytes} bytes", key.index.0)))
+            },
+        )
         .await
     }
 
