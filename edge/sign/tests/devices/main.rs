@@ -9,7 +9,10 @@
 mod faults;
 mod imports;
 #[path = "../manage/site.rs"]
-#[expect(dead_code, reason = "shared with the tests of the management interface, which use more of it")]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the management interface, which use more of it"
+)]
 mod people;
 mod signing;
 mod site;
