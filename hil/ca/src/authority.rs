@@ -184,7 +184,9 @@ impl Authority {
             turn.make_key("stranger").await?;
             let mut words = vec!["req", "-x509", "-new", "-key", "ca.key", "-config", "ca.cnf"];
             words.extend(["-extensions", "root", "-days", "3650", "-out", "ca.pem", "-subj"]);
-            words.push("/C=CN/O=试验认证机构/CN=试验根");
+            // Authorities of one name are one authority to who reads their lists.
+            let subject = format!("/C=CN/O=试验认证机构/CN=试验根 {}", kind.name());
+            words.push(&subject);
             turn.openssl(&turn.signing(&words, "-sigopt")).await?;
             turn.openssl(&["x509", "-in", "ca.pem", "-outform", "DER", "-out", "ca.cer"])
                 .await?;

@@ -76,7 +76,10 @@ impl Asked<'_> {
 }
 
 fn key(certificate: &Certificate, issuer: &Certificate) -> Key {
-    let both = [gm::key::sha256(&certificate.der), gm::key::sha256(&issuer.public_key.to_spki())];
+    let both = [
+        gm::key::sha256(&certificate.der),
+        gm::key::sha256(&issuer.public_key.to_spki()),
+    ];
     gm::key::sha256(&both.concat())
 }
 
@@ -139,9 +142,14 @@ impl Revocation {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| Trouble::Internal)?;
         let question = Question::new(asked.certificate, asked.issuer, NameHash::usual(asked.issuer));
-        let question = question.map_err(Trouble::list)?.to_der(asked.nonce.then_some(&nonce[..]));
+        let question = question
+            .map_err(Trouble::list)?
+            .to_der(asked.nonce.then_some(&nonce[..]));
         let kind = "application/ocsp-request";
-        let bytes = self.web.post(asked.responder, kind, question, MAX_RESPONSE, DEADLINE).await?;
+        let bytes = self
+            .web
+            .post(asked.responder, kind, question, MAX_RESPONSE, DEADLINE)
+            .await?;
         let read = || -> Result<Answer, Refused> {
             let answer = Response::read(&bytes)?.verify(asked.issuer)?;
             if asked.nonce {
@@ -158,9 +166,9 @@ impl Revocation {
         let until = match status.map_err(Trouble::list)? {
             // Not knowing may end soon: the certificate may be on its way to the responder.
             Status::Unknown => now,
-            Status::Good | Status::Revoked(_) => {
-                answer.next_update(asked.certificate).map_or(now, Timestamp::from_offset)
-            }
+            Status::Good | Status::Revoked(_) => answer
+                .next_update(asked.certificate)
+                .map_or(now, Timestamp::from_offset),
         };
         Ok(Given { answer, bytes, until })
     }

@@ -9,10 +9,10 @@ use gm::trust::{By, Evidence, Failure, Finding, Rule, Source, Stapled};
 use gm::{Certificate, Particulars, Refused, Trust};
 use records::Timestamp;
 
+use super::Revocation;
 use super::ask::{Asked, Given};
 use super::lists::{ListId, Lists};
 use super::source::addresses;
-use super::Revocation;
 use crate::application::{Policy, Revocation as Wanted};
 use crate::fault::{Code, Fault};
 use crate::service::{Level, Service, refused};
@@ -85,7 +85,11 @@ pub(crate) fn rule(policy: &Policy, level: Level) -> Rule {
         Wanted::Ocsp => By::Ocsp,
         Wanted::CrlOrOcsp => By::Either,
     };
-    let failure = if policy.revocation_must_be_known { Failure::Hard } else { Failure::Soft };
+    let failure = if policy.revocation_must_be_known {
+        Failure::Hard
+    } else {
+        Failure::Soft
+    };
     match level {
         Level::Time | Level::Chain => Rule::default(),
         Level::Policy => Rule { by, failure },
@@ -101,10 +105,7 @@ pub(crate) fn rule(policy: &Policy, level: Level) -> Rule {
 /// authority answers OCSP for those below it.
 fn rule_at(rule: Rule, place: usize) -> Rule {
     match rule.by {
-        By::Ocsp if place > 0 => Rule {
-            by: By::Either,
-            ..rule
-        },
+        By::Ocsp if place > 0 => Rule { by: By::Either, ..rule },
         _ => rule,
     }
 }
@@ -127,7 +128,10 @@ impl Revocation {
     /// Judges a path by what is at hand. `asked`: answers that are not kept, and troubles, by place on the path.
     fn judge(&self, look: &Look, lists: &Lists, asked: &[(usize, Result<Arc<Given>, String>)]) -> Seen {
         let now = Timestamp::from_offset(look.moment.now);
-        let opened = look.stapled.as_ref().map(|stapled| stapled.open(&look.path, look.trust.authorities()));
+        let opened = look
+            .stapled
+            .as_ref()
+            .map(|stapled| stapled.open(&look.path, look.trust.authorities()));
         let carried = opened.as_ref().map(gm::trust::Opened::evidence).unwrap_or_default();
         let mut crls = lists.crls().to_vec();
         crls.extend_from_slice(carried.crls);
@@ -148,8 +152,12 @@ impl Revocation {
                 crls: &crls,
                 answers: &answers,
             };
-            let judged = look.trust.judge(pair, rule_at(look.rule, place), &evidence, look.moment);
-            let Some(first) = judged.checked.into_iter().next() else { continue };
+            let judged = look
+                .trust
+                .judge(pair, rule_at(look.rule, place), &evidence, look.moment);
+            let Some(first) = judged.checked.into_iter().next() else {
+                continue;
+            };
             if seen.verdict.is_ok() {
                 seen.verdict = judged.verdict;
             }
@@ -163,7 +171,10 @@ impl Revocation {
                 serial: first.serial,
                 subject: first.subject.common_name,
                 finding: first.finding,
-                troubles: fresh.iter().filter_map(|outcome| outcome.as_ref().err().cloned()).collect(),
+                troubles: fresh
+                    .iter()
+                    .filter_map(|outcome| outcome.as_ref().err().cloned())
+                    .collect(),
                 evidence,
             });
         }
@@ -205,9 +216,13 @@ impl Revocation {
             return false;
         };
         let rule = rule_at(look.rule, place);
-        let list = || !*self.loaded.borrow() || {
-            let sources = self.sources();
-            addresses(certificate).iter().any(|address| !sources.get(address).is_some_and(|s| s.tried_at.is_some()))
+        let list = || {
+            !*self.loaded.borrow() || {
+                let sources = self.sources();
+                addresses(certificate)
+                    .iter()
+                    .any(|address| sources.get(address).is_none_or(|s| s.tried_at.is_none()))
+            }
         };
         (by_answer(rule) && responder(state, certificate, issuer).is_some()) || (by_list(rule) && list())
     }
@@ -235,7 +250,9 @@ impl Revocation {
 fn piece(source: &Source, certificate: &Certificate, lists: &Lists, given: Option<&Arc<Given>>) -> Option<Piece> {
     match source {
         Source::Crl { this_update, .. } => {
-            let mut ours = lists.all().filter(|kept| kept.crl.head().issuer_der == certificate.issuer_der);
+            let mut ours = lists
+                .all()
+                .filter(|kept| kept.crl.head().issuer_der == certificate.issuer_der);
             let kept = ours.find(|kept| kept.crl.head().this_update == *this_update)?;
             Some(Piece::List(kept.id))
         }
@@ -262,13 +279,24 @@ fn responder(state: &State, certificate: &Certificate, issuer: &Certificate) -> 
 
 /// The states, and the refusal when they do not hold.
 fn decide(seen: Seen, states: &States) -> Result<(), Fault> {
-    let troubles: Vec<String> = seen.checked.iter().flat_map(|checked| checked.troubles.clone()).collect();
-    let serial = seen.checked.first().map(|checked| checked.serial.clone()).unwrap_or_default();
+    let troubles: Vec<String> = seen
+        .checked
+        .iter()
+        .flat_map(|checked| checked.troubles.clone())
+        .collect();
+    let serial = seen
+        .checked
+        .first()
+        .map(|checked| checked.serial.clone())
+        .unwrap_or_default();
     states.put(seen.checked);
     seen.verdict.map_err(|reason| {
         let fault = refused(reason);
         if fault.code == Code::RevocationUnreachable && !troubles.is_empty() {
-            return Fault::new(fault.code, format!("证书 {serial}：{}；{}", fault.detail, troubles.join("；")));
+            return Fault::new(
+                fault.code,
+                format!("证书 {serial}：{}；{}", fault.detail, troubles.join("；")),
+            );
         }
         fault
     })

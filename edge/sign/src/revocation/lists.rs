@@ -106,9 +106,17 @@ impl Lists {
 
     /// Whether a list of the certificate's issuer revokes it now. For our own keys: no list at all is no reason to stop.
     pub(crate) fn revoke(&self, certificate: &Certificate, now: Timestamp) -> bool {
-        let ours = self.crls.iter().filter(|crl| crl.head().issuer_der == certificate.issuer_der);
+        let ours = self
+            .crls
+            .iter()
+            .filter(|crl| crl.head().issuer_der == certificate.issuer_der);
         ours.filter(|crl| certificate.is_issued_by(crl.issuer()).is_ok())
-            .any(|crl| matches!(crl.status(certificate, Moment::present(now.offset())), Ok(Status::Revoked(_))))
+            .any(|crl| {
+                matches!(
+                    crl.status(certificate, Moment::present(now.offset())),
+                    Ok(Status::Revoked(_))
+                )
+            })
     }
 
     /// Puts a verified list into force when it is better than what there is.
@@ -122,13 +130,16 @@ impl Lists {
             (None, false) => (Arc::clone(crl), Arc::clone(crl)),
             (None, true) => return Err(Trouble::NoBase),
             (Some(kept), false) => {
-                if !better(crl, &kept.crl, now)? {
+                // A full list that its own deltas have overtaken is no step back; there is nothing to gain from it.
+                if !better(crl, &kept.base, now)? || !better(crl, &kept.crl, now).unwrap_or(false) {
                     return Ok(Taken::Known(id));
                 }
                 (Arc::clone(crl), Arc::clone(crl))
             }
             (Some(kept), true) => {
-                if !better(crl, &kept.crl, now)? {
+                // Nor is a delta that a newer full list has overtaken.
+                let overtaken = crl.head().number.as_ref().zip(kept.crl.head().number.as_ref());
+                if overtaken.is_some_and(|(delta, full)| delta <= full) || !better(crl, &kept.crl, now)? {
                     return Ok(Taken::Known(id));
                 }
                 let updated = kept.base.apply(crl).map_err(Trouble::list)?;

@@ -170,7 +170,10 @@ impl Revocation {
             .collect();
         for (address, source) in self.sources().iter().filter(|(_, source)| !source.learned) {
             if let Some(trouble) = source.trouble.as_ref().filter(|_| source.failures >= source::GRAVE) {
-                found.push(format!("黑名单地址 {address} 连续 {} 次更新失败：{trouble}", source.failures));
+                found.push(format!(
+                    "黑名单地址 {address} 连续 {} 次更新失败：{trouble}",
+                    source.failures
+                ));
             }
         }
         found

@@ -108,7 +108,11 @@ fn issuers(unit: &Unit<'_>) -> Result<Vec<Issuer>, Refusal> {
     let mut all = Vec::new();
     for (place, organisation) in unit.organisations()?.into_iter().enumerate() {
         let row = unit.authority(&organisation)?.ok_or(Refusal::Damaged("authority"))?;
-        let after = if place == 0 { String::new() } else { format!("-{}", place + 1) };
+        let after = if place == 0 {
+            String::new()
+        } else {
+            format!("-{}", place + 1)
+        };
         for (part, certificate, wrapped, name) in [
             ("issuing", &row.issuing, &row.issuing_key, "own"),
             ("root", &row.root, &row.root_key, "own-root"),
@@ -203,7 +207,9 @@ impl Engine {
     pub(crate) fn revoke_own(&self, by: &str, serial: &str, why: Revoking, confirm: &str) -> Result<(), Refusal> {
         let now = self.trusted_now()?;
         self.vault.write(|unit| {
-            let found = issued(unit)?.into_iter().find(|(one, _)| one.serial_hex().eq_ignore_ascii_case(serial.trim()));
+            let found = issued(unit)?
+                .into_iter()
+                .find(|(one, _)| one.serial_hex().eq_ignore_ascii_case(serial.trim()));
             let none = || Refusal::no("certificate_unknown", "本院没有签发过这个序列号的证书。");
             let (certificate, issuer) = found.ok_or_else(none)?;
             let subject = &certificate.subject.common_name;
@@ -229,8 +235,8 @@ impl Engine {
 }
 
 fn is_due(row: &OwnListRow, revoked: &[RevokedRow], now: Timestamp) -> bool {
-    let behind = |one: &RevokedRow| one.issuer == row.issuer && one.revoked_at >= row.issued_at;
-    now >= row.issued_at.plus(DAILY) || (now > row.issued_at && revoked.iter().any(behind))
+    let ours = revoked.iter().filter(|one| one.issuer == row.issuer).count() as u64;
+    now >= row.issued_at.plus(DAILY) || ours != row.entries
 }
 
 fn issue(
@@ -267,6 +273,7 @@ fn issue(
         number,
         issued_at: now,
         list: draft.issue(&issuer.certificate, key.as_ref())?,
+        entries: entries.len() as u64,
     })
 }
 
@@ -281,7 +288,9 @@ fn issued(unit: &Unit<'_>) -> Result<Vec<(Certificate, Vec<u8>)>, Refusal> {
     let mut found: Vec<(Certificate, Vec<u8>)> = Vec::new();
     for der in ders {
         let certificate = Certificate::parse(&der)?;
-        let ours = issuers.iter().find(|issuer| certificate.is_issued_by(&issuer.certificate).is_ok());
+        let ours = issuers
+            .iter()
+            .find(|issuer| certificate.is_issued_by(&issuer.certificate).is_ok());
         if let Some(issuer) = ours
             && found.iter().all(|(known, _)| known.der != der)
         {

@@ -77,7 +77,9 @@ impl Service {
             Ok(bytes) => {
                 let revocation = Arc::clone(&revocation);
                 let take = move || revocation.take(&bytes, &known, now);
-                tokio::task::spawn_blocking(take).await.unwrap_or(Err(Trouble::Internal))
+                tokio::task::spawn_blocking(take)
+                    .await
+                    .unwrap_or(Err(Trouble::Internal))
             }
             Err(trouble) => Err(trouble),
         };
@@ -115,7 +117,9 @@ impl Revocation {
     /// An address that is due; it is the caller's to fetch.
     fn due(&self, now: Timestamp) -> Option<String> {
         let mut sources = self.sources();
-        let due = sources.iter_mut().filter(|(_, source)| !source.busy && source.due <= now);
+        let due = sources
+            .iter_mut()
+            .filter(|(_, source)| !source.busy && source.due <= now);
         let (address, source) = due.min_by_key(|(_, source)| source.due)?;
         source.busy = true;
         Some(address.clone())
@@ -124,7 +128,11 @@ impl Revocation {
     /// How long nothing is due.
     fn nap(&self, now: Timestamp) -> Duration {
         let sources = self.sources();
-        let next = sources.values().filter(|source| !source.busy).map(|source| source.due).min();
+        let next = sources
+            .values()
+            .filter(|source| !source.busy)
+            .map(|source| source.due)
+            .min();
         let left = next.map_or(NAP, |due| {
             Duration::from_micros(u64::try_from(due.as_micros() - now.as_micros()).unwrap_or(0))
         });

@@ -83,7 +83,9 @@ impl Source {
             Err(trouble) => {
                 self.failures = self.failures.saturating_add(1);
                 self.trouble = Some(trouble);
-                FIRST_WAIT.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST_WAIT)
+                FIRST_WAIT
+                    .saturating_mul(1 << (self.failures - 1).min(10))
+                    .min(LONGEST_WAIT)
             }
         };
         self.due = now.plus(wait.mul_f64(jitter()));

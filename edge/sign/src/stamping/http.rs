@@ -18,7 +18,9 @@ const QUERY: &str = "application/timestamp-query";
 const REPLY: &str = "application/timestamp-reply";
 
 pub(crate) fn routes() -> Router<Door> {
-    Router::new().route("/tsa", post(first)).route("/tsa/{key}", post(named))
+    Router::new()
+        .route("/tsa", post(first))
+        .route("/tsa/{key}", post(named))
 }
 
 async fn first(door: State<Door>, caller: Extension<Caller>, headers: HeaderMap, body: Bytes) -> Response {
@@ -42,7 +44,10 @@ async fn stamp(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Response {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     if !kind.eq_ignore_ascii_case(QUERY) || body.len() > MAX_TOKEN {
         let text = format!("应以 {QUERY} 发送时间戳请求，最长 {MAX_TOKEN} 字节");
         return Early(Fault::new(Code::RequestRejected, text)).into_response();

@@ -83,7 +83,10 @@ impl Service {
             None => settings.keys.first().copied(),
         };
         let key = designated.and_then(|index| self.state().keys.get(&index).cloned());
-        let tool = key.as_ref().and_then(|key| key.device().cloned()).map_or(Tool::None, Tool::Device);
+        let tool = key
+            .as_ref()
+            .and_then(|key| key.device().cloned())
+            .map_or(Tool::None, Tool::Device);
         let service = Arc::clone(self);
         self.perform_with(caller, "time.stamped", Some(Format::Stamp), 0, tool, move |desk| {
             let key = key.filter(|key| key.state == KeyState::Active);
@@ -97,11 +100,15 @@ impl Service {
             let (token, over) = match &asked {
                 Asked::Request(request) => {
                     let over = gm::stamp::Request::read(request).map(|request| request.imprint.digest);
-                    (unit.answer(request, &serial, at).map_err(refused)?, over.unwrap_or_default())
+                    (
+                        unit.answer(request, &serial, at).map_err(refused)?,
+                        over.unwrap_or_default(),
+                    )
                 }
-                Asked::Imprint(imprint) => {
-                    (unit.stamp(imprint, &serial, at).map_err(refused)?, imprint.digest.clone())
-                }
+                Asked::Imprint(imprint) => (
+                    unit.stamp(imprint, &serial, at).map_err(refused)?,
+                    imprint.digest.clone(),
+                ),
             };
             let detail = format!(
                 "key {} serial {} unit {} over {}",
@@ -141,7 +148,8 @@ impl Service {
     fn stamp_hash(&self) -> Hash {
         let first = self.stamping.settings().keys.first().copied();
         let key = first.and_then(|index| self.state().keys.get(&index).cloned());
-        key.and_then(|key| key.signer.as_ref().map(|signer| signer.algorithm().hash())).unwrap_or(Hash::Sm3)
+        key.and_then(|key| key.signer.as_ref().map(|signer| signer.algorithm().hash()))
+            .unwrap_or(Hash::Sm3)
     }
 
     /// A serial number: reserved in the state file before it is given, and random behind, so that a state file restored on

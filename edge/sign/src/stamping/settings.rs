@@ -84,7 +84,11 @@ impl Engine {
         }
         let now = self.clock.now();
         for index in &settings.keys {
-            let own = state.keys.get(index).map(AsRef::as_ref).and_then(ServerKey::certificate);
+            let own = state
+                .keys
+                .get(index)
+                .map(AsRef::as_ref)
+                .and_then(ServerKey::certificate);
             let own = own.and_then(|own: &KeyCertificate| own.chain.first());
             let none = || Refusal::no("key_unknown", format!("密钥 {} 不存在或没有证书。", index.0));
             may_stamp(own.ok_or_else(none)?, now)?;
@@ -126,7 +130,13 @@ mod tests {
 
     #[test]
     fn a_policy_is_read_as_it_is_written() {
-        for text in ["1.2.3.4.1", "2.5.29.32.0", "1.2.156.10197.1.501", "2.999.4294967295", "0.39"] {
+        for text in [
+            "1.2.3.4.1",
+            "2.5.29.32.0",
+            "1.2.156.10197.1.501",
+            "2.999.4294967295",
+            "0.39",
+        ] {
             assert_eq!(gm::oid::dotted(&identifier(text).unwrap_or_default()), text);
         }
         for text in ["", "1", "3.1", "1.40", "1.2.", "1.-2", "1.2.4294967296", "a.b"] {

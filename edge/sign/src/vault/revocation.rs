@@ -33,19 +33,25 @@ pub(crate) struct OwnListRow {
     pub(crate) number: u64,
     pub(crate) issued_at: Timestamp,
     pub(crate) list: Vec<u8>,
+    /// Certificates that it revokes.
+    pub(crate) entries: u64,
 }
 
 impl Unit<'_> {
     /// Organisations with an authority here, the oldest first.
     pub(crate) fn organisations(&self) -> Result<Vec<String>, Refusal> {
-        let mut rows = self.0.prepare("SELECT organisation FROM authority ORDER BY made_at, organisation")?;
+        let mut rows = self
+            .0
+            .prepare("SELECT organisation FROM authority ORDER BY made_at, organisation")?;
         let rows = rows.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Certificates of all signers, DER.
     pub(crate) fn signer_certificates(&self) -> Result<Vec<Vec<u8>>, Refusal> {
-        let mut rows = self.0.prepare("SELECT certificate FROM signer ORDER BY enrolled_at, id")?;
+        let mut rows = self
+            .0
+            .prepare("SELECT certificate FROM signer ORDER BY enrolled_at, id")?;
         let rows = rows.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -95,7 +101,7 @@ impl Unit<'_> {
 
     /// The newest list of an issuer.
     pub(crate) fn own_list(&self, issuer: &[u8]) -> Result<Option<OwnListRow>, Refusal> {
-        let sql = "SELECT issuer, name, number, issued_at, list FROM own_list WHERE issuer = ?1";
+        let sql = "SELECT issuer, name, number, issued_at, list, entries FROM own_list WHERE issuer = ?1";
         let row = self.0.query_row(sql, [issuer], |row| {
             Ok(OwnListRow {
                 issuer: row.get(0)?,
@@ -103,6 +109,7 @@ impl Unit<'_> {
                 number: row.get::<_, i64>(2)?.unsigned_abs(),
                 issued_at: Timestamp::from_micros(row.get(3)?),
                 list: row.get(4)?,
+                entries: row.get::<_, i64>(5)?.unsigned_abs(),
             })
         });
         Ok(row.optional()?)
@@ -117,15 +124,16 @@ impl Unit<'_> {
     /// Takes the place of the list before.
     pub(crate) fn put_own_list(&self, row: &OwnListRow) -> Result<(), Refusal> {
         self.0.execute(
-            "INSERT INTO own_list (issuer, name, number, issued_at, list) VALUES (?1, ?2, ?3, ?4, ?5) \
+            "INSERT INTO own_list (issuer, name, number, issued_at, list, entries) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (issuer) DO UPDATE SET name = excluded.name, number = excluded.number, \
-             issued_at = excluded.issued_at, list = excluded.list",
+             issued_at = excluded.issued_at, list = excluded.list, entries = excluded.entries",
             params![
                 row.issuer,
                 row.name,
                 row.number.cast_signed(),
                 row.issued_at.as_micros(),
-                row.list
+                row.list,
+                row.entries.cast_signed()
             ],
         )?;
         Ok(())

@@ -77,14 +77,22 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "revoked_certificate",
-        columns: &["fingerprint", "issuer", "serial", "subject", "reason", "revoked_at", "revoked_by"],
+        columns: &[
+            "fingerprint",
+            "issuer",
+            "serial",
+            "subject",
+            "reason",
+            "revoked_at",
+            "revoked_by",
+        ],
         key: 1,
         secrets: &[],
     },
     Table {
         // A list's number never goes back, on another device neither.
         name: "own_list",
-        columns: &["issuer", "name", "number", "issued_at", "list"],
+        columns: &["issuer", "name", "number", "issued_at", "list", "entries"],
         key: 1,
         secrets: &[],
     },

@@ -125,7 +125,12 @@ pub(super) async fn show(State(door): State<Door>) -> Answer<RevocationView> {
         settings: chain.settings.clone(),
     });
     Ok(Json(RevocationView {
-        lists: service.revocation.lists().all().map(|kept| ListView::of(kept, now)).collect(),
+        lists: service
+            .revocation
+            .lists()
+            .all()
+            .map(|kept| ListView::of(kept, now))
+            .collect(),
         sources: sources.collect(),
         chains: chains.collect(),
     }))
@@ -167,8 +172,18 @@ pub(super) struct Fetched {
 /// Fetches lists now.
 #[utoipa::path(post, path = "/manage/v1/revocation/fetch", tag = "revocation", request_body = FetchNow,
     responses((status = 200, body = Vec<Fetched>), (status = 404, body = Refused)))]
-pub(super) async fn fetch(State(door): State<Door>, signed: Signed, Asked(asked): Asked<FetchNow>) -> Answer<Vec<Fetched>> {
-    let mut known: Vec<String> = door.service.revocation.source_states().into_iter().map(|s| s.address).collect();
+pub(super) async fn fetch(
+    State(door): State<Door>,
+    signed: Signed,
+    Asked(asked): Asked<FetchNow>,
+) -> Answer<Vec<Fetched>> {
+    let mut known: Vec<String> = door
+        .service
+        .revocation
+        .source_states()
+        .into_iter()
+        .map(|s| s.address)
+        .collect();
     if let Some(address) = asked.address {
         known.retain(|one| *one == address);
         if known.is_empty() {

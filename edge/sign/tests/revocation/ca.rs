@@ -1,0 +1,119 @@
+//! An authority that misbehaves on command.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bench_ca::{Addresses, Kind, Settings};
+use gm::Certificate;
+use rig::probe;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) struct Ca {
+    at: Addresses,
+    pub(crate) root: Certificate,
+    _folder: TempDir,
+    serving: Option<tokio::runtime::Runtime>,
+}
+
+/// A person's certificate with its key.
+pub(crate) struct Card {
+    pub(crate) certificate: Certificate,
+    pub(crate) name: String,
+}
+
+impl Ca {
+    pub(crate) fn new(kind: Kind) -> Self {
+        let folder = TempDir::new().expect("folder");
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = Settings {
+            folder: folder.path().join("ca"),
+            kind,
+            site: free,
+            control: free,
+            public_base: String::new(),
+        };
+        let (tell, told) = mpsc::channel();
+        let serving = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
+        serving.spawn(async move {
+            bench_ca::run(settings, |at| tell.send(at).expect("told"))
+                .await
+                .expect("served");
+        });
+        let at = told.recv_timeout(Duration::from_secs(120)).expect("an authority");
+        let root = probe::ask(at.site, "GET", "/ca.cer", &[], b"").expect("root").body;
+        Self {
+            at,
+            root: Certificate::parse(&root).expect("root"),
+            _folder: folder,
+            serving: Some(serving),
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.at.site)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Vec<u8> {
+        probe::ask(self.at.site, "GET", path, &[], b"").expect("answered").body
+    }
+
+    pub(crate) fn control(&self, path: &str, body: Value) -> Value {
+        probe::control(self.at.control, path, Some(body)).expect("commanded")
+    }
+
+    /// The next call of this kind goes wrong.
+    pub(crate) fn fault(&self, op: &str, kind: &str, more: Value) {
+        let mut fault = json!({"op": op, "kind": kind});
+        if let (Some(fault), Value::Object(more)) = (fault.as_object_mut(), more) {
+            fault.extend(more);
+        }
+        self.control("/control/faults", fault);
+    }
+
+    pub(crate) fn publish(&self, what: &str) {
+        self.control("/control/lists", json!({"what": what}));
+    }
+
+    pub(crate) fn revoke(&self, card: &Card, reason: &str) {
+        self.control("/control/revoke", json!({"name": card.name, "reason": reason}));
+    }
+
+    pub(crate) fn person(&self, name: &str) -> Card {
+        let made = self.control("/control/certificates", json!({"name": name}));
+        Card {
+            certificate: certificate(&made),
+            name: name.to_owned(),
+        }
+    }
+
+    /// A certificate for the key of a request.
+    pub(crate) fn certify(&self, name: &str, profile: &str, request: &str) -> Certificate {
+        let asked = json!({"name": name, "profile": profile, "request": request});
+        certificate(&self.control("/control/certificates", asked))
+    }
+
+    /// It is gone.
+    pub(crate) fn die(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Ca {
+    fn drop(&mut self) {
+        self.die();
+    }
+}
+
+fn certificate(made: &Value) -> Certificate {
+    let pem = made["certificate"].as_str().expect("certificate");
+    let bundle = gm::pem::read_bundle(pem.as_bytes()).expect("PEM");
+    bundle.certificates.into_iter().next().expect("certificate")
+}

@@ -1,0 +1,100 @@
+//! The hospital's own authority revokes.
+
+use gm::crl::Crl;
+use serde_json::json;
+
+use crate::site::{HOSPITAL, file};
+use crate::works::Works;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_revocation_is_in_our_own_list_and_stops_the_key_at_once() {
+    let works = Works::new(&[]).await;
+    works.rule("crl", true).await;
+    let signed = works
+        .ask("/v1/message/sign", json!({"data": file("处方"), "attached": true}))
+        .await
+        .done();
+    let verify = json!({"message": signed["message"], "level": "revocation"});
+    let seen = works.ask("/v1/message/verify", verify.clone()).await.done();
+    let states = &seen["signers"][0]["revocation"];
+    assert_eq!(
+        (&states[0]["state"], &states[1]["state"]),
+        (&json!("good"), &json!("good")),
+        "{states}"
+    );
+    let empty = works.get("/crl/own.crl").await;
+
+    let own = works.admin.get("revocation/own").await.done();
+    let one = own
+        .as_array()
+        .expect("own")
+        .iter()
+        .find(|one| one["subject"] == "签名服务器")
+        .expect("key")
+        .clone();
+    let revoke = |confirm: &str| {
+        let asked = json!({"serial": one["serial"], "reason": "key-compromise", "confirm": confirm});
+        works.admin.ask(reqwest::Method::POST, "revocation/own", Some(asked))
+    };
+    assert_eq!(revoke("别人").await.refused(), "confirm");
+    let asked = json!({"serial": one["serial"], "reason": "superseded", "confirm": "签名服务器"});
+    assert_eq!(
+        works.operator.post("revocation/own", asked).await.refused(),
+        "forbidden"
+    );
+    revoke("签名服务器").await.done();
+    assert_eq!(revoke("签名服务器").await.refused(), "revoked_already");
+
+    assert_eq!(
+        works.ask("/v1/data/sign", json!({"data": "AAAA"})).await.refused().0,
+        "certificate_revoked"
+    );
+    assert_eq!(
+        works.ask("/v1/message/verify", verify).await.refused().0,
+        "certificate_revoked"
+    );
+
+    // The list, as somebody else reads it.
+    let list = works.get("/crl/own.crl").await;
+    let folder = works.site.dir.path();
+    std::fs::write(folder.join("own.crl"), &list.bytes).expect("written");
+    let out = std::process::Command::new("openssl")
+        .args(["crl", "-inform", "DER", "-in", "own.crl", "-noout", "-text"])
+        .current_dir(folder)
+        .output()
+        .expect("openssl");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let serial = one["serial"].as_str().expect("serial").to_uppercase();
+    assert!(text.contains(&serial) && text.contains("Key Compromise"), "{text}");
+    let issuing = gm::Certificate::parse(&issuing_of(&signed)).expect("issuing");
+    let number = |bytes: &[u8]| {
+        let crl = Crl::read(bytes, std::slice::from_ref(&issuing)).expect("signed by the issuing authority");
+        (crl.len(), crl.head().number.clone())
+    };
+    let ((none, first), (some, second)) = (number(&empty.bytes), number(&list.bytes));
+    assert_eq!((none, some), (0, 1));
+    assert!(second > first, "{first:?} {second:?}");
+    assert_eq!(works.get("/crl/other.crl").await.status, 404);
+
+    // Another certificate for the same key, and it signs again.
+    works
+        .admin
+        .post(
+            "keys/1/certify",
+            json!({"organization": HOSPITAL, "name": "签名服务器"}),
+        )
+        .await
+        .done();
+    works.ask("/v1/data/sign", json!({"data": "AAAA"})).await.done();
+}
+
+/// The issuing certificate in a message of ours.
+fn issuing_of(signed: &serde_json::Value) -> Vec<u8> {
+    use base64::Engine as _;
+    let message = signed["message"].as_str().expect("message");
+    let message = base64::engine::general_purpose::STANDARD
+        .decode(message)
+        .expect("Base64");
+    let message = gm::cms::Message::read(&message, gm::cms::Profile::default()).expect("message");
+    message.certificates[1].der.clone()
+}

@@ -1,0 +1,192 @@
+//! A server with an application, set up through its management interface.
+
+use std::time::Duration;
+
+use gm::Certificate;
+use kit::ports::free_ports;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::ca::{Ca, Card};
+use crate::site::{Authority, Browser, HOSPITAL, Site, file};
+
+pub(crate) struct Works {
+    pub(crate) site: Site,
+    pub(crate) admin: Browser,
+    pub(crate) operator: Browser,
+    pub(crate) app: reqwest::Client,
+    pub(crate) port: u16,
+    own: String,
+    chains: Vec<String>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn done(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.bytes));
+        serde_json::from_slice(&self.bytes).expect("JSON")
+    }
+
+    /// Code and words of a refusal.
+    pub(crate) fn refused(&self) -> (String, String) {
+        assert!(
+            !self.status.is_success(),
+            "not refused: {}",
+            String::from_utf8_lossy(&self.bytes)
+        );
+        let json: Value = serde_json::from_slice(&self.bytes).expect("JSON");
+        let text = |name: &str| json[name].as_str().expect("text").to_owned();
+        (text("code"), text("text"))
+    }
+}
+
+impl Works {
+    /// With one SM2 key under the hospital's own authority, trusting these authorities, too.
+    pub(crate) async fn new(authorities: &[&Ca]) -> Self {
+        let [port] = free_ports::<1>();
+        let site = Site::with(&format!("[service]\nlisten = \"127.0.0.1:{port}\"\n"));
+        let admin = site.administrator().await;
+        let operator = site.person(&admin, "li.op", "operator").await.browser;
+        let admin = admin.browser;
+        admin
+            .post("keys", json!({"label": "签名", "algorithm": "sm2"}))
+            .await
+            .done();
+        admin
+            .post(
+                "keys/1/certify",
+                json!({"organization": HOSPITAL, "name": "签名服务器"}),
+            )
+            .await
+            .done();
+        admin.post("keys/1/activate", json!({})).await.done();
+        let own = operator
+            .post("chains/own", json!({"organization": HOSPITAL}))
+            .await
+            .done();
+        let own = own["id"].as_str().expect("chain").to_owned();
+        let mut chains = vec![own.clone()];
+        for ca in authorities {
+            let asked = json!({"name": "试验认证机构", "files": [file(&ca.root.der)]});
+            let chain = operator.post("chains", asked).await.done();
+            chains.push(chain["id"].as_str().expect("chain").to_owned());
+        }
+        let (certificate, identity) = Authority::new("登录用").token("HIS");
+        let works = Self {
+            app: reqwest::Client::builder()
+                .identity(identity)
+                .tls_danger_accept_invalid_certs(true)
+                .build()
+                .expect("client"),
+            site,
+            admin,
+            operator,
+            port,
+            own,
+            chains,
+        };
+        let asked = json!({"id": "app_his", "name": "医院信息系统", "policy": works.policy("none", true)});
+        works.operator.post("applications", asked).await.done();
+        let asked = json!({"file": file(&certificate.der)});
+        works
+            .operator
+            .post("applications/app_his/certificates", asked)
+            .await
+            .done();
+        works
+    }
+
+    fn policy(&self, revocation: &str, must_be_known: bool) -> Value {
+        json!({"keys": [1], "chains": self.chains, "revocation": revocation,
+            "revocation_must_be_known": must_be_known, "rate_per_second": 0,
+            "formats": ["pkcs1", "pkcs7-attached", "pkcs7-detached", "stamp"]})
+    }
+
+    /// The application's rule from now on.
+    pub(crate) async fn rule(&self, revocation: &str, must_be_known: bool) {
+        let policy = self.policy(revocation, must_be_known);
+        let asked = json!({"name": "医院信息系统", "enabled": true, "policy": policy});
+        self.operator.put("applications/app_his", asked).await.done();
+    }
+
+    /// Settings of the first foreign chain.
+    pub(crate) async fn chain(&self, settings: Value) {
+        let id = self.chains.iter().find(|id| **id != self.own).expect("chain");
+        self.operator
+            .put(&format!("chains/{id}/revocation"), settings)
+            .await
+            .done();
+    }
+
+    pub(crate) async fn ask(&self, path: &str, body: Value) -> Answer {
+        let url = format!("https://127.0.0.1:{}{path}", self.port);
+        let answered = self.app.post(url).json(&body).send().await.expect("answered");
+        Answer {
+            status: answered.status(),
+            bytes: answered.bytes().await.expect("body").to_vec(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        // Somebody who does not sign in.
+        let stranger = reqwest::Client::builder()
+            .tls_danger_accept_invalid_certs(true)
+            .build()
+            .expect("client");
+        let url = format!("https://127.0.0.1:{}{path}", self.port);
+        let answered = stranger.get(url).send().await.expect("answered");
+        Answer {
+            status: answered.status(),
+            bytes: answered.bytes().await.expect("body").to_vec(),
+        }
+    }
+
+    /// Judges a certificate by the policy.
+    pub(crate) async fn judge(&self, certificate: &Certificate) -> Answer {
+        self.ask(
+            "/v1/certificate/validate",
+            json!({"certificate": file(&certificate.der)}),
+        )
+        .await
+    }
+
+    pub(crate) async fn accepts(&self, card: &Card) -> Value {
+        self.judge(&card.certificate).await.done()["revocation"].take()
+    }
+
+    pub(crate) async fn refuses(&self, card: &Card) -> String {
+        self.judge(&card.certificate).await.refused().0
+    }
+
+    pub(crate) async fn fetch(&self) -> Value {
+        self.operator.post("revocation/fetch", json!({})).await.done()
+    }
+
+    /// The list in force of an authority.
+    pub(crate) async fn list(&self, ca: &Ca) -> Value {
+        let name = &ca.root.subject.common_name;
+        let view = self.operator.get("revocation").await.done();
+        let lists = view["lists"].as_array().expect("lists").clone();
+        lists
+            .into_iter()
+            .find(|list| list["issuer"] == json!(name))
+            .unwrap_or(Value::Null)
+    }
+
+    /// Until an authority's list satisfies.
+    pub(crate) async fn until(&self, ca: &Ca, fits: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..300 {
+            let list = self.list(ca).await;
+            if fits(&list) {
+                return list;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let view = self.operator.get("revocation").await.done();
+        panic!("not within a minute: {view}");
+    }
+}
