@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { after } from 'node:test'
 import { DESK } from '../people/browser.mjs'
 import { Keeper } from '../people/keeper.mjs'
+import { until } from '../world/bench.mjs'
 import { scan } from '../world/files.mjs'
-import { outsideAuthority, startSignd } from '../world/signd.mjs'
+import { at, outsideAuthority, startReceiver, startSignd, startTimeServer, webService } from '../world/signd.mjs'
 import { story } from '../world/story.mjs'
 
 const ADMIN = { login: 'zhang.guan', password: 'Sheng-Yin-2026' }
@@ -16,10 +17,14 @@ export function theSignatureServer(world) {
   let authority
   let doctor
   let backup
+  let time
+  let receiver
   const shares = []
 
   after(async () => {
     await world.signd?.stop()
+    await time?.stop()
+    receiver?.stop()
     await authority?.remove()
   })
 
@@ -206,16 +211,29 @@ export function theSignatureServer(world) {
       assert.equal(await ticked('policy-must-be-known'), false)
     })
 
-    step('the sources and the schedule of the time are set, and synchronisation is switched', async () => {
+    // Rows: AP-234, AP-235, AP-256, AP-257
+    step('the sources and the policy of the time are set, synchronisation is switched on and off, and the clock is put right by them', async () => {
+      time = await startTimeServer(250)
       await operator.opens('time')
+      await operator.waits('time-state', 'enabled', 'false')
       await operator.click('time-switch')
       assert.match(await operator.reads('error-text'), /至少添加一个时间源/)
       await operator.click('source-add')
       await operator.fill('source-host', '127.0.0.1')
+      await operator.fill('source-port', time.port)
       await operator.fill('schedule-minutes', '10')
-      await operator.shots('signd-time')
+      await operator.shots('signd-time-off')
       await operator.click('time-switch')
       await operator.waits('time-state', 'enabled', 'true')
+      await operator.waits('time-status', 'state', 'trusted')
+      await operator.waits('time-row', 'ok', 'true')
+      const offset = await operator.reads('time-offset')
+      const ms = Number(/^([\d.]+) 毫秒/.exec(offset)?.[1])
+      assert.ok(Math.abs(ms - 250) < 60, `the source is 250 ms ahead, the page says ${offset}`)
+      await operator.click('time-poll')
+      await operator.sees('time-graph')
+      await operator.fits()
+      await operator.shot('signd-time', { fullPage: true })
       await operator.click('schedule-daily')
       await operator.fill('schedule-at', '03:00 25:00')
       await operator.click('time-save')
@@ -229,20 +247,37 @@ export function theSignatureServer(world) {
       await operator.click('time-switch')
       await operator.agrees()
       await operator.waits('time-state', 'enabled', 'false')
+      await operator.waits('time-status', 'state', 'off')
+      await operator.click('time-switch')
+      await operator.waits('time-status', 'state', 'trusted')
     })
 
-    step('the web service is switched, and the log gets a receiver', async () => {
+    // Rows: AP-237
+    step('the web service is switched on and off, and answers accordingly', async () => {
       await operator.opens('interfaces')
       await operator.waits('web-service', 'enabled', 'false')
+      assert.doesNotMatch(await webService(world.signd), /definitions/)
       await operator.click('web-service-switch')
       await operator.waits('web-service', 'enabled', 'true')
+      assert.match(await webService(world.signd), /definitions/)
+      await operator.click('web-service-switch')
+      await operator.agrees()
+      await operator.waits('web-service', 'enabled', 'false')
+      assert.doesNotMatch(await webService(world.signd), /definitions/)
+    })
+
+    // Rows: AP-261
+    step('the log is sent by syslog to the server that is named', async () => {
+      receiver = await startReceiver()
       await operator.click('syslog-save')
       assert.match(await operator.reads('syslog-host-fault'), /请填写/)
-      await operator.fill('syslog-host', 'log.hospital.test')
-      await operator.fill('syslog-port', '601')
+      await operator.fill('syslog-host', '127.0.0.1')
+      await operator.fill('syslog-port', receiver.port)
       await operator.click('syslog-tcp')
       await operator.click('syslog-save')
       await operator.waits('syslog', 'enabled', 'true')
+      await operator.waits('syslog-sending', 'connected', 'true')
+      await until('what was done here in the receiver', () => /application\.registered[^]*app_his/.test(receiver.text()))
       await operator.shots('signd-interfaces')
       await operator.fits()
     })
@@ -287,7 +322,6 @@ export function theSignatureServer(world) {
       await admin.fits()
     })
 
-    // Rows: AP-259
     step('a damaged file is refused; a good one is shown before it is restored', async () => {
       await operator.go('/applications/app_his')
       await operator.click('application-switch')
@@ -309,6 +343,46 @@ export function theSignatureServer(world) {
       await admin.signsIn()
       await admin.go('/applications/app_his')
       await admin.waits('application-state', 'enabled', 'true')
+    })
+
+    // Rows: AP-259
+    step('another device takes the backup only with its custodians, and is the first one’s likeness then', async () => {
+      const other = await startSignd()
+      try {
+        const keeper = await Keeper.arrive(at(world, other), 'signd-other')
+        await keeper.go('/')
+        for (const [field, text] of [['code', await other.setupCode()], ['person', '新管理'], ['name', 'xin.guan'], ['password', 'Brand-New-2026'], ['again', 'Brand-New-2026']]) await keeper.fill(`setup-${field}`, text)
+        await keeper.click('setup-submit')
+        await keeper.sees('sign-in')
+        await keeper.enrols('xin.guan', 'Brand-New-2026')
+        await keeper.opens('backup')
+        await keeper.drags('restore-file', [backup])
+        await keeper.sees('restore-share-0')
+        await keeper.shots('signd-restore-elsewhere')
+        await keeper.fill('restore-share-0', shares[0])
+        await keeper.click('restore-open')
+        assert.match(await keeper.reads('error-text'), /2/, 'one share is too few, and how many are needed is said')
+        await keeper.fill('restore-share-1', `${shares[1].slice(0, -1)}${shares[1].endsWith('0') ? '1' : '0'}`)
+        await keeper.click('restore-open')
+        await keeper.says('校验码不符')
+        await keeper.fill('restore-share-1', shares[1])
+        await keeper.click('restore-open')
+        await keeper.sees('restore-preview')
+        await keeper.shots('signd-restore-elsewhere-preview')
+        await keeper.click('restore')
+        await keeper.confirmsByTyping('restore-confirm', '恢复')
+        Object.assign(keeper, { login: admin.login, password: admin.password, secret: admin.secret, lastCode: admin.lastCode })
+        await keeper.sees('ended')
+        await keeper.signsIn()
+        admin.lastCode = keeper.lastCode
+        assert.equal(await keeper.reads('who'), '张管理')
+        await keeper.opens('keys')
+        await keeper.page.locator('[data-testid="key"][data-index="1"][data-state="active"]').waitFor()
+        await keeper.opens('applications')
+        await keeper.says('门诊 HIS')
+      } finally {
+        await other.stop()
+      }
     })
 
     // Rows: AP-260

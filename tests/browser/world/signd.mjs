@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { get } from 'node:https'
+import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { freeRange, ROOT } from './site.mjs'
 
@@ -60,6 +62,39 @@ export async function startSignd() {
     },
   }
 }
+
+/** A time server whose clock is ahead of this machine's. */
+export async function startTimeServer(aheadMs) {
+  const [ntp, exchange, control] = await freeRange(3).then((first) => [first, first + 1, first + 2])
+  const stop = await ready('hil', ['time', '--ntp', String(ntp), '--exchange', String(exchange), '--control', String(control), '--offset-ms', String(aheadMs)], [])
+  return { port: String(ntp), stop }
+}
+
+/** A receiver of the log: what came, as text. */
+export async function startReceiver() {
+  const lines = []
+  const server = createServer((socket) => {
+    socket.setEncoding('utf8')
+    socket.on('data', (text) => lines.push(text))
+    socket.on('error', () => undefined)
+    socket.unref()
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { port: String(server.address().port), text: () => lines.join(''), stop: () => server.close() }
+}
+
+/** What the web service answers to who asks for its description. */
+export function webService(signd) {
+  return new Promise((resolve, reject) => {
+    get(`${signd.service}/soap?wsdl`, { rejectUnauthorized: false }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (part) => { text += part }).on('end', () => resolve(text))
+    }).on('error', reject)
+  })
+}
+
+/** Tells the people of another server than `world.signd`. */
+export const at = (world, signd) => ({ ...world, signd })
 
 /** An outside authority, as a hospital buys certificates from one: made by OpenSSL. */
 export async function outsideAuthority(name) {

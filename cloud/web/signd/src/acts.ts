@@ -4,10 +4,10 @@ const ACTS: Record<string, string> = {
   'account.certificate_added': '账户登记证书', 'account.certificate_removed': '账户移除证书', 'session.opened': '登录', 'session.closed': '退出登录', 'session.refused': '登录被拒', 'manage.refused': '越权操作被拒',
   'application.registered': '新建应用系统', 'application.changed': '修改应用系统', 'application.certificate_added': '应用登记证书', 'application.certificate_removed': '应用移除证书', 'application.key_renewed': '更换应用请求密钥',
   'chain.imported': '导入证书链', 'chain.removed': '删除证书链', 'chain.certificate_removed': '从证书链移除证书', 'certificate.kept': '导入客户端证书', 'certificate.removed': '删除客户端证书',
-  'key.generated': '生成密钥', 'key.requested': '导出证书请求', 'key.certified': '密钥获得证书', 'key.activated': '启用密钥', 'key.retired': '停用密钥', 'key.destroyed': '销毁密钥',
+  'key.generated': '生成密钥', 'key.requested': '导出证书请求', 'key.certified': '密钥获得证书', 'key.activated': '启用密钥', 'key.retired': '停用密钥', 'key.destroyed': '销毁密钥', 'key.imported': '导入密钥', 'key.adopted': '登记设备中的密钥', 'device.retried': '重试密码设备', 'device.pin_given': '提供设备口令',
   'backup.made': '备份', 'backup.restored': '恢复备份', 'backup.refused': '恢复被拒', 'custodians.appointed': '指定托管人', 'custodians.share_taken': '领取分量',
   'setting.web_service': '设置 Web Service', 'setting.syslog': '设置日志外发', 'setting.time': '设置校时策略', 'tls.made': '生成 HTTPS 证书', 'tls.imported': '导入 HTTPS 证书',
-  'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'authority.made': '建立医院自有 CA',
+  'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'authority.made': '建立医院自有 CA',
   'pin.changed': '修改签名密码', 'pin.wrong': '签名密码错误', 'signer.enrolled': '登记签名人', 'signer.renewed': '更换签名人证书', 'signer.unlocked': '解锁签名人',
   'sign.data': '数据签名', 'verify.data': '验证数据签名', 'sign.message': '消息签名', 'verify.message': '验证消息签名',
 }

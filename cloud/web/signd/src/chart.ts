@@ -32,6 +32,13 @@ export function path(values: (number | undefined)[], x: (at: number) => number, 
   return out
 }
 
+/** Which of these places is nearest. */
+export function nearest(places: readonly number[], to: number): number | undefined {
+  let best: number | undefined
+  places.forEach((place, n) => { if (best === undefined || Math.abs(place - to) < Math.abs((places[best] ?? 0) - to)) best = n })
+  return best
+}
+
 /** Seconds kept so far with newer ones in; what is older than `span` goes. The last second of an answer was still going on, so it is asked for again. */
 export function merge(kept: ReadonlyMap<number, Second>, news: readonly Second[], now: number, span: number): Map<number, Second> {
   const all = new Map(kept)

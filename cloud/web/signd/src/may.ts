@@ -13,6 +13,7 @@ export const RESTRICTED = {
   'GET /manage/v1/accounts': OVERSIGHT, 'POST /manage/v1/accounts': A, 'PUT /manage/v1/accounts/{id}': A, 'DELETE /manage/v1/accounts/{id}': A,
   'POST /manage/v1/accounts/{id}/recover': A, 'POST /manage/v1/accounts/{id}/certificates': A, 'DELETE /manage/v1/accounts/{id}/certificates/{fingerprint}': A,
   'POST /manage/v1/keys': A, 'POST /manage/v1/keys/{index}/request': A, 'POST /manage/v1/keys/{index}/certificate': A, 'POST /manage/v1/keys/{index}/certify': A,
+  'POST /manage/v1/keys/adopt': A, 'POST /manage/v1/keys/import': A, 'GET /manage/v1/devices/{name}/keys': A, 'POST /manage/v1/devices/{name}/retry': A, 'POST /manage/v1/devices/{name}/pin': A,
   'POST /manage/v1/keys/{index}/activate': A, 'POST /manage/v1/keys/{index}/retire': A, 'POST /manage/v1/keys/{index}/destroy': A,
   'GET /manage/v1/tls': OVERSIGHT, 'POST /manage/v1/tls/{interface}/import': A, 'POST /manage/v1/tls/{interface}/renew': A,
   'GET /manage/v1/custodians': OVERSIGHT, 'POST /manage/v1/custodians': A, 'POST /manage/v1/custodians/{number}/share': A, 'POST /manage/v1/backup': A,
@@ -21,7 +22,9 @@ export const RESTRICTED = {
   'DELETE /manage/v1/applications/{id}/certificates/{fingerprint}': O, 'POST /manage/v1/applications/{id}/secret': O,
   'POST /manage/v1/chains': O, 'POST /manage/v1/chains/own': O, 'DELETE /manage/v1/chains/{id}': O, 'DELETE /manage/v1/chains/{id}/certificates/{fingerprint}': O,
   'POST /manage/v1/certificates': O, 'POST /manage/v1/certificates/{fingerprint}/remove': O,
-  'PUT /manage/v1/settings/web-service': O, 'PUT /manage/v1/settings/syslog': O, 'PUT /manage/v1/settings/time': O,
+  'PUT /manage/v1/chains/{id}/revocation': O, 'POST /manage/v1/revocation/fetch': O, 'POST /manage/v1/revocation/import': O, 'POST /manage/v1/revocation/own': A,
+  'PUT /manage/v1/stamping': A, 'POST /manage/v1/stamping/keys/{index}/certify': A,
+  'PUT /manage/v1/settings/web-service': O, 'PUT /manage/v1/settings/syslog': O, 'PUT /manage/v1/settings/time': O, 'POST /manage/v1/time/poll': O,
   'GET /manage/v1/log': U, 'POST /manage/v1/log/check': U, 'GET /manage/v1/log/check': U, 'GET /manage/v1/log.csv': U,
 } satisfies Record<string, Role[]>
 

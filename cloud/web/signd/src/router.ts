@@ -15,6 +15,7 @@ export const router = createRouter({
     { path: '/applications', name: 'applications', meta: { title: '应用系统' }, component: () => import('./pages/ApplicationsPage.vue') },
     { path: '/applications/:id', name: 'application', meta: { title: '应用系统' }, props: true, component: () => import('./pages/ApplicationPage.vue') },
     { path: '/chains', name: 'chains', meta: { title: '证书链' }, component: () => import('./pages/ChainsPage.vue') },
+    { path: '/revocation', name: 'revocation', meta: { title: '吊销检查' }, component: () => import('./pages/RevocationPage.vue') },
     { path: '/certificates', name: 'certificates', meta: { title: '客户端证书' }, component: () => import('./pages/CertificatesPage.vue') },
     { path: '/time', name: 'time', meta: { title: '时间同步' }, component: () => import('./pages/TimePage.vue') },
     { path: '/interfaces', name: 'interfaces', meta: { title: '接口与日志外发' }, component: () => import('./pages/InterfacesPage.vue') },

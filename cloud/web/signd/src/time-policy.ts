@@ -1,5 +1,6 @@
 // The time policy as it is edited: units that people use, and what is wrong with it.
-import type { TimePolicy } from './api/types'
+import type { TimePoint, TimePolicy, TimeStatus } from './api/types'
+import type { Tone } from './words'
 
 /** A source as it is typed. */
 export interface SourceForm { host: string; port: string; nts: boolean }
@@ -63,3 +64,38 @@ export function policyOf(form: PolicyForm): TimePolicy {
     nts_ca_pem: form.pem.trim() || null,
   }
 }
+
+/** Where the clock stands, in words. */
+export function standing(status: TimeStatus): readonly [Tone, string, string] {
+  switch (status.state) {
+    case 'off': return ['quiet', '同步已关闭', '直接采用本机时钟，没有与时间源校对。']
+    case 'unsynchronised': return ['warn', '尚未校准', '还没有得到时间源的可用应答。']
+    case 'trusted': return ['good', '已同步', '最近一次校时成功，误差在允许范围内。']
+    case 'holdover': return ['warn', '守时', '最近的校时没有成功，沿用上次测量；误差在允许范围内，仍可签名。']
+    default: return ['bad', '不可信', '已暂停签名。']
+  }
+}
+
+/** Microseconds in the unit that reads best. */
+export function micros(us: number | null | undefined): string {
+  if (us === null || us === undefined) return '—'
+  const size = Math.abs(us)
+  if (size < 1_000) return `${us} 微秒`
+  if (size < 1_000_000) return `${Number((us / 1_000).toFixed(size < 10_000 ? 2 : 1))} 毫秒`
+  return `${Number((us / 1_000_000).toFixed(2))} 秒`
+}
+
+/** The graph: offsets in milliseconds with the largest error around them; a poll that failed is a gap. */
+export function graph(points: readonly TimePoint[]): { times: number[]; offset: (number | undefined)[]; high: (number | undefined)[]; low: (number | undefined)[]; failed: number } {
+  const measured = points.map((p) => (p.outcome === 'measured' ? p : undefined))
+  return {
+    times: points.map((p) => Date.parse(p.at) / 1000),
+    offset: measured.map((p) => p && p.offset_us / 1000),
+    high: measured.map((p) => p && (p.offset_us + p.error_us) / 1000),
+    low: measured.map((p) => p && (p.offset_us - p.error_us) / 1000),
+    failed: measured.filter((p) => !p).length,
+  }
+}
+
+/** The last eight polls of a source, oldest first. */
+export const reached = (reach: number): boolean[] => Array.from({ length: 8 }, (_, n) => (reach & (128 >> n)) !== 0)

@@ -1,5 +1,5 @@
 // The server's stable names in words.
-import type { Change, Format, Interface, KeyAlgorithm, KeyState, Revocation, Role } from './api/types'
+import type { Change, Device, Format, Interface, KeyAlgorithm, KeyPurpose, KeyState, Revocation, Revoking, Role } from './api/types'
 
 export type Tone = 'good' | 'warn' | 'bad' | 'live' | 'quiet'
 
@@ -19,6 +19,9 @@ export const KEY_STATES: Record<KeyState, readonly [Tone, string, string]> = {
 export const ALGORITHMS: Record<KeyAlgorithm, readonly [string, string]> = {
   sm2: ['SM2', '国密，256 位'], p256: ['ECDSA P-256', '国际通用，256 位'], rsa2048: ['RSA 2048', '兼容旧系统'], rsa3072: ['RSA 3072', ''], rsa4096: ['RSA 4096', '生成和签名较慢'],
 }
+export const PURPOSES: Record<KeyPurpose, readonly [string, string]> = { sign: ['签名', '应用系统用它签名'], encrypt: ['加密', '解开加密给它的数据'] }
+export const DEVICE_STATES: Record<Device['state'], readonly [Tone, string]> = { opening: ['live', '正在连接'], ready: ['good', '正常'], down: ['bad', '不可用'] }
+export const DEVICE_KINDS: Record<Device['kind'], string> = { pkcs11: 'PKCS#11', sdf: 'GM/T 0018 密码设备' }
 export const FORMATS: Record<Format, readonly [string, string]> = {
   pkcs1: ['PKCS#1 裸签名', '签名值，同时记入签名日志'], 'pkcs7-attached': ['PKCS#7 带原文', 'attach'], 'pkcs7-detached': ['PKCS#7 不带原文', 'detach'],
   xml: ['XML 签名', 'XML-DSig'], pdf: ['PDF 签名', '处方、病历等文档'], stamp: ['时间戳', 'RFC 3161'], cipher: ['加密解密与摘要', '含随机数'],
@@ -27,7 +30,8 @@ export const REVOCATIONS: Record<Revocation, readonly [string, string]> = {
   'crl-or-ocsp': ['CRL 优先，没有时用 OCSP', '先查吊销列表；证书没有列表地址时在线询问 CA'],
   crl: ['只用 CRL', '按定期更新的吊销列表判断'], ocsp: ['只用 OCSP', '每次在线询问 CA'], none: ['不检查吊销', '已吊销的证书也会通过，请谨慎'],
 }
-export const INTERFACES: Record<Interface, readonly [string, string]> = { manage: ['管理页面', '管理员用浏览器访问的 HTTPS 接口'], service: ['应用接口', '应用系统调用签名、验签的 HTTPS 接口'] }
+export const REASONS: Record<Revoking, string> = { superseded: '已更换证书', 'cessation-of-operation': '人员离职或停用', 'affiliation-changed': '姓名或科室变更', 'privilege-withdrawn': '取消签名资格', 'key-compromise': '私钥可能泄露', unspecified: '其他' }
+export const INTERFACES: Record<Interface, readonly [string, string]> = { manage: ['管理页面', '管理员用浏览器访问的 HTTPS 接口'], service: ['应用接口', '应用系统调用签名、验签的 HTTPS 接口'], 'service-sm': ['应用接口（国密）', '同一接口的国密 TLS 证书'] }
 export const TLS_SOURCES = { own: '本机自动生成', imported: '管理员导入', file: '配置文件指定' } as const
 export const KINDS: Record<Change['kind'], string> = { account: '账户', key: '服务器密钥', authority: '医院自有 CA', application: '应用系统', chain: '证书链', certificate: '客户端证书', setting: '设置' }
 export const WHATS: Record<Change['what'], readonly [Tone, string]> = { added: ['good', '新增'], changed: ['warn', '改为备份中的内容'], removed: ['bad', '删除'], kept: ['quiet', '保留本机的'] }
@@ -45,7 +49,7 @@ export const tpmState = (state: string): readonly [Tone, string] => TPM[state] ?
 export const custodyName = (custody: string): string => (custody === 'tpm' ? '本机可信芯片（TPM）' : `密码设备 ${custody}`)
 
 /** Where a notice is looked after. */
-const PLACES: Record<string, string> = { key_shut: 'keys', key_expires: 'keys', chain_expires: 'chains', tls_expires: 'tls', clock_untrusted: 'time', log_broken: 'log' }
+const PLACES: Record<string, string> = { device_down: 'keys', key_shut: 'keys', key_expires: 'keys', chain_expires: 'chains', tls_expires: 'tls', clock_untrusted: 'time', log_broken: 'log', revocation: 'revocation' }
 export const placeOf = (code: string): string | undefined => PLACES[code]
 
 const DAY = 24 * 3600 * 1000

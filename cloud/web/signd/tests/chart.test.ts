@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Second } from '../src/api/types'
-import { askFrom, brief, merge, path, places, ticks } from '../src/chart'
+import { askFrom, brief, merge, nearest, path, places, ticks } from '../src/chart'
 
 const second = (at: number, done = 1, refused = 0, p50_us = 500, p99_us = 900): Second => ({ at, done, refused, p50_us, p99_us })
 
@@ -35,6 +35,11 @@ describe('lines', () => {
     expect(path([undefined, 5, undefined], at, (v) => v)).toBe('M10.0 5.0h.1')
     expect(path([], at, (v) => v)).toBe('')
   })
+})
+
+it('a pointer stands on the nearest place', () => {
+  expect(nearest([], 5)).toBeUndefined()
+  expect([-9, 4, 6, 99].map((to) => nearest([0, 10, 20], to))).toEqual([0, 0, 1, 2])
 })
 
 describe('seconds', () => {

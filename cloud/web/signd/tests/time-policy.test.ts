@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { edited, fault, policyOf, times, type PolicyForm } from '../src/time-policy'
+import type { TimePoint } from '../src/api/types'
+import { edited, fault, graph, micros, policyOf, reached, times, type PolicyForm } from '../src/time-policy'
 
 const form = (part: Partial<PolicyForm> = {}): PolicyForm => ({ ...edited({}), ...part })
 const source = { host: 'ntp.hospital.cn', port: '', nts: false }
@@ -36,5 +37,28 @@ describe('the time policy', () => {
   it('wants numbers where numbers belong', () => {
     expect(fault(form({ minutes: 0 }))).toMatch(/校时间隔/)
     expect(fault(form({ largestS: '' as unknown as number }))).toMatch(/最大可纠正偏差/)
+  })
+})
+
+describe('the graph of the time', () => {
+  it('has a gap where a poll failed, and the error around the offset', () => {
+    const points: TimePoint[] = [
+      { at: '2026-11-21T08:00:00Z', outcome: 'measured', offset_us: 1_500, error_us: 500, delay_us: 200, stratum: 2, agreeing: 3, accepted: true },
+      { at: '2026-11-21T08:05:00Z', outcome: 'failed', why: 'no_answer' },
+      { at: '2026-11-21T08:10:00Z', outcome: 'measured', offset_us: -2_000, error_us: 1_000, delay_us: 300, stratum: 2, agreeing: 3, accepted: true },
+    ]
+    const drawn = graph(points)
+    expect(drawn.offset).toEqual([1.5, undefined, -2])
+    expect(drawn.high).toEqual([2, undefined, -1])
+    expect(drawn.low).toEqual([1, undefined, -3])
+    expect(drawn.failed).toBe(1)
+    expect(drawn.times[1]! - drawn.times[0]!).toBe(300)
+  })
+  it('says microseconds as people read them', () => {
+    expect([null, 0, -250, 1_234, 45_678, 1_500_000].map(micros)).toEqual(['—', '0 微秒', '-250 微秒', '1.23 毫秒', '45.7 毫秒', '1.5 秒'])
+  })
+  it('reads the register of the last eight polls, oldest first', () => {
+    expect(reached(0b0000_0101)).toEqual([false, false, false, false, false, true, false, true])
+    expect(reached(255).every(Boolean)).toBe(true)
   })
 })

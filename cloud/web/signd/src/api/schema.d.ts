@@ -31,10 +31,10 @@ export interface paths {
         };
         get?: never;
         /** Changes an account; nobody changes their own role. */
-        put: operations["put_accounts_id_"];
+        put: operations["put_accounts_id"];
         post?: never;
         /** Removes an account for good; its name is not used again. */
-        delete: operations["delete_accounts_id_"];
+        delete: operations["delete_accounts_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -68,7 +68,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** The account no longer signs in by a certificate. */
-        delete: operations["delete_accounts_id_certificates_fingerprint_"];
+        delete: operations["delete_accounts_id_certificates_fingerprint"];
         options?: never;
         head?: never;
         patch?: never;
@@ -118,7 +118,7 @@ export interface paths {
         };
         get?: never;
         /** Changes an application; requests under way finish under the policy before. */
-        put: operations["put_applications_id_"];
+        put: operations["put_applications_id"];
         post?: never;
         delete?: never;
         options?: never;
@@ -154,7 +154,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** The application no longer signs in by a certificate. */
-        delete: operations["delete_applications_id_certificates_fingerprint_"];
+        delete: operations["delete_applications_id_certificates_fingerprint"];
         options?: never;
         head?: never;
         patch?: never;
@@ -220,7 +220,7 @@ export interface paths {
             cookie?: never;
         };
         /** One certificate. */
-        get: operations["get_certificates_fingerprint_"];
+        get: operations["get_certificates_fingerprint"];
         put?: never;
         post?: never;
         delete?: never;
@@ -309,7 +309,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Forgets a chain that no application uses. */
-        delete: operations["delete_chains_id_"];
+        delete: operations["delete_chains_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -326,7 +326,24 @@ export interface paths {
         put?: never;
         post?: never;
         /** Forgets one certificate of a chain; a chain keeps a root. */
-        delete: operations["delete_chains_id_certificates_fingerprint_"];
+        delete: operations["delete_chains_id_certificates_fingerprint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/chains/{id}/revocation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets where the state of a chain's certificates is found out. */
+        put: operations["put_chains_id_revocation"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -370,6 +387,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/manage/v1/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices as they are now. */
+        get: operations["get_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/devices/{name}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys in a device, asked now. */
+        get: operations["get_devices_name_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/devices/{name}/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a device its PIN; kept in memory until the server ends. A wrong one is tried once. */
+        post: operations["post_devices_name_pin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/devices/{name}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has a device tried now: after it was plugged in again or repaired. */
+        post: operations["post_devices_name_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/manage/v1/keys": {
         parameters: {
             query?: never;
@@ -382,6 +467,40 @@ export interface paths {
         put?: never;
         /** Makes a key. */
         post: operations["post_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/keys/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a server key of a key that a device has. It is tried first. */
+        post: operations["post_keys_adopt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/keys/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Imports a key pair from a file; it is wrapped at once. */
+        post: operations["post_keys_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -603,7 +722,76 @@ export interface paths {
         get?: never;
         put?: never;
         /** Restores what was previewed, whole or not at all; everyone signs in again. */
-        post: operations["post_restore_token_"];
+        post: operations["post_restore_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/revocation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists in force, addresses with what became of them, chains with their settings. */
+        get: operations["get_revocation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/revocation/fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fetches lists now. */
+        post: operations["post_revocation_fetch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/revocation/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes in a list by hand. One that is worse than what there is, or of nobody in the chains, is refused. */
+        post: operations["post_revocation_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/revocation/own": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Certificates of the hospital's own authority, and those of them that are revoked. */
+        get: operations["get_revocation_own"];
+        put?: never;
+        /** Revokes a certificate of the hospital's own authority; a new list is issued at once. */
+        post: operations["post_revocation_own"];
         delete?: never;
         options?: never;
         head?: never;
@@ -785,6 +973,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/manage/v1/stamping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The time-stamp unit. */
+        get: operations["get_stamping"];
+        /** Designates the keys that stamp. */
+        put: operations["put_stamping"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/stamping/keys/{index}/certify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Certifies a key for time stamps under the hospital's own authority. */
+        post: operations["post_stamping_keys_index_certify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/syslog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the sending of the log stands. */
+        get: operations["get_syslog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/time": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The clock: its state, and each source with stratum, offset and last trouble. */
+        get: operations["get_time"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/time/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Offsets since the start, oldest first, for the graph. */
+        get: operations["get_time_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/time/poll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks the sources now (立即校时) and waits for what they say. */
+        post: operations["post_time_poll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/manage/v1/tls": {
         parameters: {
             query?: never;
@@ -859,6 +1150,19 @@ export interface components {
             person: string;
             role: components["schemas"]["Role"];
         };
+        /** @description A key in a device, to become a server key. */
+        AdoptKey: {
+            /** @description The code that requests must name to use it (GB/T 38629 `keyValue`); none when absent. */
+            access_code?: string | null;
+            /** @description The device, by its name in the settings. */
+            device: string;
+            /** @description Its name, for people: 1 to 64 characters. */
+            label: string;
+            /** @description What it is for; signing when absent. */
+            purpose?: components["schemas"]["KeyPurpose"];
+            /** @description The key: `pkcs11:object=seal;id=%01` or `sdf:1`, `sdf:1;use=encrypt`. */
+            reference: string;
+        };
         /** @description An application's id: `app_` and letters, digits, `_` or `-`. */
         ApplicationId: string;
         /** @description An application. */
@@ -924,8 +1228,50 @@ export interface components {
             /** @description The hospital's name. */
             organization: string;
         };
+        /** @description Who stamps. */
+        CertifyStamp: {
+            /** @description The unit's name. */
+            name: string;
+            /** @description The hospital's name. */
+            organization: string;
+        };
         /** @description Id of a chain: `chn_…`. */
         ChainId: string;
+        /** @description A chain's settings. */
+        ChainRevocation: {
+            id: components["schemas"]["ChainId"];
+            name: string;
+            settings: components["schemas"]["ChainSettings"];
+        };
+        /** @description A chain's settings. */
+        ChainSettings: {
+            /**
+             * @description Addresses of its lists (CRL), besides those in its certificates.
+             * @default []
+             */
+            crls?: string[];
+            /**
+             * @description Addresses of deltas to them.
+             * @default []
+             */
+            delta_crls?: string[];
+            /**
+             * Format: int32
+             * @description Lists are fetched at least this often, in minutes (1 to 10,080): a revocation is known before the list's end.
+             * @default 60
+             */
+            every_minutes?: number;
+            /**
+             * @description Answers must carry our nonce. Responders that answer from a store have none.
+             * @default true
+             */
+            nonce?: boolean;
+            /**
+             * @description Its OCSP responder, instead of those that certificates name.
+             * @default null
+             */
+            responder?: string | null;
+        };
         /** @description A chain. */
         ChainView: {
             /** @description Roots and intermediates. */
@@ -1025,6 +1371,33 @@ export interface components {
             /** @description The subject's whole name (RFC 4514). */
             subject_name: string;
         };
+        /** @description A key that a device says it has. */
+        DeviceKey: {
+            algorithm?: components["schemas"]["KeyAlgorithm"] | null;
+            /** @description It decrypts. */
+            decrypts: boolean;
+            index?: components["schemas"]["KeyIndex"] | null;
+            /** @description Its label in the device. */
+            label: string;
+            /** @description How it is named. */
+            reference: string;
+            /** @description It signs. */
+            signs: boolean;
+        };
+        /**
+         * @description How a device is spoken to.
+         * @enum {string}
+         */
+        DeviceKind: "pkcs11" | "sdf";
+        /** @description The PIN of a token, or the password of a device's private keys. Not printed. */
+        DevicePin: {
+            pin: string;
+        };
+        /**
+         * @description How a device is.
+         * @enum {string}
+         */
+        DeviceState: "opening" | "ready" | "down";
         /** @description Done, and nothing to say. */
         Done: Record<string, never>;
         /** @description An entry. */
@@ -1044,6 +1417,34 @@ export interface components {
             seq: number;
             /** @description By or to whom. */
             subject: string;
+        };
+        /** @description Why a poll gave no measurement. */
+        Failure: {
+            /** @enum {string} */
+            why: "no_answer";
+        } | {
+            /** @description How many did. */
+            answered: number;
+            /** @description How many must. */
+            needed: number;
+            /** @enum {string} */
+            why: "too_few";
+        } | {
+            /** @enum {string} */
+            why: "disagree";
+        };
+        /** @description Which addresses are fetched now. */
+        FetchNow: {
+            /** @description One of the addresses; all of them when absent. */
+            address?: string | null;
+        };
+        /** @description What became of an address. */
+        Fetched: {
+            address: string;
+            /** @description A newer list is in force. */
+            renewed: boolean;
+            /** @description Why no list came of it. */
+            trouble?: string | null;
         };
         /** @description What became of a file. */
         FileResult: {
@@ -1108,6 +1509,11 @@ export interface components {
             /** @description Kept with each certificate, and searched. */
             note?: string;
         };
+        /** @description A list that somebody brought. */
+        ImportList: {
+            /** @description The file (DER or PEM), Base64. */
+            file: string;
+        };
         /** @description A certificate and its key, made elsewhere. */
         ImportTls: {
             /** @description Files (PEM, DER, P7B) with the certificate and those above it, Base64, in any order. */
@@ -1119,11 +1525,22 @@ export interface components {
         Imported: {
             id: components["schemas"]["ChainId"];
         };
+        /** @description A key that was imported. */
+        ImportedKey: {
+            /** @description The certificate in the file now is the key's. */
+            certified: boolean;
+            /** @description Its index. */
+            index: components["schemas"]["KeyIndex"];
+            /** @description Why the certificate in the file was not taken; empty when it was, or when there is none. */
+            note: string;
+            /** @description What it is for. */
+            purpose: components["schemas"]["KeyPurpose"];
+        };
         /**
          * @description An HTTPS interface.
          * @enum {string}
          */
-        Interface: "manage" | "service";
+        Interface: "manage" | "service" | "service-sm";
         /** @description One thing that was tested. */
         Item: {
             /** @description What was wrong, in plain words; empty when nothing was. */
@@ -1132,11 +1549,28 @@ export interface components {
             name: string;
             /** @description It passed. */
             passed: boolean;
+            /** @description Its failure stops all signing. A device that fails stops its own keys alone. */
+            stops_signing: boolean;
             /**
              * Format: int64
              * @description How long it took, in microseconds.
              */
             took_us: number;
+        };
+        /** @description A change of the machine's clock that nobody told us of. */
+        Jump: {
+            /**
+             * Format: date-time
+             * @description The machine's clock after it.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description By how much, microseconds; negative is back.
+             */
+            by_us: number;
+            /** @description Whether it came at once; otherwise little by little. */
+            step: boolean;
         };
         /** @description A kept certificate. */
         KeptView: components["schemas"]["CertificateView"] & {
@@ -1168,11 +1602,57 @@ export interface components {
             /** @description Files (PEM, DER, P7B), Base64, in any order. */
             files: string[];
         };
+        /** @description A device as it is now, without asking it. */
+        KeyDeviceView: {
+            /** @description Algorithms it offers, e.g. `SM2`, `SM1`, `RSA-PSS`. */
+            algorithms: string[];
+            /** @description It makes keys on request; otherwise its maker's tool does. */
+            generates: boolean;
+            /** @description How it is spoken to. */
+            kind: components["schemas"]["DeviceKind"];
+            /** @description Label of the token; empty for SDF. */
+            label: string;
+            /** @description Maker, as it last said; empty until it answered once. So are model, serial and label. */
+            maker: string;
+            /** @description Model. */
+            model: string;
+            /** @description Its name in the settings. */
+            name: string;
+            /** @description Serial number. */
+            serial: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /** @description How it is. */
+            state: components["schemas"]["DeviceState"];
+            trouble?: components["schemas"]["Trouble"] | null;
+        };
+        /** @description A key pair in a file. Not printed: it holds the file and its password. */
+        KeyFile: {
+            /** @description The code that requests must name to use it; none when absent. */
+            access_code?: string | null;
+            envelope_key?: components["schemas"]["KeyIndex"] | null;
+            /** @description The file, Base64: PKCS#8 (PEM, DER), PKCS#12 (PFX), or an SM2 key envelope (GB/T 35276). */
+            file: string;
+            /** @description Its name, for people: 1 to 64 characters. */
+            label: string;
+            /** @description The file's password, where it has one. */
+            password?: string | null;
+            /** @description What it is for; signing when absent. An envelope always brings a key for encryption. */
+            purpose?: components["schemas"]["KeyPurpose"];
+        };
         /**
          * Format: int32
          * @description Index of a server key (GB/T 38629 `keyIndex`), from 1.
          */
         KeyIndex: number;
+        /**
+         * @description What a key is for. One key does not do both (GB/T 35276 双证书).
+         * @enum {string}
+         */
+        KeyPurpose: "sign" | "encrypt";
         /**
          * @description Where a key is in its life.
          * @enum {string}
@@ -1189,6 +1669,8 @@ export interface components {
             custody: string;
             /** @description Certificates before the one in use. */
             earlier: components["schemas"]["CertificateView"][];
+            /** @description It was destroyed here, but its device still holds it: only the device's own tool destroys it there. */
+            held_on: boolean;
             index: components["schemas"]["KeyIndex"];
             /** @description Its name. */
             label: string;
@@ -1196,6 +1678,8 @@ export interface components {
             made_at: string;
             /** @description Its private half is at hand. */
             open: boolean;
+            /** @description What it is for. */
+            purpose: components["schemas"]["KeyPurpose"];
             state: components["schemas"]["KeyState"];
         };
         /**
@@ -1203,6 +1687,69 @@ export interface components {
          * @enum {string}
          */
         Kind: "account" | "key" | "authority" | "application" | "chain" | "certificate" | "setting";
+        /** @description What is known about the time. */
+        Known: {
+            /**
+             * Format: int64
+             * @description Age of the measurement in seconds.
+             */
+            age_s: number;
+            /**
+             * Format: int64
+             * @description Largest error of the corrected time now, microseconds.
+             */
+            error_us: number;
+            /**
+             * Format: int64
+             * @description What to add to the machine's clock now, microseconds.
+             */
+            offset_us: number;
+            /**
+             * Format: int32
+             * @description Lowest stratum of the sources.
+             */
+            stratum: number;
+        };
+        /** @description A revocation list in force. */
+        ListView: {
+            /**
+             * Format: int64
+             * @description Certificates that it revokes.
+             */
+            entries: number;
+            id: string;
+            /** @description Name of its issuer. */
+            issuer: string;
+            /**
+             * Format: int64
+             * @description Bytes of memory that it takes.
+             */
+            memory: number;
+            /** Format: date-time */
+            next_update?: string | null;
+            /** @description Its number, hexadecimal. */
+            number?: string | null;
+            /** @description Of the hospital's own authority. */
+            own: boolean;
+            /** @description A newer one was due. */
+            stale: boolean;
+            /** Format: date-time */
+            this_update: string;
+            /** @description Deltas have been applied to it. */
+            updated: boolean;
+        };
+        /** @description How sending goes. */
+        LogSending: {
+            /** @description The receiver is connected. */
+            connected: boolean;
+            /**
+             * Format: int64
+             * @description Number of the last entry that counts as sent.
+             */
+            sent: number;
+            /** @description Why not, in plain words. */
+            trouble?: string | null;
+        };
         /** @description The log. */
         LogView: {
             /**
@@ -1247,8 +1794,12 @@ export interface components {
             access_code?: string | null;
             /** @description Its kind. */
             algorithm: components["schemas"]["KeyAlgorithm"];
+            /** @description The device that makes and keeps it; wrapped here under the TPM when absent. */
+            device?: string | null;
             /** @description Its name, for people: 1 to 64 characters. */
             label: string;
+            /** @description What it is for; signing when absent. */
+            purpose?: components["schemas"]["KeyPurpose"];
         };
         /** @description A new request key. */
         NewSecret: {
@@ -1263,6 +1814,38 @@ export interface components {
             /** @description Plain words. */
             text: string;
         };
+        /** @description What came of a poll. */
+        Outcome: {
+            /** @description Whether the offset lies within what may be corrected. */
+            accepted: boolean;
+            /** @description How many agreed. */
+            agreeing: number;
+            /**
+             * Format: int64
+             * @description Microseconds.
+             */
+            delay_us: number;
+            /**
+             * Format: int64
+             * @description Microseconds.
+             */
+            error_us: number;
+            /**
+             * Format: int64
+             * @description Microseconds.
+             */
+            offset_us: number;
+            /** @enum {string} */
+            outcome: "measured";
+            /**
+             * Format: int32
+             * @description Lowest of those that agreed.
+             */
+            stratum: number;
+        } | (components["schemas"]["Failure"] & {
+            /** @enum {string} */
+            outcome: "failed";
+        });
         /** @description The server at this moment. */
         Overview: {
             /**
@@ -1280,6 +1863,8 @@ export interface components {
             /** Format: int32 */
             chains: number;
             clock: components["schemas"]["ClockView"];
+            /** @description Devices that keep keys. */
+            devices: components["schemas"]["KeyDeviceView"][];
             keys: components["schemas"]["KeyBrief"][];
             log: components["schemas"]["LogView"];
             /** @description Memory is never written to disk. */
@@ -1309,6 +1894,19 @@ export interface components {
             /** @description The hospital's name. */
             organization: string;
         };
+        /** @description A certificate of the hospital's own authority. */
+        OwnView: {
+            /** Format: date-time */
+            not_after?: string | null;
+            reason?: components["schemas"]["Revoking"] | null;
+            /** Format: date-time */
+            revoked_at?: string | null;
+            /** @description Who revoked it. */
+            revoked_by?: string | null;
+            serial: string;
+            /** @description Its holder. */
+            subject: string;
+        };
         /** @description A page of entries, newest first. */
         Page: {
             entries: components["schemas"]["EntryView"][];
@@ -1318,13 +1916,31 @@ export interface components {
              */
             next?: number | null;
         };
+        /** @description A point of the graph. */
+        Point: components["schemas"]["Outcome"] & {
+            /**
+             * Format: date-time
+             * @description The machine's clock at the end of the poll.
+             */
+            at: string;
+        };
+        /** @description An application's access policy 访问策略. */
         Policy: {
-            keys: components["schemas"]["KeyIndex"][];
+            /** @description Chains under which it accepts certificates. */
             chains: components["schemas"]["ChainId"][];
-            revocation: components["schemas"]["Revocation"];
-            revocation_must_be_known: boolean;
+            /** @description What it may ask for. */
             formats: components["schemas"]["Format"][];
+            /** @description Server keys it may sign and decrypt with; the first is taken when a request names none. */
+            keys: components["schemas"]["KeyIndex"][];
+            /**
+             * Format: int32
+             * @description Requests a second; 0 sets no limit.
+             */
             rate_per_second: number;
+            /** @description How revocation is looked at. */
+            revocation: components["schemas"]["Revocation"];
+            /** @description A certificate whose status cannot be found out is refused; otherwise accepted, and said so. */
+            revocation_must_be_known: boolean;
         };
         /** @description What restoring would change. */
         Preview: {
@@ -1369,6 +1985,40 @@ export interface components {
              */
             total: number;
         };
+        /** @description Why the clock is not to be believed. */
+        Reason: {
+            /**
+             * Format: int64
+             * @description As measured, microseconds.
+             */
+            offset_us: number;
+            /** @enum {string} */
+            why: "offset_too_large";
+        } | {
+            /**
+             * Format: int64
+             * @description By how much, microseconds; negative is back.
+             */
+            by_us: number;
+            /** @enum {string} */
+            why: "clock_set";
+        } | {
+            /**
+             * Format: int64
+             * @description Microseconds.
+             */
+            error_us: number;
+            /** @enum {string} */
+            why: "error_too_large";
+        } | {
+            /**
+             * Format: int64
+             * @description Seconds.
+             */
+            age_s: number;
+            /** @enum {string} */
+            why: "too_old";
+        };
         /** @description Why something was not done. */
         Refused: {
             /** @description The stable name. */
@@ -1404,11 +2054,78 @@ export interface components {
          * @enum {string}
          */
         Revocation: "none" | "crl" | "ocsp" | "crl-or-ocsp";
+        /** @description All that is known about revocations. */
+        RevocationView: {
+            chains: components["schemas"]["ChainRevocation"][];
+            lists: components["schemas"]["ListView"][];
+            sources: components["schemas"]["SourceView"][];
+        };
+        /** @description A certificate to be revoked for good. */
+        Revoke: {
+            /** @description Its holder's name, typed by who revokes it. */
+            confirm: string;
+            reason: components["schemas"]["Revoking"];
+            /** @description Its serial number, hexadecimal. */
+            serial: string;
+        };
+        /**
+         * @description Why a certificate of our own is revoked.
+         * @enum {string}
+         */
+        Revoking: "unspecified" | "key-compromise" | "affiliation-changed" | "superseded" | "cessation-of-operation" | "privilege-withdrawn";
         /**
          * @description Duties, separated.
          * @enum {string}
          */
         Role: "administrator" | "operator" | "auditor";
+        /** @description A row of the page's table of sources. */
+        Row: {
+            /** @description Where time was asked last. */
+            address?: string | null;
+            /** @description Whether the last selection counted it among those that tell the truth; absent when it gave nothing. */
+            agrees?: boolean | null;
+            /**
+             * Format: date-time
+             * @description When it last gave a usable answer, by the machine's clock.
+             */
+            answered_at?: string | null;
+            /**
+             * Format: int64
+             * @description Likewise, microseconds.
+             */
+            delay_us?: number | null;
+            /** @description What the last poll failed of, in plain words. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Likewise, microseconds.
+             */
+            error_us?: number | null;
+            /** @description As configured. */
+            host: string;
+            /** @description Whether it is asked under NTS. */
+            nts: boolean;
+            /**
+             * Format: int64
+             * @description Likewise, microseconds.
+             */
+            offset_us?: number | null;
+            /**
+             * Format: int32
+             * @description As configured, or the protocol's.
+             */
+            port: number;
+            /**
+             * Format: int32
+             * @description A bit for each of the last eight polls, the latest lowest; 1 is a usable answer (RFC 5905, 13).
+             */
+            reach: number;
+            /**
+             * Format: int32
+             * @description Of the last usable answer.
+             */
+            stratum?: number | null;
+        };
         /** @description When sources are asked. */
         Schedule: {
             /** @enum {string} */
@@ -1480,6 +2197,7 @@ export interface components {
         Settings: {
             /** @description The receiver of the log. */
             syslog: components["schemas"]["Syslog"];
+            /** @description How the time is kept. */
             time: components["schemas"]["TimePolicy"];
             /** @description The web service. */
             web_service: components["schemas"]["WebService"];
@@ -1525,8 +2243,111 @@ export interface components {
             /** @description To be sent back. */
             token: string;
         };
-        /** @enum {string} */
+        /**
+         * @description Where a certificate comes from.
+         * @enum {string}
+         */
         Source: "own" | "imported" | "file";
+        /** @description An address that lists are fetched from. */
+        SourceView: {
+            address: string;
+            /**
+             * Format: date-time
+             * @description When it is fetched next.
+             */
+            due: string;
+            /**
+             * Format: int32
+             * @description Failures in a row.
+             */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description When a list last came of it.
+             */
+            fetched_at?: string | null;
+            /** @description From a certificate that was judged; otherwise of a chain. */
+            learned: boolean;
+            /** @description The list that came of it. */
+            list?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last tried.
+             */
+            tried_at?: string | null;
+            /** @description What went wrong last, in plain words. */
+            trouble?: string | null;
+        };
+        /** @description The time-stamp unit. */
+        StampSettings: {
+            /**
+             * Format: int32
+             * @description The bound within which the clock is known to be right, milliseconds; not said when 0.
+             * @default 1000
+             */
+            accuracy_ms?: number;
+            /**
+             * @description Keys with a certificate for time stamps; the first stamps when a request names none.
+             * @default []
+             */
+            keys?: components["schemas"]["KeyIndex"][];
+            /**
+             * @description The policy that stamps are issued under, dotted.
+             * @default 2.5.29.32.0
+             */
+            policy?: string;
+        };
+        /**
+         * @description Whether the clock may be believed, and why.
+         *
+         *     ```text
+         *                   measured                 last poll failed or is overdue
+         *     unsynchronised ──────▶ trusted ───────────────────────────────▶ holdover
+         *            ▲                ▲  ▲                                       │
+         *            │ sources        │  └──────────── measured ────────────────┤
+         *            │ changed        │ measured, within bounds                  │ error beyond the bound, or too old
+         *            └── (any)        └───────────── untrusted ◀─────────────────┘ or the machine's clock was set
+         *     off: the policy says so
+         *     ```
+         */
+        State: {
+            /** @enum {string} */
+            state: "off";
+        } | {
+            failure?: components["schemas"]["Failure"] | null;
+            /** @enum {string} */
+            state: "unsynchronised";
+        } | (components["schemas"]["Known"] & {
+            /** @enum {string} */
+            state: "trusted";
+        }) | (components["schemas"]["Known"] & {
+            /** @enum {string} */
+            state: "holdover";
+        }) | {
+            /** @description Why. */
+            reason: components["schemas"]["Reason"];
+            /** @enum {string} */
+            state: "untrusted";
+        };
+        /** @description Everything the page shows. */
+        Status: components["schemas"]["State"] & {
+            /** @description Changes of the machine's clock noticed since the start, oldest first. */
+            jumps: components["schemas"]["Jump"][];
+            /**
+             * Format: date-time
+             * @description The machine's clock.
+             */
+            machine: string;
+            /** @description The same in plain words, when the time may not be signed with. */
+            refusal?: string | null;
+            /** @description Row per source, in the order of the policy. */
+            sources: components["schemas"]["Row"][];
+            /**
+             * Format: date-time
+             * @description The time to sign with, unless it is not believed.
+             */
+            time?: string | null;
+        };
         /** @description Who the certificate is to be for. */
         Subject: {
             /** @description The name. */
@@ -1557,12 +2378,93 @@ export interface components {
             /** @description Whether the connection is TLS (RFC 5425). */
             tls: boolean;
         };
+        /** @description How the time is kept (校时策略). */
+        TimePolicy: {
+            /**
+             * @description Whether sources are asked at all (时间源同步开关). Off, the machine's clock is believed as it is: somebody
+             *     decided so, and the status says so.
+             * @default false
+             */
+            enabled?: boolean;
+            /**
+             * Format: int32
+             * @description How many sources must agree at least.
+             * @default 1
+             */
+            fewest_agreeing?: number;
+            /**
+             * Format: int32
+             * @description How long a measurement is built upon while no new one succeeds.
+             * @default 86400
+             */
+            good_for_s?: number;
+            /**
+             * Format: int32
+             * @description The machine's clock may be corrected by this much; a greater offset is refused as a lie or a broken clock.
+             * @default 60000
+             */
+            largest_offset_ms?: number;
+            /**
+             * @description Certificates (PEM) that may vouch for servers of NTS, instead of the machine's own list.
+             * @default null
+             */
+            nts_ca_pem?: string | null;
+            /**
+             * Format: int32
+             * @description Questions to each source per poll; the answer with the shortest way counts.
+             * @default 4
+             */
+            samples?: number;
+            /**
+             * @description When they are asked.
+             * @default {
+             *       "kind": "every",
+             *       "seconds": 300
+             *     }
+             */
+            schedule?: components["schemas"]["Schedule"];
+            /**
+             * @description Who is asked (时间源).
+             * @default []
+             */
+            sources?: components["schemas"]["TimeSource"][];
+            /**
+             * Format: int32
+             * @description The largest possible error of the corrected time with which it is still believed.
+             * @default 5000
+             */
+            untrusted_beyond_ms?: number;
+        };
+        /** @description A time server. */
+        TimeSource: {
+            /** @description Name or address, IPv4 or IPv6 (without brackets). */
+            host: string;
+            /** @description Whether answers must be protected by NTS (RFC 8915). */
+            nts?: boolean;
+            /**
+             * Format: int32
+             * @description 123 when absent; with NTS the port of the key exchange, 4460 when absent.
+             */
+            port?: number | null;
+        };
         /** @description An interface's certificate. */
         TlsView: {
             /** @description The certificate, then those above it; empty while the TPM does not give its key. */
             chain: components["schemas"]["CertificateView"][];
             interface: components["schemas"]["Interface"];
             source: components["schemas"]["Source"];
+        };
+        /** @description What went wrong with a device. */
+        Trouble: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The stable name: `device_silent`, `device_pin_wrong`, …. */
+            code: string;
+            /** @description What happened and what to do, in plain words. */
+            text: string;
         };
         /** @description The SOAP web service for applications (webservice 接口). */
         WebService: {
@@ -1584,24 +2486,6 @@ export interface components {
             person: string;
             /** @description What they may do. */
             role: components["schemas"]["Role"];
-        };
-        /** @enum {string} */
-        Encoding: "pem" | "der";
-        TimeSource: {
-            host: string;
-            port?: number | null;
-            nts?: boolean;
-        };
-        TimePolicy: {
-            enabled?: boolean;
-            sources?: components["schemas"]["TimeSource"][];
-            schedule?: components["schemas"]["Schedule"];
-            samples?: number;
-            largest_offset_ms?: number;
-            untrusted_beyond_ms?: number;
-            good_for_s?: number;
-            fewest_agreeing?: number;
-            nts_ca_pem?: string | null;
         };
     };
     responses: never;
@@ -1662,7 +2546,7 @@ export interface operations {
             };
         };
     };
-    put_accounts_id_: {
+    put_accounts_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -1695,7 +2579,7 @@ export interface operations {
             };
         };
     };
-    delete_accounts_id_: {
+    delete_accounts_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -1757,7 +2641,7 @@ export interface operations {
             };
         };
     };
-    delete_accounts_id_certificates_fingerprint_: {
+    delete_accounts_id_certificates_fingerprint: {
         parameters: {
             query?: never;
             header?: never;
@@ -1866,7 +2750,7 @@ export interface operations {
             };
         };
     };
-    put_applications_id_: {
+    put_applications_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -1932,7 +2816,7 @@ export interface operations {
             };
         };
     };
-    delete_applications_id_certificates_fingerprint_: {
+    delete_applications_id_certificates_fingerprint: {
         parameters: {
             query?: never;
             header?: never;
@@ -2020,13 +2904,13 @@ export interface operations {
     };
     get_certificates: {
         parameters: {
-            query: {
+            query?: {
                 /** @description In the subject, the issuer, the serial number or the note; everything when empty. */
-                text: string;
+                text?: string;
                 /** @description Results to leave out. */
-                skip: number;
+                skip?: number;
                 /** @description Results to show, 200 at most; 50 when absent. */
-                most: number | null;
+                most?: number;
             };
             header?: never;
             path?: never;
@@ -2075,7 +2959,7 @@ export interface operations {
             };
         };
     };
-    get_certificates_fingerprint_: {
+    get_certificates_fingerprint: {
         parameters: {
             query?: never;
             header?: never;
@@ -2108,7 +2992,7 @@ export interface operations {
         parameters: {
             query: {
                 /** @description PEM or DER. */
-                encoding: components["schemas"]["Encoding"];
+                encoding: "pem" | "der";
             };
             header?: never;
             path: {
@@ -2258,7 +3142,7 @@ export interface operations {
             };
         };
     };
-    delete_chains_id_: {
+    delete_chains_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -2287,7 +3171,7 @@ export interface operations {
             };
         };
     };
-    delete_chains_id_certificates_fingerprint_: {
+    delete_chains_id_certificates_fingerprint: {
         parameters: {
             query?: never;
             header?: never;
@@ -2298,6 +3182,39 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    put_chains_id_revocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChainSettings"];
+            };
+        };
         responses: {
             200: {
                 headers: {
@@ -2396,6 +3313,116 @@ export interface operations {
             };
         };
     };
+    get_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyDeviceView"][];
+                };
+            };
+        };
+    };
+    get_devices_name_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceKey"][];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_devices_name_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DevicePin"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_devices_name_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     get_keys: {
         parameters: {
             query?: never;
@@ -2434,6 +3461,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_keys_adopt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdoptKey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_keys_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyFile"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedKey"];
                 };
             };
             422: {
@@ -2638,21 +3727,21 @@ export interface operations {
     };
     get_log: {
         parameters: {
-            query: {
+            query?: {
                 /** @description Not before (RFC 3339). */
-                from: string | null;
+                from?: string;
                 /** @description Before (RFC 3339). */
-                until: string | null;
+                until?: string;
                 /** @description Acts beginning so: `key.` or `key.generated`. */
-                act: string;
+                act?: string;
                 /** @description Exactly this application, signer or account. */
-                subject: string;
+                subject?: string;
                 /** @description Occurs in the particulars. */
-                text: string;
+                text?: string;
                 /** @description Only entries with a smaller number: `next` of the page before. */
-                before: number | null;
+                before?: number;
                 /** @description Entries to show, 500 at most; 100 when absent. */
-                most: number | null;
+                most?: number;
             };
             header?: never;
             path?: never;
@@ -2672,21 +3761,21 @@ export interface operations {
     };
     get_log_csv: {
         parameters: {
-            query: {
+            query?: {
                 /** @description Not before (RFC 3339). */
-                from: string | null;
+                from?: string;
                 /** @description Before (RFC 3339). */
-                until: string | null;
+                until?: string;
                 /** @description Acts beginning so: `key.` or `key.generated`. */
-                act: string;
+                act?: string;
                 /** @description Exactly this application, signer or account. */
-                subject: string;
+                subject?: string;
                 /** @description Occurs in the particulars. */
-                text: string;
+                text?: string;
                 /** @description Only entries with a smaller number: `next` of the page before. */
-                before: number | null;
+                before?: number;
                 /** @description Entries to show, 500 at most; 100 when absent. */
-                most: number | null;
+                most?: number;
             };
             header?: never;
             path?: never;
@@ -2752,9 +3841,9 @@ export interface operations {
     };
     get_meter: {
         parameters: {
-            query: {
+            query?: {
                 /** @description The last second that was seen (seconds since 1970); 0 for all of the last ten minutes. */
-                after: number;
+                after?: number;
             };
             header?: never;
             path?: never;
@@ -2822,7 +3911,7 @@ export interface operations {
             };
         };
     };
-    post_restore_token_: {
+    post_restore_token: {
         parameters: {
             query?: never;
             header?: never;
@@ -2850,6 +3939,137 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_revocation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevocationView"];
+                };
+            };
+        };
+    };
+    post_revocation_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FetchNow"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fetched"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_revocation_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportList"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_revocation_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnView"][];
+                };
+            };
+        };
+    };
+    post_revocation_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Revoke"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3170,6 +4390,173 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_stamping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StampSettings"];
+                };
+            };
+        };
+    };
+    put_stamping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StampSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_stamping_keys_index_certify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertifyStamp"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_syslog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogSending"];
+                };
+            };
+        };
+    };
+    get_time: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+        };
+    };
+    get_time_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Point"][];
+                };
+            };
+        };
+    };
+    post_time_poll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

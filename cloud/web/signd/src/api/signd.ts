@@ -1,5 +1,5 @@
 import { api, body, search, slow } from './call'
-import type { Interface, NewKey, Policy, Role, Syslog, TimePolicy } from './types'
+import type { AdoptKey, ChainSettings, Interface, KeyFile, NewKey, Policy, Revoking, Role, StampSettings, Syslog, TimePolicy } from './types'
 
 const id = (id: string) => ({ params: { path: { id } } })
 const key = (index: number) => ({ params: { path: { index } } })
@@ -42,6 +42,12 @@ export const signd = {
   keyRequest: (index: number, form: { organization: string; unit: string; common_name: string }) => body(api.POST('/manage/v1/keys/{index}/request', { ...key(index), body: form })),
   keyCertificate: (index: number, files: string[]) => body(api.POST('/manage/v1/keys/{index}/certificate', { ...key(index), body: { files }, ...slow })),
   certifyKey: (index: number, form: { organization: string; name: string }) => body(api.POST('/manage/v1/keys/{index}/certify', { ...key(index), body: form, ...slow })),
+  importKey: (form: KeyFile) => body(api.POST('/manage/v1/keys/import', { body: form, ...slow })),
+  adoptKey: (form: AdoptKey) => body(api.POST('/manage/v1/keys/adopt', { body: form, ...slow })),
+  devices: () => body(api.GET('/manage/v1/devices')),
+  deviceKeys: (name: string) => body(api.GET('/manage/v1/devices/{name}/keys', { params: { path: { name } } })),
+  retryDevice: (name: string) => body(api.POST('/manage/v1/devices/{name}/retry', { params: { path: { name } }, ...slow })),
+  giveDevicePin: (name: string, pin: string) => body(api.POST('/manage/v1/devices/{name}/pin', { params: { path: { name } }, body: { pin }, ...slow })),
   activateKey: (index: number) => body(api.POST('/manage/v1/keys/{index}/activate', { ...key(index), ...slow })),
   retireKey: (index: number) => body(api.POST('/manage/v1/keys/{index}/retire', { ...key(index), ...slow })),
   destroyKey: (index: number, confirm: string) => body(api.POST('/manage/v1/keys/{index}/destroy', { ...key(index), body: { confirm } })),
@@ -70,6 +76,17 @@ export const signd = {
   removeChain: (chain: string) => body(api.DELETE('/manage/v1/chains/{id}', id(chain))),
   removeChainCertificate: (chain: string, fingerprint: string) => body(api.DELETE('/manage/v1/chains/{id}/certificates/{fingerprint}', { params: { path: { id: chain, fingerprint } } })),
 
+  revocation: () => body(api.GET('/manage/v1/revocation')),
+  setChainSources: (chain: string, form: ChainSettings) => body(api.PUT('/manage/v1/chains/{id}/revocation', { ...id(chain), body: form })),
+  fetchLists: (address?: string) => body(api.POST('/manage/v1/revocation/fetch', { body: { address: address ?? null }, ...slow })),
+  importList: (file: string) => body(api.POST('/manage/v1/revocation/import', { body: { file }, ...slow })),
+  ownCertificates: () => body(api.GET('/manage/v1/revocation/own')),
+  revokeOwn: (form: { serial: string; reason: Revoking; confirm: string }) => body(api.POST('/manage/v1/revocation/own', { body: form, ...slow })),
+
+  stamping: () => body(api.GET('/manage/v1/stamping')),
+  setStamping: (form: StampSettings) => body(api.PUT('/manage/v1/stamping', { body: form })),
+  certifyStampKey: (index: number, form: { organization: string; name: string }) => body(api.POST('/manage/v1/stamping/keys/{index}/certify', { ...key(index), body: form, ...slow })),
+
   certificates: (text: string, skip: number, most: number) => body(api.GET('/manage/v1/certificates', { params: { query: { text, skip, most } } })),
   importCertificates: (files: { name: string; content: string }[], note: string) => body(api.POST('/manage/v1/certificates', { body: { files, note }, ...slow })),
   certificate: (fingerprint: string) => body(api.GET('/manage/v1/certificates/{fingerprint}', { params: { path: { fingerprint } } })),
@@ -81,7 +98,12 @@ export const signd = {
   setSyslog: (form: Syslog) => body(api.PUT('/manage/v1/settings/syslog', { body: form })),
   setTime: (form: TimePolicy) => body(api.PUT('/manage/v1/settings/time', { body: form })),
 
-  log: (asked: LogSearch, before: number | undefined, most: number) => body(api.GET('/manage/v1/log', { params: { query: { ...asked, before: before ?? null, most } } })),
+  time: () => body(api.GET('/manage/v1/time')),
+  timeHistory: () => body(api.GET('/manage/v1/time/history')),
+  pollTime: () => body(api.POST('/manage/v1/time/poll', { ...slow })),
+  syslog: () => body(api.GET('/manage/v1/syslog')),
+
+  log: (asked: LogSearch, before: number | undefined, most: number) => body(api.GET('/manage/v1/log', { params: { query: { ...asked, before, most } } })),
   logCsv: (asked: LogSearch) => `/manage/v1/log.csv?${search({ ...asked })}`,
   checkLog: () => body(api.POST('/manage/v1/log/check')),
   logCheck: () => body(api.GET('/manage/v1/log/check')),
