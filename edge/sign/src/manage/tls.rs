@@ -315,8 +315,11 @@ impl Watched {
     }
 }
 
-/// A new key of the interface's kind, as PKCS#8 and ready to sign its own certificate.
-fn new_key(interface: Interface) -> Result<(Zeroizing<Vec<u8>>, Box<dyn Signer>), Refusal> {
+/// A key as PKCS#8, and ready to sign.
+type NewKey = (Zeroizing<Vec<u8>>, Box<dyn Signer>);
+
+/// A new key of the interface's kind.
+fn new_key(interface: Interface) -> Result<NewKey, Refusal> {
     match interface {
         Interface::Manage | Interface::Service => {
             let secret = P256Key::generate()?;
