@@ -82,7 +82,8 @@ pub enum NotConfined {
 /// Gives up, for all threads and for good, the system calls of [`GIVEN_UP`]: they fail with `EPERM`. Gives up new
 /// privileges as well. A thief who gets code to run in here can neither start a program nor reach into another.
 pub fn confine() -> Result<(), NotConfined> {
-    let refused: BTreeMap<i64, Vec<seccompiler::SeccompRule>> = GIVEN_UP.iter().map(|call| (*call, Vec::new())).collect();
+    let refused: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
+        GIVEN_UP.iter().map(|call| (*call, Vec::new())).collect();
     let filter = seccompiler::SeccompFilter::new(
         refused,
         seccompiler::SeccompAction::Allow,

@@ -14,6 +14,8 @@
 //! # On disk
 //! One SQLite file (`signd.db`, WAL, synchronous FULL) in the state directory: tables `kek`, `authority`, `signer`,
 //! `journal`, `log`, `clock`. Recovery is SQLite's own; there is nothing else to repair.
+//! Revocation lists of others lie beside it as files (`lists/`), each written whole or not at all and judged by its own
+//! signature when it is read.
 
 pub mod application;
 pub mod client;

@@ -52,12 +52,7 @@ pub(crate) fn secret_owner(application: &str) -> String {
 
 impl State {
     /// Reads it, keeping what is open and what has been counted in `before`. Without `kek` what is wrapped stays shut.
-    pub(crate) fn load(
-        unit: &Unit<'_>,
-        before: &Self,
-        kek: Option<&[u8]>,
-        devices: &Devices,
-    ) -> Result<Self, Refusal> {
+    pub(crate) fn load(unit: &Unit<'_>, before: &Self, kek: Option<&[u8]>, devices: &Devices) -> Result<Self, Refusal> {
         let mut applications = BTreeMap::new();
         for row in unit.applications()? {
             let id = ApplicationId(row.id.clone());

@@ -43,7 +43,10 @@ impl Engine {
         }
         if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&signer.der)))? {
             self.vault.write(|unit| unit.restore_tries(&asked.signer_id))?;
-            return Err(Refusal::no("certificate_revoked", "签名证书已被吊销，请重新登记电子签名。"));
+            return Err(Refusal::no(
+                "certificate_revoked",
+                "签名证书已被吊销，请重新登记电子签名。",
+            ));
         }
         let authority = self.authority(&kek, &opened.row.organisation, now)?;
         drop(kek);
@@ -94,8 +97,14 @@ impl Engine {
                 "医院电子印章证书已过期，请联系管理员。",
             ));
         }
-        if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&authority.seal.der)))? {
-            return Err(Refusal::no("certificate_revoked", "医院电子印章证书已被吊销，请联系管理员。"));
+        if self
+            .vault
+            .read(|unit| unit.is_revoked(&gm::key::sha256(&authority.seal.der)))?
+        {
+            return Err(Refusal::no(
+                "certificate_revoked",
+                "医院电子印章证书已被吊销，请联系管理员。",
+            ));
         }
         let seal_key = authority.seal_key(&kek, &asked.organisation)?;
         drop(kek);

@@ -142,7 +142,11 @@ impl Engine {
             return Err(Refusal::no("self_test", "自检未通过，已停止签名，请联系管理员。"));
         }
         let now = match self.time.get() {
-            Some(time) => time.now().map_err(|why| Refusal::no("clock_untrusted", format!("{why}。")))?.at,
+            Some(time) => {
+                time.now()
+                    .map_err(|why| Refusal::no("clock_untrusted", format!("{why}。")))?
+                    .at
+            }
             None => self.clock.now(),
         };
         let now = Timestamp::from_seconds(now.as_seconds());

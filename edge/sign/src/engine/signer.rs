@@ -128,7 +128,10 @@ impl Engine {
         let mut again = ops::Pin(asked.pin.0.clone());
         let mut opened = self.open_signer(kek, &asked.signer_id, &mut asked.pin, now)?;
         let certificate = Certificate::parse(&opened.row.certificate)?;
-        if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&certificate.der)))? {
+        if self
+            .vault
+            .read(|unit| unit.is_revoked(&gm::key::sha256(&certificate.der)))?
+        {
             // A revoked key is never certified again.
             opened.key = Sm2Key::generate()?;
             let (wrapped, salt) = wrap_under_pin(kek, &asked.signer_id, &mut again, opened.key.secret())?;

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::{Caller, Desk, Service};
 use crate::application::KeyIndex;
 use crate::fault::{Code, Fault};
-use crate::revocation::{Look, States, rule};
 use crate::keys::device;
+use crate::revocation::{Look, States, rule};
 
 /// How much of a certificate is looked at (GB/T 38629 `verifyLevel`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -122,7 +122,8 @@ impl Desk {
             },
             stapled,
         };
-        self.revocation.judge_at_hand(&self.state, look, &self.lists, &self.open)
+        self.revocation
+            .judge_at_hand(&self.state, look, &self.lists, &self.open)
     }
 
     /// The states of our own certificate's path, whatever the application's chains.
@@ -140,7 +141,8 @@ impl Desk {
             moment: Moment::present(self.now.offset()),
             stapled: None,
         };
-        self.revocation.judge_at_hand(&self.state, look, &self.lists, &self.open)
+        self.revocation
+            .judge_at_hand(&self.state, look, &self.lists, &self.open)
     }
 }
 

@@ -266,7 +266,10 @@ impl Desk {
         } else {
             let trusted = sound.trusted(&self.trust(), carried, self.now.offset());
             let path = trusted.map_err(refused)?.path;
-            let proven = beside.stamped.as_ref().map(|stamped| Timestamp::from_offset(stamped.latest()));
+            let proven = beside
+                .stamped
+                .as_ref()
+                .map(|stamped| Timestamp::from_offset(stamped.latest()));
             if let Some((stated, proven)) = sound.signing_time.zip(proven)
                 && Timestamp::from_offset(stated) > proven.plus(SKEW)
             {
@@ -280,7 +283,10 @@ impl Desk {
             path,
             algorithm: sound.algorithm,
             signed_at: sound.signing_time.map(Timestamp::from_offset),
-            stamped_at: beside.stamped.as_ref().map(|stamped| Timestamp::from_offset(stamped.info.at)),
+            stamped_at: beside
+                .stamped
+                .as_ref()
+                .map(|stamped| Timestamp::from_offset(stamped.info.at)),
             states,
         })
     }

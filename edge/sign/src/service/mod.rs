@@ -189,7 +189,10 @@ impl Service {
         let before = self.state();
         let kek_bytes = kek.as_ref().ok().map(|kek| kek.as_slice());
         let devices = &self.engine.devices;
-        let state = self.engine.vault.read(|unit| State::load(unit, &before, kek_bytes, devices))?;
+        let state = self
+            .engine
+            .vault
+            .read(|unit| State::load(unit, &before, kek_bytes, devices))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         self.open.store(kek.is_ok(), Ordering::Relaxed);
         self.stamping.put(self.engine.vault.read(StampSettings::load)?);

@@ -287,29 +287,36 @@ impl Service {
     ) -> Result<SignedMessage, Fault> {
         let service = Arc::clone(self);
         let tool = Tool::Key(with.key);
-        self.perform_with(caller, "message.signed", Some(Format::Pkcs7Detached), 0, tool, move |desk| {
-            let key = desk.key(with.key, with.access_code.as_deref())?;
-            let progress = service
-                .sessions
-                .close(&id, &desk.application.id, Purpose::SignMessage)?;
-            let hand = key.hand(Some(progress.algorithm), desk.now)?;
-            let bytes = progress.bytes;
-            let digest = progress.hashing.finish();
-            let message = write(&hand, None, &digest, desk.now, chain)?;
-            let (index, serial) = (key.index, hand.own.serial_hex());
-            let detail = format!(
-                "key {} serial {serial} {bytes} bytes digest {}",
-                index.0,
-                hex::encode(digest)
-            );
-            let signed = SignedMessage {
-                message,
-                key: index,
-                serial,
-                signed_at: desk.now,
-            };
-            Ok((signed, detail))
-        })
+        self.perform_with(
+            caller,
+            "message.signed",
+            Some(Format::Pkcs7Detached),
+            0,
+            tool,
+            move |desk| {
+                let key = desk.key(with.key, with.access_code.as_deref())?;
+                let progress = service
+                    .sessions
+                    .close(&id, &desk.application.id, Purpose::SignMessage)?;
+                let hand = key.hand(Some(progress.algorithm), desk.now)?;
+                let bytes = progress.bytes;
+                let digest = progress.hashing.finish();
+                let message = write(&hand, None, &digest, desk.now, chain)?;
+                let (index, serial) = (key.index, hand.own.serial_hex());
+                let detail = format!(
+                    "key {} serial {serial} {bytes} bytes digest {}",
+                    index.0,
+                    hex::encode(digest)
+                );
+                let signed = SignedMessage {
+                    message,
+                    key: index,
+                    serial,
+                    signed_at: desk.now,
+                };
+                Ok((signed, detail))
+            },
+        )
         .await
     }
 
@@ -341,8 +348,8 @@ impl Service {
                     path: seen.path,
                     algorithm: seen.algorithm,
                     signed_at: Some(Timestamp::from_offset(seen.signing_time)),
-                stamped_at: None,
-                states,
+                    stamped_at: None,
+                    states,
                 };
                 let verified = VerifiedMessage {
                     signers: vec![signatory],

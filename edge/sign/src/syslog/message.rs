@@ -88,7 +88,11 @@ mod tests {
 
     #[test]
     fn an_entry_is_one_line_that_says_which_it_is() {
-        let text = format(&entry("data.signed", "app_\"his]", "key 1\nserial 2"), 13, "qianzhiji-1");
+        let text = format(
+            &entry("data.signed", "app_\"his]", "key 1\nserial 2"),
+            13,
+            "qianzhiji-1",
+        );
         assert_eq!(
             text,
             format!(

@@ -20,8 +20,8 @@ use crate::Refusal;
 pub(crate) use account::{AccountCertificateRow, AccountRow, AttemptRow};
 pub(crate) use custodian::{CustodianRow, GroupRow, TlsRow};
 pub(crate) use key::KeyRow;
-pub(crate) use revocation::{OwnListRow, RevokedRow};
 pub use ledger::{Check, Entry, Logged, Query};
+pub(crate) use revocation::{OwnListRow, RevokedRow};
 pub(crate) use signer::{AuthorityRow, JournalRow, SignerRow};
 pub(crate) use trust::{ApplicationCertificateRow, ApplicationRow, CertificateRow, ChainRow};
 

@@ -105,15 +105,21 @@ fn prepare(state: &std::path::Path, tpm: &str, certificate: &Certificate) {
         purpose: Default::default(),
     };
     let key = engine.generate_key("test", &new).expect("key");
-    engine.certify_key_here("test", key, HOSPITAL, "处方签名服务").expect("certified");
+    engine
+        .certify_key_here("test", key, HOSPITAL, "处方签名服务")
+        .expect("certified");
     engine.command_key("test", key, KeyCommand::Activate).expect("active");
     let policy = Policy {
         keys: vec![key],
         ..Policy::default()
     };
-    engine.register_application("test", "app_his", "HIS", &policy).expect("application");
+    engine
+        .register_application("test", "app_his", "HIS", &policy)
+        .expect("application");
     let id = ApplicationId("app_his".to_owned());
-    engine.add_application_certificate("test", &id, certificate).expect("its certificate");
+    engine
+        .add_application_certificate("test", &id, certificate)
+        .expect("its certificate");
 }
 
 async fn connect(
@@ -163,7 +169,9 @@ async fn an_application_signs_over_national_algorithms_alone_and_a_classic_one_i
     let config = config.to_string_lossy().into_owned();
     let _signd = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(20));
 
-    let mut stream = connect(at, smtls::provider(), Some((&key, &certificate))).await.expect("connected");
+    let mut stream = connect(at, smtls::provider(), Some((&key, &certificate)))
+        .await
+        .expect("connected");
     let session = stream.get_ref().1;
     assert!(smtls::is_sm(session));
     let server = session.peer_certificates().expect("certificates").first().expect("one");
@@ -188,12 +196,16 @@ async fn an_application_signs_over_national_algorithms_alone_and_a_classic_one_i
         let text = json[field].as_str().expect("text");
         base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
     };
-    let signer: PublicKey = Certificate::parse(&signed("certificate")).expect("certificate").public_key;
+    let signer: PublicKey = Certificate::parse(&signed("certificate"))
+        .expect("certificate")
+        .public_key;
     signer
         .verify(Algorithm::Sm2, "处方".as_bytes(), &signed("signature"))
         .expect("the signature holds");
 
     let classic = rustls::crypto::ring::default_provider();
-    let refused = connect(at, classic, None).await.expect_err("a classic client is refused");
+    let refused = connect(at, classic, None)
+        .await
+        .expect_err("a classic client is refused");
     assert!(refused.to_string().contains("HandshakeFailure"), "{refused}");
 }

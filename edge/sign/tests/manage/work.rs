@@ -464,7 +464,10 @@ async fn the_page_is_served_with_its_fences_and_idle_memory_stays_small() {
 /// not counted.
 fn resident_kib(process: &Process) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("status");
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("RssAnon");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .expect("RssAnon");
     line.split_ascii_whitespace()
         .nth(1)
         .and_then(|kib| kib.parse().ok())

@@ -72,7 +72,9 @@ pub fn document() -> OpenApi {
     document.info = Info::new("签名验签服务器管理接口", env!("CARGO_PKG_VERSION"));
     // Handlers are named by their verb (`list`, `change`); in the document each operation needs a name of its own.
     for (path, item) in &mut document.paths.paths {
-        let words = path.trim_start_matches("/manage/v1").split(|c: char| !c.is_ascii_alphanumeric());
+        let words = path
+            .trim_start_matches("/manage/v1")
+            .split(|c: char| !c.is_ascii_alphanumeric());
         let noun = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
         let operations = [
             ("get", &mut item.get),

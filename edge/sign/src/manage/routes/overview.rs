@@ -191,9 +191,20 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
             format!("签名日志自第 {entry} 条起不完整，可能被改动。"),
         );
     }
-    for device in overview.devices.iter().filter(|device| device.state != DeviceState::Ready) {
-        let why = device.trouble.as_ref().map_or("正在打开。", |trouble| trouble.text.as_str());
-        say(Severity::Error, "device_down", format!("密码设备 {} 不可用：{why}", device.name));
+    for device in overview
+        .devices
+        .iter()
+        .filter(|device| device.state != DeviceState::Ready)
+    {
+        let why = device
+            .trouble
+            .as_ref()
+            .map_or("正在打开。", |trouble| trouble.text.as_str());
+        say(
+            Severity::Error,
+            "device_down",
+            format!("密码设备 {} 不可用：{why}", device.name),
+        );
     }
     for key in overview.keys.iter().filter(|key| key.state == KeyState::Active) {
         if !key.open {
