@@ -1,4 +1,4 @@
-//! Half-finished uploads of appliances that nobody went on with.
+//! Uploads of appliances that nobody went on with, and whole ones that nobody took: the answer that named them was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,14 @@ pub(crate) async fn forget_stale(files: Arc<FolderSink>, fleet: Fleet, ctx: Ctx,
                 }
             }
             Err(error) => tracing::error!(%error, "stale uploads not looked for"),
+        }
+        match files.expire_whole(before).await {
+            Ok(gone) => {
+                for (digest, bytes) in gone {
+                    tracing::warn!(blob.digest = %digest, blob.bytes = bytes, "an upload that nobody took was forgotten");
+                }
+            }
+            Err(error) => tracing::error!(%error, "untaken uploads not looked for"),
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}

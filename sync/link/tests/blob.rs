@@ -243,6 +243,15 @@ async fn an_upload_nobody_went_on_with_is_forgotten_and_begun_again_starts_at_no
         0
     );
 
+    // Whole ones that nobody takes go in the same way, when they are told to.
+    assert_eq!(
+        sink.expire_whole(now.minus(Duration::from_secs(3600))).await.unwrap(),
+        []
+    );
+    let untaken = sink.expire_whole(now.plus(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(untaken, [(other, 8)]);
+    assert!(!sink.path(&other).exists());
+
     // A part that comes late is told that there is no such upload; the uploader begins anew.
     let late = sink.append(&edge, &digest, 100_000, content.slice(100_000..)).await;
     assert!(matches!(late, Err(SinkError::Missing)), "{late:?}");

@@ -62,6 +62,17 @@ impl FolderSink {
         Ok(gone)
     }
 
+    /// Removes whole blobs that lay here since before that moment: whoever asked for them never took them away. What is
+    /// meant to stay is moved to its own place when it is taken.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A blob that cannot be removed is left for the next time.
+    pub async fn expire_whole(&self, before: Timestamp) -> Result<Vec<(Digest, u64)>, SinkError> {
+        let folder = self.root.join("done");
+        let gone = tokio::task::spawn_blocking(move || remove_untaken(&folder, before)).await;
+        gone.map_err(|e| SinkError::Failed(e.to_string()))?
+    }
+
     fn upload(&self, from: &EdgeId, digest: &Digest) -> Upload {
         let bytes = self.root.join("partial").join(from.as_str()).join(digest.hex());
         Upload {
@@ -115,6 +126,33 @@ fn list(folder: &Path) -> Result<Vec<(EdgeId, Digest)>, SinkError> {
         }
     }
     Ok(found.into_iter().collect())
+}
+
+fn remove_untaken(folder: &Path, before: Timestamp) -> Result<Vec<(Digest, u64)>, SinkError> {
+    let mut gone = Vec::new();
+    for shelf in entries(folder)? {
+        for path in entries(&shelf)? {
+            let name = path.file_name().and_then(|hex| hex.to_str());
+            let digest = name.and_then(|hex| Digest::parse(&format!("sha256:{hex}")));
+            let (Some(digest), Ok(metadata)) = (digest, path.metadata()) else {
+                continue; // taken meanwhile, or not a blob
+            };
+            if modified(&metadata)? >= before.as_micros() {
+                continue;
+            }
+            match std::fs::remove_file(&path) {
+                Ok(()) => gone.push((digest, metadata.len())),
+                Err(error) => tracing::warn!(blob.digest = %digest, %error, "a blob that nobody took stays"),
+            }
+        }
+    }
+    Ok(gone)
+}
+
+/// Microseconds since 1970.
+fn modified(metadata: &std::fs::Metadata) -> Result<i64, SinkError> {
+    let since = metadata.modified()?.duration_since(std::time::UNIX_EPOCH);
+    Ok(i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, SinkError> {
@@ -192,11 +230,7 @@ impl Upload {
             .map(|path| path.metadata().ok().map(|m| (path.clone(), m)));
         let mut touched = None;
         for (_, metadata) in files.iter().flatten() {
-            let at = metadata
-                .modified()?
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default();
-            touched = touched.max(i64::try_from(at.as_micros()).ok());
+            touched = touched.max(Some(modified(metadata)?));
         }
         if touched.is_none_or(|at| at >= before.as_micros()) {
             return Ok(None);
