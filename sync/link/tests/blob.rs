@@ -249,7 +249,7 @@ async fn an_upload_nobody_went_on_with_is_forgotten_and_begun_again_starts_at_no
         []
     );
     let untaken = sink.expire_whole(now.plus(Duration::from_secs(60))).await.unwrap();
-    assert_eq!(untaken, [(other, 8)]);
+    assert_eq!(untaken, [(other.clone(), 8)]);
     assert!(!sink.path(&other).exists());
 
     // A part that comes late is told that there is no such upload; the uploader begins anew.
