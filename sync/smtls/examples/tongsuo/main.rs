@@ -1,8 +1,8 @@
 //! Whether another implementation of RFC 8998 understands us: Tongsuo, both ways, with certificates on both sides.
 //!
 //! ```text
-//! python3 -m venv /tmp/peer && /tmp/peer/bin/pip install tongsuopy==1.0.1
-//! cargo run -p smtls --example tongsuo -- /tmp/peer/bin/python
+//! python3 -m venv target/peer && target/peer/bin/pip install tongsuopy==1.0.1
+//! cargo run -p smtls --example tongsuo -- target/peer/bin/python
 //! ```
 //!
 //! Not a test, because the package comes from another registry than all else that a test needs. Debian's OpenSSL 3.0 does
