@@ -232,6 +232,11 @@ impl Incoming {
         }
     }
 
+    /// Something arrived whole and is not committed yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// When this lane wants to be pumped although nothing happens.
     pub(crate) fn wants(&self) -> Option<Duration> {
         (self.applying.is_none() && !self.queue.is_empty()).then_some(self.rest_until)

@@ -245,9 +245,9 @@ impl Outgoing {
         self.more = true;
     }
 
-    /// There may be entries that were not handed to the wire yet.
+    /// There may be entries that were not handed to the wire yet. Until the receiver's cursor is settled nobody knows.
     pub(crate) fn has_more(&self) -> bool {
-        self.phase == Phase::Running && (self.more || self.reading.is_some())
+        self.phase != Phase::Running || self.more || self.reading.is_some()
     }
 
     /// Asks for more entries when there may be some and the receiver has room.

@@ -442,8 +442,13 @@ impl Session {
                 }
                 before |= l.has_more();
             }
+            // What arrived first is committed first: telemetry does not overtake on this side either.
+            let mut before = false;
             for l in self.inn.values_mut() {
-                l.pump(now, &mut self.ticket, &mut self.effects);
+                if !before {
+                    l.pump(now, &mut self.ticket, &mut self.effects);
+                }
+                before |= l.is_busy();
             }
         }
     }

@@ -19,6 +19,9 @@ struct End {
     applied: Vec<(Lane, u64)>,
     /// Lanes of the entries that went, in order.
     sent: Vec<Lane>,
+    /// Everything is suspect, and forgetting it for this lane takes until the given time.
+    doubts: Option<(Lane, Duration)>,
+    verifying: Vec<Lane>,
 }
 
 impl End {
@@ -33,6 +36,8 @@ impl End {
             log: Lane::ALL.map(|lane| (lane, Vec::new())).into(),
             applied: Vec::new(),
             sent: Vec::new(),
+            doubts: None,
+            verifying: Vec::new(),
         }
     }
 
@@ -54,13 +59,18 @@ impl End {
             base: 0,
             first: 1,
             next: self.log[&lane].len() as u64 + 1,
-            suspect_from: None,
+            suspect_from: self.doubts.map(|_| 1),
         }
     }
 
     /// Does everything the session asks for; answers what goes over the wire.
     fn work(&mut self, now: Duration) -> VecDeque<Vec<u8>> {
         let mut wire = VecDeque::new();
+        let doubts = self.doubts;
+        let settled = |lane| doubts.is_none_or(|(slow, until)| slow != lane || now >= until);
+        for lane in self.verifying.extract_if(.., |lane| settled(*lane)) {
+            self.session.verified(lane, now);
+        }
         while let Some(effect) = self.session.poll_effect() {
             match effect {
                 Effect::Send(_, bytes) => wire.push_back(bytes),
@@ -89,6 +99,7 @@ impl End {
                     }
                     self.session.applied(lane, ticket, last, now);
                 }
+                Effect::Verified { lane } => self.verifying.push(lane),
                 Effect::Up | Effect::RoundTrip(_) | Effect::Acked { .. } => {}
                 other => panic!("{other:?}"),
             }
@@ -137,4 +148,28 @@ fn telemetry_waits_for_what_is_clinical_also_when_that_comes_later() {
         edge.sent
     );
     assert!(edge.sent.len() > first + 10, "telemetry went on afterwards");
+}
+
+#[test]
+fn telemetry_waits_also_while_nobody_knows_where_the_clinical_lane_stands() {
+    let (mut edge, mut cloud) = (End::new(Role::Edge), End::new(Role::Cloud));
+    edge.append(Lane::Telemetry, 6);
+    edge.append(Lane::Clinical, 6);
+    let (mut now, wall) = (Duration::from_secs(1), Timestamp::from_seconds(1));
+    // A slow disk: the telemetry lane is ready long before the clinical one.
+    edge.doubts = Some((Lane::Clinical, Duration::from_secs(2)));
+    edge.session.connected(now, wall);
+    for _ in 0..200 {
+        now += Duration::from_millis(20);
+        for frame in edge.work(now) {
+            cloud.session.receive(&frame, now, wall).unwrap();
+        }
+        for frame in cloud.work(now) {
+            edge.session.receive(&frame, now, wall).unwrap();
+        }
+        edge.session.tick(now, wall);
+        cloud.session.tick(now, wall);
+    }
+    let lanes: Vec<Lane> = cloud.applied.iter().map(|(lane, _)| *lane).collect();
+    assert_eq!(lanes, [[Lane::Clinical; 6], [Lane::Telemetry; 6]].concat());
 }
