@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::ports::free_ports;
+use crate::ports::neighbouring_ports;
 
 /// A running TPM: its memory is a directory, so that it may be stopped, copied and started again.
 pub struct SoftTpm {
@@ -19,12 +19,7 @@ impl SoftTpm {
     pub fn start(dir: &Path) -> Self {
         std::fs::create_dir_all(dir).expect("the TPM's directory can be made");
         // swtpm wants two neighbouring ports: TPM and control.
-        let port = loop {
-            let [port] = free_ports::<1>();
-            if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-                break port;
-            }
-        };
+        let [port, _] = neighbouring_ports();
         let mut tpm = Self {
             dir: dir.to_owned(),
             port,

@@ -148,13 +148,8 @@ async fn a_flood_of_made_up_logins(house: &House) -> Result<()> {
     let flood = tokio::spawn(join_all(flood.collect::<Vec<_>>()));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let peak = held().await;
-    let asked = std::time::Instant::now();
     house.cast.patient.get("visits").await?;
-    ensure!(
-        asked.elapsed() < Duration::from_secs(3),
-        "a patient waited {:?}",
-        asked.elapsed()
-    );
+    ensure!(!flood.is_finished(), "a patient waited until the flood was over");
     for answer in flood.await? {
         answer?.refused(&[401, 429])?;
     }

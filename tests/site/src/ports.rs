@@ -41,7 +41,7 @@ pub enum Service {
 const COUNT: u16 = 26;
 /// Below the range from which the system takes ports for outgoing connections: there a free port may be gone a moment
 /// later.
-const FREE: std::ops::Range<u16> = 12_000..32_000;
+const FREE: std::ops::Range<u16> = 20_000..32_000;
 
 /// The ports of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

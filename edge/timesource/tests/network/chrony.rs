@@ -1,7 +1,6 @@
 //! The time server that most machines use. It runs with `-x` and never touches this machine's clock.
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -30,8 +29,7 @@ impl Drop for Chrony {
 impl Chrony {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ntp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let exchange = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let [ntp, exchange] = kit::ports::free_ports();
         let mut root = CertificateParams::new(Vec::new()).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
