@@ -1,0 +1,1 @@
+//! Work recorders: families of drivers, index of footage, copy with hashes.

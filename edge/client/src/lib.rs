@@ -1,0 +1,1 @@
+//! Client of the signature server: spreads over several appliances and retries.

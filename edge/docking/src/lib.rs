@@ -1,0 +1,1 @@
+//! Recorder docking: footage is copied, sealed, uploaded and only then cleared.
