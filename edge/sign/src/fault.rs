@@ -88,6 +88,7 @@ codes! {
     Busy = 0x0400_0116, "busy", 503, "服务器繁忙，请稍后重试";
     StampInvalid = 0x0400_0117, "stamp_invalid", 422, "时间戳无效";
     DeviceRefused = 0x0400_0119, "device_refused", 503, "密码设备拒绝了这项操作";
+    KeyReused = 0x0400_011a, "key_reused", 422, "幂等键已用于另一个请求，请换一个新的";
     RequestRejected = 0x0400_0118, "request_rejected", 400, "请求不正确";
 }
 

@@ -9,17 +9,23 @@ use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::{OpenApi, Required};
 
 use super::authenticate::{self, Nonces};
 use super::json;
 use super::listener::Peer;
 use crate::fault::{Code, Fault};
-use crate::service::{Caller, Interface, Service};
+use crate::service::{Caller, Interface, Once, Replayed, Service};
 use crate::{revocation, soap, stamping, svs};
 
 /// Bytes of a request: the largest data in Base64, and the rest.
 const MAX_BODY: usize = 24 * 1024 * 1024;
+
+/// Names a request, so that it is done once however often it is sent: see [`crate::service`]'s `once`.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Says that the answer is that of the first sending.
+const REPLAYED: &str = "idempotency-replayed";
 
 /// What the routes share.
 #[derive(Clone)]
@@ -34,8 +40,8 @@ pub fn router(service: Arc<Service>) -> Router {
         service,
         nonces: Arc::default(),
     };
-    let (acts, document) = json::acts().split_for_parts();
-    let document = Arc::new(document);
+    let (acts, _) = json::acts().split_for_parts();
+    let document = Arc::new(document());
     let admit = |interface: Interface| {
         let door = door.clone();
         middleware::from_fn(move |request: Request, next: Next| admit(door.clone(), interface, request, next))
@@ -61,7 +67,22 @@ pub fn router(service: Arc<Service>) -> Router {
 /// The JSON interface's description.
 #[must_use]
 pub fn document() -> OpenApi {
-    json::acts().split_for_parts().1
+    let (_, mut document) = json::acts().split_for_parts();
+    let key = ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "8 to 64 letters, digits, - or _: a request that is sent again under its key within ten minutes is signed and \
+             logged once and gets the same answer; another request under the key is refused (key_reused).",
+        ))
+        .build();
+    for item in document.paths.paths.values_mut() {
+        if let Some(act) = &mut item.post {
+            act.parameters.get_or_insert_default().push(key.clone());
+        }
+    }
+    document
 }
 
 async fn ready(State(door): State<Door>) -> Response {
@@ -115,7 +136,36 @@ async fn admit(door: Door, interface: Interface, request: Request, next: Next) -
     if let Some(Early(fault)) = response.extensions_mut().remove::<Early>() {
         door.service.refuse_early(&caller, &fault).await;
     }
-    response
+    match caller.once.clone() {
+        None => response,
+        Some(once) => answer_once(&door, &caller, &once, response).await,
+    }
+}
+
+/// Enters the act with its answer, and gives the answer of the request's first sending.
+async fn answer_once(door: &Door, caller: &Caller, once: &Once, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return json::answer(&Code::Internal.into());
+    };
+    let kept = parts.status.is_success().then_some(&body[..]);
+    match door.service.finish(&caller.application.id, once, kept).await {
+        Ok(Replayed::No) => Response::from_parts(parts, Body::from(body)),
+        Ok(Replayed::Yes(before)) => {
+            let mut response = Response::from_parts(parts, Body::from(before));
+            // Its length is another one.
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            let replayed = header::HeaderValue::from_static("true");
+            response.headers_mut().insert(REPLAYED, replayed);
+            response
+        }
+        Err(fault) => {
+            if fault.code == Code::KeyReused {
+                door.service.refuse_early(caller, &fault).await;
+            }
+            json::answer(&fault)
+        }
+    }
 }
 
 async fn identify(
@@ -144,10 +194,23 @@ async fn identify(
     let now = door.service.engine.clock.now();
     let signed = (&parts.method, &parts.uri, &parts.headers, &body[..]);
     let application = authenticate::application(&state, peer, signed, &door.nonces, now)?;
+    let once = match parts
+        .headers
+        .get(IDEMPOTENCY_KEY)
+        .filter(|_| interface == Interface::Json)
+    {
+        None => None,
+        Some(key) => {
+            let key = key.to_str().unwrap_or_default();
+            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            Some(Arc::new(Once::new(key, parts.method.as_str(), path, &body)?))
+        }
+    };
     let caller = Caller {
         application,
         from: peer.address.ip(),
         interface,
+        once,
     };
     parts.extensions.insert(caller.clone());
     Ok((Request::from_parts(parts, Body::from(body)), caller))

@@ -10,6 +10,7 @@ mod data;
 mod judge;
 mod message;
 mod meter;
+mod once;
 mod pdf;
 mod refusals;
 mod session;
@@ -45,6 +46,7 @@ pub use judge::Level;
 pub(crate) use judge::refused;
 pub use message::{Kind, SignMessage, Signatory, SignedMessage, VerifiedMessage, VerifyMessage};
 pub use meter::{Meter, Second};
+pub(crate) use once::{Once, Replayed};
 pub use pdf::PdfSignature;
 pub use session::{Begin, Purpose, SESSIONS};
 pub use xml::{SignXml, SignedXml, VerifiedXml, VerifyXml, XmlKind};
@@ -90,6 +92,8 @@ pub struct Caller {
     pub from: IpAddr,
     /// The door.
     pub interface: Interface,
+    /// Where the request carries an idempotency key: its entry waits for the answer.
+    pub(crate) once: Option<Arc<Once>>,
 }
 
 /// What an act uses besides this process.
@@ -296,6 +300,13 @@ impl Service {
             act: name,
             subject: Arc::from(caller.application.id.0.as_str()),
             detail,
+        };
+        let entry = match &caller.once {
+            Some(once) if outcome.is_ok() => match once.hold(entry, begun) {
+                None => return outcome,
+                Some(entry) => entry,
+            },
+            _ => entry,
         };
         let logged = self.ledger.append(entry).await;
         self.meter

@@ -126,18 +126,20 @@ impl Unit<'_> {
     }
 
     /// Adds entries in their order.
-    pub(crate) fn append(&self, entries: &[Entry]) -> Result<(), Refusal> {
+    pub(crate) fn append<'e>(&self, entries: impl IntoIterator<Item = &'e Entry>) -> Result<(), Refusal> {
         let (mut seq, mut last) = self.last()?;
         let mut insert = self
             .0
             .prepare_cached("INSERT INTO log (seq, at, act, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        let mut newest = None;
         for entry in entries {
             seq += 1;
             let at = entry.at.as_micros();
+            newest = newest.max(Some(at));
             last = entry_hash(&last, seq, at, entry.act, &entry.subject, &entry.detail).to_vec();
             insert.execute(params![seq, at, entry.act, entry.subject.as_ref(), entry.detail, last])?;
         }
-        if let Some(newest) = entries.iter().map(|e| e.at.as_micros()).max() {
+        if let Some(newest) = newest {
             let mut seen = self.0.prepare_cached(
                 "INSERT INTO clock (id, last_seen) VALUES (1, ?1) \
                  ON CONFLICT (id) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)",

@@ -1,6 +1,7 @@
 //! The state file: one writer at a time, readers beside it.
 
 mod account;
+mod answer;
 mod custodian;
 mod dump;
 mod key;
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::Refusal;
 
 pub(crate) use account::{AccountCertificateRow, AccountRow, AttemptRow};
+pub(crate) use answer::{AnswerRow, Written};
 pub(crate) use custodian::{CustodianRow, GroupRow, TlsRow};
 pub(crate) use key::KeyRow;
 pub use ledger::{Check, Entry, Logged, Query};

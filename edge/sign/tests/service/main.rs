@@ -11,6 +11,7 @@ mod certificates;
 mod ciphers;
 mod long;
 mod messages;
+mod once;
 mod refusals;
 mod site;
 mod soap;
