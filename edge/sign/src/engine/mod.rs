@@ -150,7 +150,7 @@ impl Engine {
             None => self.clock.now(),
         };
         let now = Timestamp::from_seconds(now.as_seconds());
-        let last = self.vault.write(|unit| unit.last_seen())?;
+        let last = self.vault.last_seen();
         let early = now < BUILT || last.is_some_and(|last| now < last.minus(BACKWARD));
         let leapt = last.is_some_and(|last| now > last.plus(FORWARD));
         if early || leapt {

@@ -106,17 +106,15 @@ impl Lists {
 
     /// Whether a list of the certificate's issuer revokes it now. For our own keys: no list at all is no reason to stop.
     pub(crate) fn revoke(&self, certificate: &Certificate, now: Timestamp) -> bool {
-        let ours = self
+        let moment = Moment::present(now.offset());
+        let named = self
             .crls
             .iter()
             .filter(|crl| crl.head().issuer_der == certificate.issuer_der);
-        ours.filter(|crl| certificate.is_issued_by(crl.issuer()).is_ok())
-            .any(|crl| {
-                matches!(
-                    crl.status(certificate, Moment::present(now.offset())),
-                    Ok(Status::Revoked(_))
-                )
-            })
+        // Asked at every signature: the issuer's signature is looked at only where a list has the number.
+        named
+            .filter(|crl| matches!(crl.status(certificate, moment), Ok(Status::Revoked(_))))
+            .any(|crl| certificate.is_issued_by(crl.issuer()).is_ok())
     }
 
     /// Puts a verified list into force when it is better than what there is.

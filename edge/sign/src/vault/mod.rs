@@ -13,8 +13,10 @@ mod trust;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use records::Timestamp;
 
 use crate::Refusal;
 
@@ -27,13 +29,21 @@ pub(crate) use revocation::{OwnListRow, RevokedRow};
 pub(crate) use signer::{AuthorityRow, JournalRow, SignerRow};
 pub(crate) use trust::{ApplicationCertificateRow, ApplicationRow, CertificateRow, ChainRow};
 
-/// The state file.
+/// No time was seen yet.
+const NEVER: i64 = i64::MIN;
+/// Statements kept ready: more than the acts for applications and signers use.
+const STATEMENTS: usize = 64;
+
+/// The state file. This process is the only one that writes it.
 pub(crate) struct Vault {
     writer: Mutex<Connection>,
     /// Reads that may take long do not hold up what is written.
     reader: Mutex<Connection>,
 }
 
+    /// The last time seen, in microseconds, as the last commit left it: asked for before every signature, which must not
+    /// wait for the disk.
+    seen: AtomicI64,
 impl Vault {
     pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
         let writer = Connection::open(path)?;
@@ -44,10 +54,16 @@ impl Vault {
         writer.execute_batch(schema::SCHEMA)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags)?;
-        Ok(Self {
+        writer.set_prepared_statement_cache_capacity(STATEMENTS);
+        reader.set_prepared_statement_cache_capacity(STATEMENTS);
+        let vault = Self {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
-        })
+            seen: AtomicI64::new(NEVER),
+        };
+        // Takes over the last time seen.
+        vault.write(|_| Ok(()))?;
+        Ok(vault)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -61,10 +77,19 @@ impl Vault {
         let done = act(&unit)?;
         unit.0.commit()?;
         Ok(done)
+        let seen = unit.last_seen()?.map_or(NEVER, |seen| seen.as_micros());
     }
+        // Still under the lock: what the file has and what is said here change in the same order.
+        self.seen.store(seen, Ordering::Release);
 
     /// Reads what is committed, at one moment.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Unit<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    /// The last time seen.
+    pub(crate) fn last_seen(&self) -> Option<Timestamp> {
+        let seen = self.seen.load(Ordering::Acquire);
+        (seen != NEVER).then(|| Timestamp::from_micros(seen))
+    }
+
         let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let unit = Unit(connection.transaction_with_behavior(TransactionBehavior::Deferred)?);
         look(&unit)

@@ -198,11 +198,9 @@ impl Unit<'_> {
     }
 
     /// The last time seen.
-    pub(crate) fn last_seen(&self) -> Result<Option<Timestamp>, Refusal> {
-        let last = self
-            .0
-            .query_row("SELECT last_seen FROM clock", [], |row| row.get(0))
-            .optional()?;
+    pub(super) fn last_seen(&self) -> Result<Option<Timestamp>, Refusal> {
+        let mut last = self.0.prepare_cached("SELECT last_seen FROM clock")?;
+        let last = last.query_row([], |row| row.get(0)).optional()?;
         Ok(last.map(Timestamp::from_micros))
     }
 }
