@@ -5,6 +5,7 @@
 //! order, repetition and durability are ours. Who may speak for whom is *its* duty then: with a wrong access list one
 //! appliance could speak for another. The list says: appliance `X` (common name of its certificate) publishes to
 //! `yq/v1/X/up/#` and hears `yq/v1/X/dn/#`; `cloud` hears all `up` and publishes to all `dn`; nobody else anything.
+//! It speaks classic TLS: no broker of others that we know of speaks SM (RFC 8998), so `[edge] tls` must be `classic` with it.
 //! A suspended or revoked appliance may still connect there; what it says is not listened to here.
 //!
 //! `cloud broker papers --name HOST --out FOLDER` writes the broker's certificate of our device authority (appliances trust
@@ -34,8 +35,8 @@ use records::{Clock, SystemClock};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::authority::Authorities;
 use crate::config::{Broker, Config};
-use crate::serve::server_tls;
 
 /// What our certificate is called at a broker of others.
 const OWN_NAME: &str = "cloud";
@@ -146,12 +147,13 @@ fn pem(certificate: &CertificateDer<'static>) -> String {
 }
 
 /// The broker as configured, with our papers for it.
-pub(crate) fn choice(config: &Config, ctx: &Ctx, ca: &Ca) -> Result<BrokerChoice> {
+pub(crate) fn choice(config: &Config, ctx: &Ctx, authorities: &Authorities) -> Result<BrokerChoice> {
+    let own = &authorities.classic;
     let (address, authority, papers, client_id) = match &config.broker {
         Broker::Embedded => {
             return Ok(BrokerChoice::Embedded {
                 listen: config.edge.mqtt.context("[edge] needs `mqtt`")?,
-                tls: server_tls(config, ctx, ca, ClientCertificate::Required)?,
+                tls: authorities.server_tls(ctx.now(), ClientCertificate::Required)?,
             });
         }
         Broker::External {
@@ -163,7 +165,7 @@ pub(crate) fn choice(config: &Config, ctx: &Ctx, ca: &Ca) -> Result<BrokerChoice
     };
     let authority = match authority {
         Some(path) => CertificateDer::from_pem_file(path).with_context(|| format!("reading {}", path.display()))?,
-        None => ca.root().clone(),
+        None => own.root().clone(),
     };
     let (chain, key) = match papers {
         Some(papers) => {
@@ -175,7 +177,7 @@ pub(crate) fn choice(config: &Config, ctx: &Ctx, ca: &Ca) -> Result<BrokerChoice
             (chain, key)
         }
         None => {
-            let issued = ca
+            let issued = own
                 .issue_client(OWN_NAME, ctx.now())
                 .context("issuing our certificate for the broker")?;
             let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).context("reading our key")?;
@@ -185,7 +187,12 @@ pub(crate) fn choice(config: &Config, ctx: &Ctx, ca: &Ca) -> Result<BrokerChoice
     tracing::info!(broker.address = address, "the line goes over a broker of others");
     Ok(BrokerChoice::External {
         url: address.clone(),
-        tls: Arc::new(tls::client_config_with_key(tls::roots([&authority])?, chain, key)?),
+        tls: Arc::new(tls::client_config_with_key(
+            tls::Offer::Classic,
+            tls::roots([&authority])?,
+            chain,
+            key,
+        )?),
         client_id: client_id.clone(),
     })
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use link::tls::Offer;
 use serde::{Deserialize, Serialize};
 
 /// The file.
@@ -94,6 +95,21 @@ pub(crate) struct Edge {
     pub(crate) names: Vec<String>,
     /// Folder of the device certificate authority; made if there is none.
     pub(crate) ca: PathBuf,
+    /// Algorithms towards appliances, of the line and of enrolment and files: `classic`; `sm`, RFC 8998 alone; `sm-first`,
+    /// `classic-first`, both, where the appliance's order decides. With SM, appliances trust `roots.pem` of the folder `ca`.
+    #[serde(default = "classic")]
+    pub(crate) tls: String,
+}
+
+fn classic() -> String {
+    Offer::Classic.name().to_owned()
+}
+
+impl Edge {
+    /// `tls`, read.
+    pub(crate) fn offer(&self) -> Result<Offer> {
+        self.tls.parse().context("[edge] tls")
+    }
 }
 
 /// Which MQTT 5 broker carries the line.
@@ -279,6 +295,14 @@ impl Config {
         if config.video.listen.ip().is_unspecified() && config.video.announce.is_none() {
             bail!(
                 "in {}: [video] listens everywhere, so it needs `announce`",
+                path.display()
+            );
+        }
+        let offer = config.edge.offer().with_context(|| format!("in {}", path.display()))?;
+        if offer.has_sm() && !matches!(config.broker, Broker::Embedded) {
+            bail!(
+                "in {}: [edge] tls = \"{offer}\" needs the embedded broker: brokers of others do not speak SM (RFC 8998); take \
+                 [broker] out, or set [edge] tls = \"classic\"",
                 path.display()
             );
         }

@@ -1,6 +1,7 @@
 //! The server `cloud`.
 
 mod appliances;
+mod authority;
 mod broker;
 mod calls;
 mod config;

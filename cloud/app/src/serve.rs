@@ -8,22 +8,19 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::response::IntoResponse;
 use base::{ApiError, Ctx};
-use ca::Ca;
 use documents::press::{FontFiles, Press};
 use fleet::Fleet;
 use link::blob::FolderSink;
 use link::cloud::CloudLink;
 use link::https::HttpsListener;
-use link::tls::{self, ClientCertificate};
-use rustls::ServerConfig;
-use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject;
+use link::tls::ClientCertificate;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+use crate::authority::Authorities;
 use crate::config::Config;
 use crate::contexts::{self, Desks, Timer};
 use crate::line::{Line, Post, Register};
@@ -44,14 +41,14 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     // The relay lives as long as we do.
     let (rooms, _relay) = calls::open(&config, &ctx).await?;
     let desks = contexts::desks(&ctx, merchants::tills(&ctx).await?, rooms, press(&config).await?);
-    let ca = Arc::new(Ca::open_or_create(&config.edge.ca, ctx.now()).context("opening the certificate authority")?);
-    let fleet = Fleet::new(store.clone(), ca.clone(), ids);
+    let authorities = Authorities::open(&config.edge, ctx.now())?;
+    let fleet = Fleet::new(store.clone(), authorities.classic.clone(), ids);
     let stop = CancellationToken::new();
 
-    line.connect(open_line(&config, &ctx, &desks, &fleet).await?);
+    line.connect(open_line(&config, &ctx, &desks, &fleet, &authorities).await?);
     let appliances = HttpsListener::bind(
         config.edge.https,
-        server_tls(&config, &ctx, &ca, ClientCertificate::Optional)?,
+        authorities.server_tls(ctx.now(), ClientCertificate::Optional)?,
     )
     .await
     .context("opening the appliances' port")?;
@@ -120,18 +117,15 @@ async fn asked_to_stop() -> Result<()> {
     Ok(())
 }
 
-/// Our certificate towards appliances, issued by the device authority at every start.
-pub(crate) fn server_tls(config: &Config, ctx: &Ctx, ca: &Ca, demand: ClientCertificate) -> Result<Arc<ServerConfig>> {
-    let names: Vec<&str> = config.edge.names.iter().map(String::as_str).collect();
-    let identity = ca.issue_server(&names, ctx.now()).context("issuing our certificate")?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).context("reading our key")?;
-    let clients = tls::roots([ca.root()])?;
-    Ok(Arc::new(tls::server_config(identity.chain, key, clients, demand)?))
-}
-
-async fn open_line(config: &Config, ctx: &Ctx, desks: &Desks, fleet: &Fleet) -> Result<CloudLink> {
+async fn open_line(
+    config: &Config,
+    ctx: &Ctx,
+    desks: &Desks,
+    fleet: &Fleet,
+    authorities: &Authorities,
+) -> Result<CloudLink> {
     let options = link::cloud::Options {
-        broker: broker::choice(config, ctx, fleet.ca())?,
+        broker: broker::choice(config, ctx, authorities)?,
         registry: Arc::new(Register(fleet.clone())),
         ids: start::ids(),
         tuning: link::Tuning::default(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use hub::{PrinterConfig, SlipFont};
+use link::tls::Offer;
 use serde::{Deserialize, Serialize};
 
 /// The file.
@@ -62,8 +63,18 @@ pub(crate) struct Cloud {
     pub(crate) broker: String,
     /// Fleet service, `https://host:port`.
     pub(crate) fleet: String,
-    /// The one root that is trusted, PEM.
+    /// The cloud's roots that are trusted, PEM: its `ca/root.pem`, or `ca/roots.pem` for SM.
     pub(crate) root: PathBuf,
+    /// Algorithms of the line and of the fleet service: `classic`; `sm`, RFC 8998 alone; `sm-first`, `classic-first`, both.
+    #[serde(default = "tls")]
+    pub(crate) tls: String,
+}
+
+impl Cloud {
+    /// `tls`, read.
+    pub(crate) fn offer(&self) -> anyhow::Result<Offer> {
+        self.tls.parse().context("[cloud] tls")
+    }
 }
 
 /// The hospital's systems.
@@ -124,6 +135,9 @@ fn board() -> String {
 fn tpm() -> String {
     "device:/dev/tpmrm0".to_owned()
 }
+fn tls() -> String {
+    Offer::Classic.name().to_owned()
+}
 fn signd() -> PathBuf {
     PathBuf::from("/run/yiqiao/signd.sock")
 }
@@ -137,6 +151,7 @@ impl Config {
             config.console.listen.ip().is_loopback(),
             "console.listen must be a loopback address"
         );
+        config.cloud.offer().with_context(|| format!("in {}", path.display()))?;
         let mut ids: Vec<_> = config.printers.iter().map(|p| p.id.as_str()).collect();
         ids.sort_unstable();
         anyhow::ensure!(

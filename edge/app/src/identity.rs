@@ -143,6 +143,7 @@ impl Enrolment {
         let words = match &ensured {
             Ok(_) => "已入网".to_owned(),
             Err(AgentError::Refused { message, .. }) => format!("入网未获准：{message}"),
+            Err(AgentError::Algorithms(missing)) => format!("入网失败：{}", missing.person()),
             Err(AgentError::Unreachable(_)) => "入网服务暂时无法连接".to_owned(),
             Err(AgentError::Tpm(error)) => error.person().to_owned(),
             Err(_) => "入网失败，请联系厂家".to_owned(),

@@ -3,8 +3,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use agent::Trust;
 use anyhow::Context;
 use axum::Router;
+use dock::Dock;
 use his::files::Files;
 use his::{Bridge, Callbacks, Profile};
 use hub::Hub;
@@ -12,8 +14,6 @@ use link::blob::Uploader;
 use link::edge::{EdgeLink, Options};
 use link::{LinkStatus, Tuning};
 use records::{Actor, Clock, Ids, SystemClock, Timestamp};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use sign::Client;
 use store::{Scope, SqliteOptions, Store};
 use tokio::net::TcpListener;
@@ -45,7 +45,7 @@ pub(crate) struct Site {
     pub(crate) bridge: Bridge,
     pub(crate) callbacks: Callbacks,
     pub(crate) hub: Hub,
-    dock: Option<watch::Sender<dock::DockState>>,
+    dock_driver: Option<Arc<tokio::sync::Mutex<dock::Driver>>>,
     pub(crate) health: Arc<Health>,
     pub(crate) link: watch::Receiver<LinkStatus>,
     pub(crate) store: Store,
@@ -70,8 +70,10 @@ pub(crate) async fn run(config: Config, ids: Arc<Ids>) -> anyhow::Result<()> {
     lock.try_lock().context("another edge uses this state directory")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let profile = Profile::load(&config.his.profile)?.at_site(&config.his.addresses, &config.his.routes)?;
-    let root = CertificateDer::from_pem_file(&config.cloud.root)
-        .map_err(|e| anyhow::anyhow!("root certificate {}: {e}", config.cloud.root.display()))?;
+    let root = &config.cloud.root;
+    let trust = std::fs::read(root).with_context(|| format!("reading {}", root.display()))?;
+    let trust =
+        Trust::read(&trust, config.cloud.offer()?).with_context(|| format!("[cloud] root {}", root.display()))?;
 
     let stop = CancellationToken::new();
     let supervisor = Supervisor::new(stop.clone());
@@ -80,7 +82,7 @@ pub(crate) async fn run(config: Config, ids: Arc<Ids>) -> anyhow::Result<()> {
         dir: config.state_dir.join("agent"),
         serial: config.serial.clone(),
         url: config.cloud.fleet.clone(),
-        root: root.clone(),
+        trust: trust.clone(),
     };
     let tpm = Arc::new(attest::Tpm::new(&config.tpm)?);
     let enrolment = Arc::new(Enrolment::new(
@@ -113,7 +115,7 @@ pub(crate) async fn run(config: Config, ids: Arc<Ids>) -> anyhow::Result<()> {
         let identity = standing.borrow_and_update().identity.clone();
         match (identity, shown.site.get()) {
             (Some(identity), None) => {
-                let tls = agent::pinned(&root, Arc::clone(&clock), BUILT, Some(Arc::clone(&key) as _))?;
+                let tls = agent::pinned(&trust, Arc::clone(&clock), BUILT, Some(Arc::clone(&key) as _))?;
                 let (line, site) =
                     open(&config, identity, profile.clone(), tls, &clock, &ids, standing.clone()).await?;
                 start(&supervisor, &config, &site).await?;
@@ -189,10 +191,7 @@ async fn open(
     .await?;
     let signd = Client::new(&config.signd_socket);
     let scope = Scope::new(tenant, Actor::Edge(identity.edge.clone()));
-    let dock = config
-        .dock
-        .as_ref()
-        .map(|_| watch::Sender::new(dock::DockState::default()));
+    let (dock, dock_driver) = config.dock.as_ref().map(|_| Dock::open()).unzip();
     let health = Arc::new(Health {
         store: store.clone(),
         scope: scope.clone(),
@@ -204,7 +203,7 @@ async fn open(
         standing,
         data: config.state_dir.clone(),
         entity: identity.edge.to_string(),
-        dock: dock.as_ref().map(watch::Sender::subscribe),
+        dock: dock.as_ref().map(Dock::state),
     });
     let parts = Parts {
         bridge: bridge.clone(),
@@ -223,7 +222,7 @@ async fn open(
             bridge,
             callbacks,
             hub,
-            dock,
+            dock_driver: dock_driver.map(|d| Arc::new(tokio::sync::Mutex::new(d))),
             health,
             link,
             store,
@@ -255,14 +254,15 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
     });
     let health = Arc::clone(&site.health);
     supervisor.keep("health", move |stop| Arc::clone(&health).run(stop));
-    if let (Some(dock), Some(state)) = (&config.dock, &site.dock) {
-        let (port, state) = (dock.port.clone(), state.clone());
+    if let (Some(dock), Some(driver)) = (&config.dock, &site.dock_driver) {
+        let (port, driver) = (dock.port.clone(), Arc::clone(driver));
         supervisor.keep("dock", move |stop| {
-            let (port, state) = (port.clone(), state.clone());
+            let (port, driver) = (port.clone(), Arc::clone(&driver));
             async move {
+                let mut driver = driver.lock().await;
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = dock::watch(&port, state) => {}
+                    () = driver.run(&port) => {}
                 }
                 Ok(())
             }

@@ -25,13 +25,13 @@ use attest::{Tpm, TpmError};
 use evidence::{ActivateRequest, Activated, AttestRequest, Challenge, ecdsa_der};
 use records::{Clock, Timestamp};
 use rustls::client::ResolvesClientCert;
-use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smtls::Missing;
 
 pub use factory::{Label, factory_record};
 pub use keep::Enrolled;
-pub use tls::{TpmKey, pinned};
+pub use tls::{TpmKey, Trust, pinned};
 
 /// No certificate of ours is older than this version (2026-11-01).
 const BUILT: Timestamp = Timestamp::from_seconds(1_793_491_200);
@@ -46,8 +46,8 @@ pub struct Settings {
     pub serial: String,
     /// The fleet service, e.g. `https://cloud.example:8443`.
     pub url: String,
-    /// The one root that is trusted, on this line and for the fleet service.
-    pub root: CertificateDer<'static>,
+    /// The cloud's authorities, and the algorithms of the line and of the fleet service.
+    pub trust: Trust,
 }
 
 /// Why there is no certificate.
@@ -73,6 +73,9 @@ pub enum AgentError {
         /// Its plain words.
         message: String,
     },
+    /// The fleet service and we have no TLS algorithms in common.
+    #[error("fleet service: {0}")]
+    Algorithms(#[from] Missing),
     /// TLS or a certificate could not be set up.
     #[error("certificate: {0}")]
     Certificate(String),
@@ -164,7 +167,7 @@ impl Agent {
     pub fn client_config(&self, enrolled: &Enrolled) -> Result<rustls::ClientConfig, AgentError> {
         let floor = BUILT.max(enrolled.not_before);
         pinned(
-            &self.settings.root,
+            &self.settings.trust,
             self.clock.clone(),
             floor,
             Some(self.resolver(enrolled)?),
@@ -178,7 +181,7 @@ impl Agent {
 
     fn http(&self) -> Result<reqwest::Client, AgentError> {
         let floor = self.enrolled().map_or(BUILT, |e| BUILT.max(e.not_before));
-        let tls = pinned(&self.settings.root, self.clock.clone(), floor, None)?;
+        let tls = pinned(&self.settings.trust, self.clock.clone(), floor, None)?;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -196,7 +199,11 @@ impl Agent {
         asked: &A,
     ) -> Result<B, AgentError> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
-        let unreachable = |error: reqwest::Error| AgentError::Unreachable(chain(&error));
+        let offer = self.settings.trust.offer();
+        let unreachable = |error: reqwest::Error| match Missing::within(&error, offer) {
+            Some(missing) => AgentError::Algorithms(missing),
+            None => AgentError::Unreachable(chain(&error)),
+        };
         let answer = http.post(url).json(asked).send().await.map_err(unreachable)?;
         if answer.status().is_success() {
             return answer.json().await.map_err(unreachable);

@@ -7,11 +7,12 @@ use attest::identity::Identity;
 use evidence::ecdsa_der;
 use records::{Clock, Timestamp};
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore, SignatureAlgorithm, SignatureScheme};
+use smtls::Offer;
 
 use crate::AgentError;
 
@@ -114,21 +115,63 @@ impl TimeProvider for NotBefore {
     }
 }
 
-/// TLS 1.3 that trusts one root only.
+/// Whom an appliance trusts: the cloud's own authorities and nobody else, and which algorithms it speaks.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    roots: Arc<RootCertStore>,
+    offer: Offer,
+}
+
+impl Trust {
+    /// From a PEM file: the classic root, the SM root, or both.
+    pub fn read(pem: &[u8], offer: Offer) -> Result<Self, AgentError> {
+        let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+        let all = all.map_err(|error| AgentError::Certificate(format!("root certificates: {error}")))?;
+        Self::new(all, offer)
+    }
+
+    /// Each kind of algorithms that is offered needs its root.
+    pub fn new(all: impl IntoIterator<Item = CertificateDer<'static>>, offer: Offer) -> Result<Self, AgentError> {
+        let wrong = |text: String| AgentError::Certificate(text);
+        let mut roots = RootCertStore::empty();
+        for certificate in all {
+            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        }
+        let has = |sm: bool| roots.roots.iter().any(|anchor| smtls::is_sm_anchor(anchor) == sm);
+        if offer.has_sm() && !has(true) {
+            return Err(wrong(format!(
+                "tls = \"{offer}\" needs the cloud's SM root among the root certificates: use its ca/roots.pem"
+            )));
+        }
+        if offer.has_classic() && !has(false) {
+            return Err(wrong(format!(
+                "tls = \"{offer}\" needs the cloud's classic root among the root certificates: use its ca/root.pem or ca/roots.pem"
+            )));
+        }
+        let roots = Arc::new(roots);
+        Ok(Self { roots, offer })
+    }
+
+    /// The algorithms.
+    #[must_use]
+    pub fn offer(&self) -> Offer {
+        self.offer
+    }
+}
+
+/// TLS 1.3 that trusts these roots only.
 pub fn pinned(
-    root: &CertificateDer<'static>,
+    trust: &Trust,
     clock: Arc<dyn Clock>,
     floor: Timestamp,
     key: Option<Arc<dyn ResolvesClientCert>>,
 ) -> Result<ClientConfig, AgentError> {
     let wrong = |error: rustls::Error| AgentError::Certificate(error.to_string());
-    let mut roots = RootCertStore::empty();
-    roots.add(root.clone()).map_err(wrong)?;
-    let builder =
-        ClientConfig::builder_with_details(Arc::new(default_provider()), Arc::new(NotBefore { clock, floor }))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(wrong)?
-            .with_root_certificates(roots);
+    let time = Arc::new(NotBefore { clock, floor });
+    let builder = ClientConfig::builder_with_details(trust.offer.provider(), time)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(wrong)?
+        .with_root_certificates(Arc::clone(&trust.roots));
     let mut config = match key {
         Some(key) => builder.with_client_cert_resolver(key),
         None => builder.with_no_client_auth(),

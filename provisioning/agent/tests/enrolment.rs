@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use agent::{Agent, AgentError, Enrolled, Settings, factory_record};
+use agent::{Agent, AgentError, Enrolled, Settings, Trust, factory_record};
 use attest::Tpm;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -20,7 +20,7 @@ use evidence::ClaimCode;
 use fleet::Fleet;
 use kit::swtpm::SoftTpm;
 use link::https::HttpsListener;
-use link::tls::{ClientCertificate, roots, server_config};
+use link::tls::{ClientCertificate, Offer, Own, Show, roots, server_config};
 use records::id::{EdgeId, Entropy};
 use records::{Actor, Clock, Ids, ManualClock, SystemClock, TenantId, Timestamp};
 use rustls::pki_types::pem::PemObject;
@@ -104,7 +104,15 @@ async fn cloud() -> Cloud {
         .expect("server certificate");
     let key = PrivateKeyDer::from_pem_slice(server.key_pem.as_bytes()).expect("key");
     let clients = roots([ca.root()]).expect("roots");
-    let tls = server_config(server.chain, key, clients, ClientCertificate::Optional).expect("tls");
+    let tls = server_config(
+        Show::Classic(Own {
+            chain: server.chain,
+            key,
+        }),
+        clients,
+        ClientCertificate::Optional,
+    )
+    .expect("tls");
     let listener = HttpsListener::bind(([127, 0, 0, 1], 0).into(), Arc::new(tls))
         .await
         .expect("listener");
@@ -152,7 +160,7 @@ impl Box {
             dir: self.dir.clone(),
             serial: self.serial.clone(),
             url: cloud.url.clone(),
-            root: cloud.root.clone(),
+            trust: Trust::new([cloud.root.clone()], Offer::Classic).expect("trust"),
         };
         Agent::open(settings, self.tpm.clone(), clock).expect("agent")
     }
@@ -315,7 +323,7 @@ async fn foreign_machines_copied_disks_and_foreign_authorities_stay_out() {
         .expect("issued by the stranger");
     let trusted = roots([&cloud.root]).expect("roots");
     let key = PrivateKeyDer::from_pem_slice(forged_key.2.as_bytes()).expect("key");
-    let tls = link::tls::client_config_with_key(trusted, forged.chain, key).expect("tls");
+    let tls = link::tls::client_config_with_key(Offer::Classic, trusted, forged.chain, key).expect("tls");
     let http = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
@@ -328,7 +336,7 @@ async fn foreign_machines_copied_disks_and_foreign_authorities_stay_out() {
         dir: machine.dir.clone(),
         serial: machine.serial.clone(),
         url: cloud.url.clone(),
-        root: other.root().clone(),
+        trust: Trust::new([other.root().clone()], Offer::Classic).expect("trust"),
     };
     let elsewhere = Agent::open(settings, machine.tpm.clone(), cloud.clock.clone()).expect("agent");
     assert!(matches!(elsewhere.enrol().await, Err(AgentError::Unreachable(_))));

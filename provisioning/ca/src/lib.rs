@@ -1,8 +1,10 @@
 //! The device certificate authority: an offline root, an issuing authority, certificates for appliances and for the
-//! servers they speak to. ECDSA P-256 throughout.
+//! servers they speak to. ECDSA P-256 throughout; beside it [`SmCa`], of SM2, for servers alone.
 //!
 //! In the directory: `root.key.pem` (to be taken offline: nothing but [`Ca::create`] needs it), `root.pem`,
-//! `issuing.key.pem`, `issuing.pem`.
+//! `issuing.key.pem`, `issuing.pem`; the same with `sm-` before it; `roots.pem`, both roots for the appliances.
+
+mod sm;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,6 +21,8 @@ use records::id::EdgeId;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 use time::Duration;
+
+pub use sm::SmCa;
 
 /// Life of an appliance's certificate; renewed at two thirds.
 pub const DEVICE_DAYS: i64 = 90;
@@ -51,6 +55,12 @@ pub enum CaError {
     /// A name that cannot stand in a certificate.
     #[error("name {0:?} cannot be certified")]
     Name(String),
+}
+
+impl From<gm::Refused> for CaError {
+    fn from(refused: gm::Refused) -> Self {
+        Self::Material(refused.to_string())
+    }
 }
 
 impl From<rcgen::Error> for CaError {

@@ -84,12 +84,6 @@ impl Fleet {
         Self { store, ca, ids }
     }
 
-    /// The device certificate authority.
-    #[must_use]
-    pub fn ca(&self) -> &Arc<Ca> {
-        &self.ca
-    }
-
     /// The registry's rows are the vendor's own, also those of claimed appliances.
     fn scope() -> Scope {
         Scope::system(store::operator())

@@ -33,7 +33,7 @@ use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 
 use crate::LinkError;
-use crate::tls::edge_of;
+use crate::tls::{edge_of, why};
 use crate::topic::{Way, downward, parse, topic};
 
 /// Decides whether an appliance with a genuine certificate may connect now.
@@ -194,13 +194,12 @@ impl Door {
         // A QoS 0 pipe that waits for more bytes to send is a slow pipe.
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let tls = timeout(GREETING, self.acceptor.accept(stream)).await;
-        let tls = tls.map_err(|_| "no TLS greeting in time")?.map_err(|e| e.to_string())?;
-        let certificate = tls
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .cloned();
+        let tls = tls
+            .map_err(|_| "no TLS greeting in time")?
+            .map_err(|e| why(&e, self.acceptor.config().crypto_provider()))?;
+        let session = tls.get_ref().1;
+        let suite = smtls::suite_name(session);
+        let certificate = session.peer_certificates().and_then(|chain| chain.first()).cloned();
         let certificate = certificate.ok_or("no client certificate")?;
         let edge = edge_of(&certificate).ok_or("the certificate names no appliance")?;
         let max = u32::try_from(MAX_FRAME_BYTES).unwrap_or(u32::MAX).saturating_add(1024);
@@ -234,22 +233,15 @@ impl Door {
         }
         answered.map_err(|e| e.to_string())?;
         let keep_alive = Duration::from_secs(u64::from(connect.keep_alive)).mul_f32(1.5);
-        self.entertain(framing, edge, connect.client_id, keep_alive, from).await;
+        tracing::info!(broker.edge = %edge, broker.client = connect.client_id, broker.from = %from, broker.tls = suite, "connected");
+        self.entertain(framing, edge, connect.client_id, keep_alive).await;
         Ok(())
     }
 
-    async fn entertain(
-        &self,
-        mut framing: Framing,
-        edge: EdgeId,
-        name: String,
-        keep_alive: Duration,
-        from: SocketAddr,
-    ) {
+    async fn entertain(&self, mut framing: Framing, edge: EdgeId, name: String, keep_alive: Duration) {
         let (frames, mut queue) = mpsc::channel(QUEUE);
         let leave = CancellationToken::new();
         let number = self.check_in(&edge, &name, frames, leave.clone());
-        tracing::info!(broker.edge = %edge, broker.client = name, broker.from = %from, "connected");
         let patience = if keep_alive.is_zero() {
             Duration::from_secs(3600)
         } else {

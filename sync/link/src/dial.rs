@@ -15,9 +15,11 @@ use rumqttc::{
     PublishOptions, StateError, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
 use tokio::time::timeout;
 
 use crate::LinkError;
+use crate::tls::why;
 
 const KEEP_ALIVE_S: u16 = 10;
 const CONNECT: Duration = Duration::from_secs(10);
@@ -70,6 +72,7 @@ pub(crate) async fn connect(
     filter: &str,
 ) -> Result<Connection, String> {
     let mut options = MqttOptions::new(client_id, Broker::tcp(at.host.clone(), at.port));
+    let provider = Arc::clone(tls.crypto_provider());
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
     options.set_keep_alive(KEEP_ALIVE_S);
     options.set_clean_start(true);
@@ -85,16 +88,16 @@ pub(crate) async fn connect(
         .try_build()
         .map_err(|e| e.to_string())?;
     let mut connection = Connection { client, events };
-    timeout(CONNECT, connection.greet(filter))
+    timeout(CONNECT, connection.greet(filter, &provider))
         .await
         .map_err(|_| "the broker did not answer in time".to_owned())??;
     Ok(connection)
 }
 
 impl Connection {
-    async fn greet(&mut self, filter: &str) -> Result<(), String> {
+    async fn greet(&mut self, filter: &str, provider: &CryptoProvider) -> Result<(), String> {
         loop {
-            match self.events.poll().await.map_err(|e| e.to_string())? {
+            match self.events.poll().await.map_err(|e| why(&e, provider))? {
                 Event::Incoming(Packet::ConnAck(_)) => {
                     self.client
                         .try_subscribe(filter, QoS::AtMostOnce)

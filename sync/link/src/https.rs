@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::LinkError;
-use crate::tls::edge_of;
+use crate::tls::{edge_of, why};
 
 const GREETING: Duration = Duration::from_secs(10);
 const GREETING_AT_ONCE: usize = 256;
@@ -37,6 +37,8 @@ pub struct Peer {
     pub certificate: Option<CertificateDer<'static>>,
     /// The appliance that certificate names.
     pub edge: Option<EdgeId>,
+    /// The cipher suite.
+    pub suite: String,
 }
 
 /// The appliance that makes a request; a request without its certificate is answered 401.
@@ -106,7 +108,7 @@ async fn greet_all(listener: TcpListener, acceptor: TlsAcceptor, done: mpsc::Sen
                         match greet(acceptor, stream, address).await {
                             // Fails only when the listener was dropped.
                             Ok(ready) => { let _ = done.send(ready).await; }
-                            Err(reason) => tracing::debug!(https.from = %address, https.reason = reason, "no TLS"),
+                            Err(reason) => tracing::info!(https.from = %address, https.reason = reason, "no TLS"),
                         }
                     });
                 }
@@ -126,10 +128,12 @@ async fn greet(
 ) -> Result<(TlsStream<TcpStream>, Peer), String> {
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
     let tls = tokio::time::timeout(GREETING, acceptor.accept(stream)).await;
-    let tls = tls.map_err(|_| "no TLS greeting in time")?.map_err(|e| e.to_string())?;
-    let certificate = tls
-        .get_ref()
-        .1
+    let tls = tls
+        .map_err(|_| "no TLS greeting in time")?
+        .map_err(|e| why(&e, acceptor.config().crypto_provider()))?;
+    let session = tls.get_ref().1;
+    let suite = smtls::suite_name(session);
+    let certificate = session
         .peer_certificates()
         .and_then(|chain| chain.first())
         .map(|c| c.clone().into_owned());
@@ -140,6 +144,7 @@ async fn greet(
             address,
             certificate,
             edge,
+            suite,
         },
     ))
 }
@@ -161,6 +166,7 @@ impl Listener for HttpsListener {
             address: self.address,
             certificate: None,
             edge: None,
+            suite: String::new(),
         })
     }
 }

@@ -59,7 +59,14 @@ impl Receiver {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("Device CA");
         let (chain, key) = authority.server();
-        let tls = Arc::new(tls::server_config(chain, key, authority.roots(), ClientCertificate::Optional).unwrap());
+        let tls = Arc::new(
+            tls::server_config(
+                tls::Show::Classic(tls::Own { chain, key }),
+                authority.roots(),
+                ClientCertificate::Optional,
+            )
+            .unwrap(),
+        );
         let listener = HttpsListener::bind(LOCAL, tls).await.unwrap();
         let proxy = proxy::Proxy::to(listener.address()).await;
         let sink = FolderSink::new(folder.path().join("blobs"), 64 << 20);
@@ -82,7 +89,7 @@ impl Receiver {
 
     fn uploader(&self) -> Uploader {
         let (chain, key) = self.authority.edge(&edge_id(1));
-        let tls = tls::client_config_with_key(self.authority.roots(), chain, key).unwrap();
+        let tls = tls::client_config_with_key(tls::Offer::Classic, self.authority.roots(), chain, key).unwrap();
         let base = format!("https://localhost:{}", self.proxy.port);
         let mut uploader = Uploader::new(&base, tls, ids()).unwrap();
         uploader.part_bytes = 64 * 1024;

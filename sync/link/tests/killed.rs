@@ -214,7 +214,7 @@ async fn append_all_the_time(store: Store, to: PeerId, folder: &Path) {
 async fn edge(folder: &Path, port: u16) {
     let store = open_store(&folder.join("edge.db")).await;
     let (roots, (chain, key)) = load(folder, "edge");
-    let tls = Arc::new(link::tls::client_config_with_key(roots, chain, key).unwrap());
+    let tls = Arc::new(link::tls::client_config_with_key(link::tls::Offer::Classic, roots, chain, key).unwrap());
     let options = edge_options(&edge_id(1), port, tls);
     let _link = EdgeLink::start(store.clone(), options, Arc::new(Echo), Arc::new(Counting))
         .await
@@ -226,7 +226,12 @@ async fn edge(folder: &Path, port: u16) {
 async fn cloud(folder: &Path, port: u16) {
     let store = open_store(&folder.join("cloud.db")).await;
     let (roots, (chain, key)) = load(folder, "cloud");
-    let tls = link::tls::server_config(chain, key, roots, link::tls::ClientCertificate::Required).unwrap();
+    let tls = link::tls::server_config(
+        link::tls::Show::Classic(link::tls::Own { chain, key }),
+        roots,
+        link::tls::ClientCertificate::Required,
+    )
+    .unwrap();
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let broker = BrokerChoice::Embedded {
         listen,

@@ -221,7 +221,7 @@ async fn mosquitto_refuses_a_certificate_of_a_foreign_authority() {
     let site = Site::open().await;
     let foreign = Authority::new("Somebody else's CA");
     let (chain, key) = foreign.edge(&edge_id(1));
-    let tls = link::tls::client_config_with_key(site.authority.roots(), chain, key).unwrap();
+    let tls = link::tls::client_config_with_key(link::tls::Offer::Classic, site.authority.roots(), chain, key).unwrap();
     let mut options = MqttOptions::new("edg_1:ctl", Broker::tcp("localhost", site.port));
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
     let (_client, mut events) = AsyncClient::builder(options).capacity(4).build();

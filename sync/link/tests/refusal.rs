@@ -102,7 +102,8 @@ async fn without_a_certificate_or_with_one_of_a_foreign_authority_there_is_no_co
         .with_no_client_auth();
     let foreign = Authority::new("Somebody else's CA");
     let (chain, key) = foreign.edge(&edge_id(1));
-    let foreign = link::tls::client_config_with_key(place.authority.roots(), chain, key).unwrap();
+    let foreign =
+        link::tls::client_config_with_key(link::tls::Offer::Classic, place.authority.roots(), chain, key).unwrap();
     for tls in [nobody, foreign] {
         let (_client, mut events) = client(place.port, "edg_1:ctl", Arc::new(tls));
         let refused = until(&mut events, |event| match event {
@@ -313,7 +314,7 @@ async fn an_appliance_whose_key_only_signs_connects_and_is_asked_for_every_conne
         asked: asked.clone(),
     };
     let resolver = Resolver(Arc::new(CertifiedKey::new(chain, Arc::new(key))));
-    let tls = link::tls::client_config(place.authority.roots(), Arc::new(resolver)).unwrap();
+    let tls = link::tls::client_config(link::tls::Offer::Classic, place.authority.roots(), Arc::new(resolver)).unwrap();
     let options = edge_options(&edge_id(1), place.port, Arc::new(tls));
     let appliance = EdgeLink::start(here, options, Arc::new(Echo), Arc::new(Counting))
         .await

@@ -46,6 +46,7 @@ mod record;
 mod verify;
 
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::TrustAnchor;
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
 pub use both::Both;
@@ -81,4 +82,24 @@ pub fn is_sm(connection: &rustls::CommonState) -> bool {
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
     let group = connection.negotiated_key_exchange_group().map(|group| group.name());
     suite == Some(SUITE) && group == Some(GROUP)
+}
+
+/// The suite of a connection in words for the operator.
+#[must_use]
+pub fn suite_name(connection: &rustls::CommonState) -> String {
+    match connection.negotiated_cipher_suite().map(|suite| suite.suite()) {
+        Some(SUITE) => "TLS_SM4_GCM_SM3".to_owned(),
+        Some(suite) => format!("{suite:?}"),
+        None => "none".to_owned(),
+    }
+}
+
+/// Whether a trusted authority's key is of SM2.
+#[must_use]
+pub fn is_sm_anchor(anchor: &TrustAnchor<'_>) -> bool {
+    // AlgorithmIdentifier, then the key.
+    match anchor.subject_public_key_info.as_ref() {
+        [0x30, length, rest @ ..] => rest.get(..usize::from(*length)) == Some(verify::PUBLIC_KEY.as_ref()),
+        _ => false,
+    }
 }

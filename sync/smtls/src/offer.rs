@@ -53,6 +53,33 @@ impl Offer {
     }
 }
 
+impl Offer {
+    /// What a provider offers.
+    #[must_use]
+    pub fn of(provider: &CryptoProvider) -> Self {
+        let suites = &provider.cipher_suites;
+        let sm = suites.iter().position(|suite| suite.suite() == crate::SUITE);
+        match (sm, suites.len()) {
+            (None, _) => Self::Classic,
+            (Some(_), 1) => Self::Sm,
+            (Some(0), _) => Self::SmFirst,
+            (Some(_), _) => Self::ClassicFirst,
+        }
+    }
+
+    /// Whether SM may be spoken.
+    #[must_use]
+    pub fn has_sm(self) -> bool {
+        self != Self::Classic
+    }
+
+    /// Whether the classic algorithms may be spoken.
+    #[must_use]
+    pub fn has_classic(self) -> bool {
+        self != Self::Sm
+    }
+}
+
 impl std::fmt::Display for Offer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -138,6 +165,7 @@ mod tests {
         for offer in Offer::ALL {
             assert_eq!(offer.to_string().parse(), Ok(offer));
             assert_eq!(Offer::try_from(offer.to_string()), Ok(offer));
+            assert_eq!(Offer::of(&offer.provider()), offer);
         }
         assert_eq!("SM".parse::<Offer>(), Err(UnknownOffer("SM".to_owned())));
     }

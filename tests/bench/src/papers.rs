@@ -63,12 +63,21 @@ fn load(folder: &Path, name: &str) -> Result<Papers> {
 /// The dialling end of a holder.
 pub(crate) fn client(folder: &Path, name: &str) -> Result<Arc<rustls::ClientConfig>> {
     let (roots, chain, key) = load(folder, name)?;
-    Ok(Arc::new(link::tls::client_config_with_key(roots, chain, key)?))
+    Ok(Arc::new(link::tls::client_config_with_key(
+        link::tls::Offer::Classic,
+        roots,
+        chain,
+        key,
+    )?))
 }
 
 /// The listening end of the cloud.
 pub(crate) fn server(folder: &Path) -> Result<Arc<rustls::ServerConfig>> {
     let (roots, chain, key) = load(folder, "cloud")?;
     let demand = link::tls::ClientCertificate::Required;
-    Ok(Arc::new(link::tls::server_config(chain, key, roots, demand)?))
+    Ok(Arc::new(link::tls::server_config(
+        link::tls::Show::Classic(link::tls::Own { chain, key }),
+        roots,
+        demand,
+    )?))
 }

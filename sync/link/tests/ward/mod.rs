@@ -128,12 +128,19 @@ impl Authority {
     }
 
     pub(crate) fn client(&self, (chain, key): Papers) -> Arc<rustls::ClientConfig> {
-        Arc::new(tls::client_config_with_key(self.roots(), chain, key).unwrap())
+        Arc::new(tls::client_config_with_key(tls::Offer::Classic, self.roots(), chain, key).unwrap())
     }
 
     pub(crate) fn listener(&self) -> Arc<rustls::ServerConfig> {
         let (chain, key) = self.server();
-        Arc::new(tls::server_config(chain, key, self.roots(), tls::ClientCertificate::Required).unwrap())
+        Arc::new(
+            tls::server_config(
+                tls::Show::Classic(tls::Own { chain, key }),
+                self.roots(),
+                tls::ClientCertificate::Required,
+            )
+            .unwrap(),
+        )
     }
 }
 
