@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod document;
 pub mod fen;
+pub mod footage;
 pub mod his;
 pub mod id;
 pub mod line;

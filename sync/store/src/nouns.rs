@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use records::footage::{ClipId, DockingId, IssueId};
 use records::id::{AccountId, BlobId, EdgeId, PatientId, PaymentId, PrescriptionId, RefundId, StaffId, VisitId};
 use records::{Fen, Lane, LocalDate, PeerId, TenantId, Timestamp};
 
@@ -19,6 +20,9 @@ crate::id_value!(
     RefundId,
     BlobId,
     PeerId,
+    DockingId,
+    ClipId,
+    IssueId,
 );
 
 impl ToValue for Timestamp {
