@@ -18,6 +18,7 @@
 //! signature when it is read.
 
 pub mod application;
+mod checkpoint;
 pub mod client;
 pub mod config;
 pub mod engine;

@@ -83,6 +83,32 @@ impl Syslog {
     }
 }
 
+/// How long the log is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogKeeping {
+    /// Days; 0 keeps it for ever. Not fewer than 180 (网络安全法 第二十一条: six months).
+    #[schema(minimum = 0, maximum = 36_500)]
+    pub keep_days: u32,
+}
+
+impl LogKeeping {
+    /// Fewest days.
+    const FEWEST: u32 = 180;
+    const MOST: u32 = 36_500;
+
+    fn check(self) -> Result<(), Refusal> {
+        if self.keep_days == 0 || (Self::FEWEST..=Self::MOST).contains(&self.keep_days) {
+            Ok(())
+        } else {
+            Err(Refusal::no(
+                "log_keeping",
+                "日志保存天数应为 0（永久）或 180 至 36500。",
+            ))
+        }
+    }
+}
+
 /// All of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Settings {
@@ -90,22 +116,26 @@ pub struct Settings {
     pub web_service: WebService,
     /// The receiver of the log.
     pub syslog: Syslog,
+    /// How long the log is kept.
+    pub log: LogKeeping,
     /// How the time is kept.
     pub time: timesource::Policy,
 }
 
 const WEB_SERVICE: &str = "web_service";
 const SYSLOG: &str = "syslog";
+const LOG: &str = "log";
 const TIME: &str = "time";
 
 /// Those that a backup carries. Others say something about this device.
-pub(crate) const CARRIED: &[&str] = &[WEB_SERVICE, SYSLOG, TIME, crate::stamping::SETTING];
+pub(crate) const CARRIED: &[&str] = &[WEB_SERVICE, SYSLOG, LOG, TIME, crate::stamping::SETTING];
 
 impl Settings {
     pub(crate) fn load(unit: &Unit<'_>) -> Result<Self, Refusal> {
         Ok(Self {
             web_service: read(unit, WEB_SERVICE)?,
             syslog: read(unit, SYSLOG)?,
+            log: read(unit, LOG)?,
             time: read(unit, TIME)?,
         })
     }
@@ -139,6 +169,12 @@ impl Engine {
     pub fn set_syslog(&self, by: &str, value: &Syslog) -> Result<(), Refusal> {
         value.check()?;
         self.set(by, "setting.syslog", SYSLOG, value)
+    }
+
+    /// Sets how long the log is kept.
+    pub fn set_log_keeping(&self, by: &str, value: LogKeeping) -> Result<(), Refusal> {
+        value.check()?;
+        self.set(by, "setting.log", LOG, &value)
     }
 
     /// Sets how the time is kept.

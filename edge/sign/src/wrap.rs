@@ -66,6 +66,11 @@ impl Wrapping {
     }
 }
 
+/// A secret for one purpose, the same whenever it is derived from the same KEK.
+pub(crate) fn derived(kek: &[u8], purpose: &str) -> Result<Zeroizing<[u8; 32]>, Refusal> {
+    Wrapping::derive(kek, None, purpose).map(|derived| derived.0)
+}
+
 /// Random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     let mut bytes = [0u8; N];

@@ -7,7 +7,7 @@ const ACTS: Record<string, string> = {
   'key.generated': '生成密钥', 'key.requested': '导出证书请求', 'key.certified': '密钥获得证书', 'key.activated': '启用密钥', 'key.retired': '停用密钥', 'key.destroyed': '销毁密钥', 'key.imported': '导入密钥', 'key.adopted': '登记设备中的密钥', 'device.retried': '重试密码设备', 'device.pin_given': '提供设备口令',
   'backup.made': '备份', 'backup.restored': '恢复备份', 'backup.refused': '恢复被拒', 'custodians.appointed': '指定托管人', 'custodians.share_taken': '领取分量',
   'setting.web_service': '设置 Web Service', 'setting.syslog': '设置日志外发', 'setting.time': '设置校时策略', 'tls.made': '生成 HTTPS 证书', 'tls.imported': '导入 HTTPS 证书',
-  'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'authority.made': '建立医院自有 CA',
+  'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'log.pruned': '清理到期日志', 'setting.log': '设置日志保存期', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'authority.made': '建立医院自有 CA',
   'pin.changed': '修改签名密码', 'pin.wrong': '签名密码错误', 'signer.enrolled': '登记签名人', 'signer.renewed': '更换签名人证书', 'signer.unlocked': '解锁签名人',
   'sign.data': '数据签名', 'verify.data': '验证数据签名', 'sign.message': '消息签名', 'verify.message': '验证消息签名',
 }

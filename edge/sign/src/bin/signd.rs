@@ -21,7 +21,7 @@ use sign::engine::Rules;
 use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
 use sign::settings::{Published, Settings};
-use sign::{Engine, guard, selftest, server, syslog};
+use sign::{Engine, Refusal, guard, selftest, server, syslog};
 use smtls::{Both, Offer};
 use timesource::{MachineClocks, Pace};
 use tokio::net::TcpListener;
@@ -35,6 +35,11 @@ const KEPT_TABLES: usize = 16;
 
 /// Time between two tries to open the interfaces' certificates.
 const UNLOCK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Time between two checkpoints of the log: some 9,000 a year, of which TPMs count hundreds of thousands.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(3600);
+/// The same while the TPM does not answer.
+const CHECKPOINT_AGAIN: Duration = Duration::from_secs(60);
 
 /// Bytes of a thread's stack.
 const STACK: usize = 1024 * 1024;
@@ -120,6 +125,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
     tokio::spawn(Arc::clone(&service).keep_lists(stop.clone()));
+    let keeping = tokio::spawn(keep_log(Arc::clone(&service), Arc::clone(&engine), stop.clone()));
     let settings_in_force = Arc::new(Published::start(&engine)?);
     keep_time(&engine, settings_in_force.follow(), &stop)?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -171,6 +177,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     for interface in interfaces {
         interface.await.context("an HTTPS interface")?;
     }
+    keeping.await.context("the log")?;
     std::fs::remove_file(&config.socket).context("removing the socket")?;
     Ok(())
 }
@@ -197,6 +204,41 @@ fn keep_time(
         }
     });
     Ok(())
+}
+
+/// Makes a checkpoint of the log now, every hour and at the end, and removes what need not be kept. What is wrong with
+/// the log is found by the self-test, which then stops signing.
+async fn keep_log(service: Arc<Service>, engine: Arc<Engine>, stop: CancellationToken) {
+    loop {
+        // What came in until the end belongs to the last one.
+        let last = stop.is_cancelled();
+        let (keeping, testing) = (Arc::clone(&engine), Arc::clone(&service));
+        let kept = tokio::task::spawn_blocking(move || match keeping.checkpoint() {
+            Err(Refusal::No { .. }) if !last => testing.self_test("signd").map(|_| 0),
+            Err(refusal) => Err(refusal),
+            Ok(_) => keeping.prune_log(),
+        });
+        let again = match kept.await {
+            Ok(Ok(pruned)) => {
+                if pruned > 0 {
+                    tracing::info!(sign.pruned = pruned, "old entries of the log were removed");
+                }
+                CHECKPOINT_EVERY
+            }
+            Ok(Err(refusal)) => {
+                tracing::warn!(sign.refusal = %refusal, "no checkpoint of the log was made; it is tried again");
+                CHECKPOINT_AGAIN
+            }
+            Err(_) => CHECKPOINT_AGAIN,
+        };
+        if last {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(again) => {}
+        }
+    }
 }
 
 /// Tests the server now and every day.

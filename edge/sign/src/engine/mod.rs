@@ -43,11 +43,13 @@ pub struct Engine {
     pub(crate) vault: Arc<Vault>,
     /// The state folder.
     pub(crate) dir: PathBuf,
-    tpm: Tpm,
+    pub(crate) tpm: Tpm,
     rules: Rules,
     pub(crate) clock: Arc<dyn Clock>,
     /// How far the log has been found whole; what was checked once is not read again.
     checked: Mutex<Check>,
+    /// Checkpoints are made and looked at one at a time.
+    pub(crate) checkpointing: Mutex<()>,
     /// The self-test failed.
     stopped: AtomicBool,
     /// Devices that keep keys.
@@ -84,6 +86,7 @@ impl Engine {
             rules,
             clock,
             checked: Mutex::default(),
+            checkpointing: Mutex::default(),
             stopped: AtomicBool::new(false),
             devices: Devices::default(),
             time: OnceLock::new(),
@@ -193,7 +196,8 @@ impl Engine {
         self.vault.write(|unit| {
             unit.log(now, "log.accepted", "", &detail)?;
             unit.accept_log(now)
-        })
+        })?;
+        self.checkpoint_anew()
     }
 
     /// The key of keys, unsealed for one act; made and sealed at the very first.

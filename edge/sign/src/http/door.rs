@@ -79,7 +79,9 @@ pub fn document() -> OpenApi {
         .build();
     for item in document.paths.paths.values_mut() {
         if let Some(act) = &mut item.post {
-            act.parameters.get_or_insert_default().push(key.clone());
+            act.parameters
+                .get_or_insert_default()
+                .push(utoipa::openapi::RefOr::T(key.clone()));
         }
     }
     document

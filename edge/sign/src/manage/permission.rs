@@ -98,6 +98,7 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("PUT", "/manage/v1/settings/web-service", OPERATOR),
     ("PUT", "/manage/v1/settings/syslog", OPERATOR),
     ("PUT", "/manage/v1/settings/time", OPERATOR),
+    ("PUT", "/manage/v1/settings/log", AUDITOR),
     ("GET", "/manage/v1/time", ALL),
     ("GET", "/manage/v1/time/history", ALL),
     ("POST", "/manage/v1/time/poll", OPERATOR),
@@ -106,6 +107,7 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/manage/v1/log/check", AUDITOR),
     ("GET", "/manage/v1/log/check", AUDITOR),
     ("GET", "/manage/v1/log.csv", AUDITOR),
+    ("GET", "/manage/v1/log/checkpoints", AUDITOR),
 ];
 
 /// Who may ask for a route; `None` when it is not in the table.

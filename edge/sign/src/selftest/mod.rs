@@ -15,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Refusal;
+use crate::checkpoint::Found;
 use crate::engine::Engine;
 use crate::keys::device::{self, DeviceState};
 use crate::keys::{self, KeyState};
@@ -66,6 +67,7 @@ impl Service {
             ..item("device-keys", || self.device_keys())
         });
         items.push(item("log", || whole_log(engine)));
+        items.push(checkpoint(engine));
         let report = Arc::new(Report {
             at: engine.clock.now(),
             passed: items.iter().all(|item| item.passed || !item.stops_signing),
@@ -165,6 +167,24 @@ fn whole_log(engine: &Engine) -> Result<(), String> {
             Some(at) => Err(format!("签名日志第 {at} 条被改动或缺失")),
         },
         Err(refusal) => Err(refusal.to_string()),
+    }
+}
+
+/// While the TPM does not answer, nothing is said against the log.
+fn checkpoint(engine: &Engine) -> Item {
+    let mut told = String::new();
+    let tested = item("log-checkpoint", || match engine.check_checkpoint() {
+        Found::Whole => Ok(()),
+        Found::Unknown(error) => {
+            told = format!("未核对：{}", error.person());
+            Ok(())
+        }
+        Found::Broken(text) => Err(text),
+    });
+    if tested.passed {
+        Item { detail: told, ..tested }
+    } else {
+        tested
     }
 }
 

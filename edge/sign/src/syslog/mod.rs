@@ -8,4 +8,5 @@
 mod message;
 mod sender;
 
+pub(crate) use sender::sent;
 pub use sender::{Progress, run};

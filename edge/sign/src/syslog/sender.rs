@@ -205,7 +205,7 @@ async fn write<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> io::Result<()
     to.flush().await
 }
 
-fn sent(engine: &Engine) -> Result<i64, Refusal> {
+pub(crate) fn sent(engine: &Engine) -> Result<i64, Refusal> {
     let kept = engine.vault.read(|unit| unit.setting(SENT))?;
     Ok(kept.and_then(|text| text.parse().ok()).unwrap_or(0))
 }

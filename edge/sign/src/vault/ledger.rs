@@ -13,7 +13,7 @@ use crate::Refusal;
 const STRIDE: u32 = 5_000;
 
 /// The setting that holds the entry after which the check begins, as a [`Check`].
-const ACCEPTED: &str = "log_accepted";
+pub(super) const ACCEPTED: &str = "log_accepted";
 
 /// What is to be remembered of an act.
 #[derive(Debug, Clone)]
@@ -105,7 +105,8 @@ impl Vault {
 }
 
 impl Unit<'_> {
-    fn last(&self) -> Result<(i64, Vec<u8>), Refusal> {
+    /// Number and hash of the newest entry.
+    pub(crate) fn last(&self) -> Result<(i64, Vec<u8>), Refusal> {
         let mut newest = self
             .0
             .prepare_cached("SELECT seq, hash FROM log ORDER BY seq DESC LIMIT 1")?;

@@ -2,6 +2,7 @@
 
 mod account;
 mod answer;
+mod checkpoint;
 mod custodian;
 mod dump;
 mod key;
@@ -12,16 +13,17 @@ mod signer;
 mod trust;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use records::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::Refusal;
 
 pub(crate) use account::{AccountCertificateRow, AccountRow, AttemptRow};
 pub(crate) use answer::{AnswerRow, Written};
+pub(crate) use checkpoint::CheckpointRow;
 pub(crate) use custodian::{CustodianRow, GroupRow, TlsRow};
 pub(crate) use key::KeyRow;
 pub use ledger::{Check, Entry, Logged, Query};
@@ -39,11 +41,11 @@ pub(crate) struct Vault {
     writer: Mutex<Connection>,
     /// Reads that may take long do not hold up what is written.
     reader: Mutex<Connection>,
-}
-
     /// The last time seen, in microseconds, as the last commit left it: asked for before every signature, which must not
     /// wait for the disk.
     seen: AtomicI64,
+}
+
 impl Vault {
     pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
         let writer = Connection::open(path)?;
@@ -75,21 +77,21 @@ impl Vault {
         let mut connection = self.lock();
         let unit = Unit(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
         let done = act(&unit)?;
-        unit.0.commit()?;
-        Ok(done)
         let seen = unit.last_seen()?.map_or(NEVER, |seen| seen.as_micros());
-    }
+        unit.0.commit()?;
         // Still under the lock: what the file has and what is said here change in the same order.
         self.seen.store(seen, Ordering::Release);
+        Ok(done)
+    }
 
-    /// Reads what is committed, at one moment.
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&Unit<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
     /// The last time seen.
     pub(crate) fn last_seen(&self) -> Option<Timestamp> {
         let seen = self.seen.load(Ordering::Acquire);
         (seen != NEVER).then(|| Timestamp::from_micros(seen))
     }
 
+    /// Reads what is committed, at one moment.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Unit<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let unit = Unit(connection.transaction_with_behavior(TransactionBehavior::Deferred)?);
         look(&unit)

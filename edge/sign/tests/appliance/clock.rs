@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sign::Engine;
 use sign::engine::Rules;
 use sign::guard::Guarded;
+use sign::settings::{LogKeeping, Syslog};
 use sign::wire::Request;
 
 use crate::site::{HOSPITAL, PIN, code};
@@ -146,4 +147,74 @@ fn a_hospital_may_ask_for_four_digits_but_not_for_three() {
         assert_eq!(code(enrol(bad)), "pin_shape", "{bad}");
     }
     assert!(matches!(enrol("2468"), Outcome::Done(_)));
+}
+
+/// The limit was set after some years, and a checkpoint lies between what goes and what stays.
+#[test]
+fn the_log_is_kept_as_long_as_it_was_set_and_stays_whole() {
+    let bench = Bench::new();
+    assert!(matches!(bench.sign("rx_1"), Outcome::Done(_)));
+    let first = bench.engine.checkpoint().expect("counted").expect("made");
+    assert_eq!(bench.engine.checkpoint().expect("counted"), None, "nothing new");
+    bench.clock.advance(DAY * 100);
+    assert!(matches!(bench.sign("rx_2"), Outcome::Done(_)));
+    assert_eq!(bench.engine.checkpoint().expect("counted"), Some(first + 1));
+    bench.clock.advance(DAY * 100);
+    assert!(matches!(bench.sign("rx_3"), Outcome::Done(_)));
+    bench.engine.checkpoint().expect("counted");
+    assert_eq!(bench.engine.prune_log().expect("kept"), 0, "kept for ever unless set");
+
+    let refused = bench.engine.set_log_keeping("audit", LogKeeping { keep_days: 30 });
+    assert!(refused.is_err(), "shorter than the law allows");
+    bench
+        .engine
+        .set_log_keeping("audit", LogKeeping { keep_days: 180 })
+        .expect("set");
+    let gone = i64::try_from(bench.engine.prune_log().expect("pruned")).expect("few");
+    assert!(gone >= 2, "{gone}");
+    let db = rusqlite::Connection::open(bench.dir.path().join("signd.db")).expect("state file");
+    let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).expect("count") };
+    assert_eq!(count("SELECT min(seq) FROM log"), gone + 1);
+    assert_eq!(count("SELECT count(*) FROM log WHERE act = 'document.signed'"), 2);
+    assert_eq!(count("SELECT count(*) FROM log WHERE act = 'log.pruned'"), 1);
+    assert_eq!(bench.engine.prune_log().expect("kept"), 0, "once");
+    assert!(bench.health().log_intact);
+    assert!(matches!(bench.sign("rx_4"), Outcome::Done(_)));
+    bench.engine.checkpoint().expect("counted").expect("made");
+
+    // What is left hangs on what went.
+    db.execute("DELETE FROM log WHERE seq = ?1", [gone + 1])
+        .expect("removed");
+    assert!(!bench.health().log_intact);
+}
+
+/// Nothing goes that the receiver of the log has not got.
+#[test]
+fn what_was_not_sent_is_kept() {
+    let bench = Bench::new();
+    assert!(matches!(bench.sign("rx_1"), Outcome::Done(_)));
+    bench.engine.checkpoint().expect("counted").expect("made");
+    let receiver = Syslog {
+        enabled: true,
+        host: "127.0.0.1".to_owned(),
+        ..Syslog::default()
+    };
+    bench.engine.set_syslog("ops", &receiver).expect("set");
+    bench
+        .engine
+        .set_log_keeping("audit", LogKeeping { keep_days: 180 })
+        .expect("set");
+    bench.clock.advance(DAY * 200);
+    assert_eq!(bench.engine.prune_log().expect("kept"), 0);
+    bench
+        .engine
+        .set_syslog(
+            "ops",
+            &Syslog {
+                enabled: false,
+                ..receiver
+            },
+        )
+        .expect("set");
+    assert!(bench.engine.prune_log().expect("pruned") > 0);
 }

@@ -19,6 +19,9 @@ use crate::vault::{Logged, Query};
 /// Entries of one page at most.
 const PAGE: u32 = 500;
 
+/// Checkpoints shown.
+const CHECKPOINTS: u32 = 24;
+
 /// What to look for; what is absent matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +145,45 @@ pub(super) async fn export(
     let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
     let disposition = (header::CONTENT_DISPOSITION, "attachment; filename=\"signd-log.csv\"");
     Ok(([kind, disposition], Body::from_stream(rows)))
+}
+
+/// A checkpoint: from here on nobody can cut the log off unnoticed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CheckpointView {
+    /// The TPM's number.
+    number: u64,
+    /// The log's newest entry then.
+    seq: i64,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+/// The newest checkpoints, and where the log begins.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Checkpoints {
+    checkpoints: Vec<CheckpointView>,
+    /// The first entry that is kept.
+    first: i64,
+}
+
+/// The newest checkpoints of the log.
+#[utoipa::path(get, path = "/manage/v1/log/checkpoints", tag = "log", responses((status = 200, body = Checkpoints)))]
+pub(super) async fn checkpoints(State(door): State<Door>) -> Answer<Checkpoints> {
+    let found = door.act(|manage| {
+        manage.engine().vault.read(|unit| {
+            let rows = unit.checkpoints(CHECKPOINTS)?;
+            let checkpoints = rows.into_iter().filter(|row| row.settled).map(|row| CheckpointView {
+                number: row.number,
+                seq: row.seq,
+                at: row.at,
+            });
+            Ok(Checkpoints {
+                checkpoints: checkpoints.collect(),
+                first: unit.first_kept()?,
+            })
+        })
+    });
+    Ok(Json(found.await?))
 }
 
 /// How far the check has come.

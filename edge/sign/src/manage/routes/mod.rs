@@ -150,6 +150,7 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(settings::all))
         .routes(routes!(settings::set_web_service))
         .routes(routes!(settings::set_syslog))
+        .routes(routes!(settings::set_log_keeping))
         .routes(routes!(settings::set_time))
         .routes(routes!(time::status))
         .routes(routes!(time::history))
@@ -157,6 +158,7 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(time::syslog))
         .routes(routes!(log::find))
         .routes(routes!(log::export))
+        .routes(routes!(log::checkpoints))
         .routes(routes!(log::progress, log::check))
 }
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use super::gate::Signed;
 use super::{Answer, Asked, Done, Door};
 use crate::manage::failure::Refused;
-use crate::settings::{Settings, Syslog, WebService};
+use crate::settings::{LogKeeping, Settings, Syslog, WebService};
 
 /// All settings.
 #[utoipa::path(get, path = "/manage/v1/settings", tag = "settings", responses((status = 200, body = Settings)))]
@@ -32,6 +32,19 @@ pub(super) async fn set_web_service(
     responses((status = 200, body = Done), (status = 422, body = Refused)))]
 pub(super) async fn set_syslog(State(door): State<Door>, signed: Signed, Asked(asked): Asked<Syslog>) -> Answer<Done> {
     door.change(move |manage| manage.engine().set_syslog(&signed.who.name, &asked))
+        .await?;
+    Ok(Json(Done {}))
+}
+
+/// Sets how long the log is kept.
+#[utoipa::path(put, path = "/manage/v1/settings/log", tag = "settings", request_body = LogKeeping,
+    responses((status = 200, body = Done), (status = 422, body = Refused)))]
+pub(super) async fn set_log_keeping(
+    State(door): State<Door>,
+    signed: Signed,
+    Asked(asked): Asked<LogKeeping>,
+) -> Answer<Done> {
+    door.change(move |manage| manage.engine().set_log_keeping(&signed.who.name, asked))
         .await?;
     Ok(Json(Done {}))
 }
