@@ -1,0 +1,140 @@
+//! One try of one request at one server, and what is known afterwards.
+
+use std::time::Duration;
+
+use records::Clock;
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+
+use crate::authorization;
+use crate::server::{Server, Standing};
+use crate::{Error, Identity, Refusal};
+
+/// What became of a try.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was done, with this answer.
+    Done(Vec<u8>),
+    /// It was refused; asking again changes nothing.
+    Refused(Refusal),
+    /// This server does not know the application or the key; another one may, until both have the same settings.
+    NotKnownHere(Refusal),
+    /// Certainly nothing was done.
+    NotDone(String),
+    /// The connection broke after the request had begun to leave: it may have been done.
+    Broken(String),
+    /// No answer in time: it may have been done, or may still be.
+    Silent,
+}
+
+/// Refusals that say nothing was done and another server might do it.
+const ELSEWHERE: [&str; 7] = [
+    "draining",
+    "busy",
+    "self_test",
+    "clock_untrusted",
+    "log_unwritten",
+    "device_absent",
+    "device_refused",
+];
+/// Those after which this server gets no requests until it says that it is ready.
+const LEAVING: [&str; 3] = ["draining", "self_test", "clock_untrusted"];
+/// What a server whose settings lag behind would say.
+const NOT_KNOWN: [&str; 2] = ["unauthenticated", "key_index"];
+
+/// A request, the same at every try.
+pub(crate) struct Sending<'s> {
+    pub(crate) http: &'s reqwest::Client,
+    pub(crate) identity: &'s Identity,
+    pub(crate) clock: &'s dyn Clock,
+    pub(crate) path: &'s str,
+    /// The idempotency key.
+    pub(crate) key: &'s str,
+    pub(crate) body: &'s [u8],
+}
+
+impl Sending<'_> {
+    /// Tries it once.
+    pub(crate) async fn attempt(&self, server: &Server, patience: Duration) -> Result<Outcome, Error> {
+        let Ok(url) = server.url.join(self.path) else {
+            return Err(Error::Request(format!("路径 {} 不正确", self.path)));
+        };
+        let mut request = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("idempotency-key", self.key)
+            .body(self.body.to_vec());
+        if let Identity::RequestKey { application, key } = self.identity {
+            // A nonce is good once: each try has its own.
+            let line = authorization::header(application, key, self.path, self.body, self.clock.now())?;
+            request = request.header(AUTHORIZATION, line);
+        }
+        let _under_way = server.begin();
+        let answered = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
+        };
+        let outcome = match tokio::time::timeout(patience, answered).await {
+            Err(_) => Outcome::Silent,
+            Ok(Ok((status, body))) => judge(status, &body),
+            Ok(Err(error)) if error.is_connect() => Outcome::NotDone(cause(&error)),
+            Ok(Err(error)) => Outcome::Broken(cause(&error)),
+        };
+        match &outcome {
+            Outcome::NotDone(code) if LEAVING.contains(&code.as_str()) => server.stands(Standing::Leaving),
+            Outcome::NotDone(code) if ELSEWHERE.contains(&code.as_str()) => {}
+            Outcome::NotDone(_) | Outcome::Broken(_) => server.stands(Standing::Away),
+            Outcome::Done(_) => server.stands(Standing::Ready),
+            // One slow request does not make a server slow: the next question whether it is ready tells.
+            Outcome::Silent | Outcome::Refused(_) | Outcome::NotKnownHere(_) => {}
+        }
+        Ok(outcome)
+    }
+}
+
+/// What an answer says.
+fn judge(status: StatusCode, body: &[u8]) -> Outcome {
+    if status == StatusCode::OK {
+        return Outcome::Done(body.to_vec());
+    }
+    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
+        // Not the server's own words: something between us and it.
+        return Outcome::Broken(format!("HTTP {status}"));
+    };
+    match refusal.code.as_str() {
+        code if ELSEWHERE.contains(&code) => Outcome::NotDone(refusal.code),
+        code if NOT_KNOWN.contains(&code) => Outcome::NotKnownHere(refusal),
+        _ => Outcome::Refused(refusal),
+    }
+}
+
+/// The innermost reason of an error.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_certainly_was_not_done_may_be_done_elsewhere() {
+        let said = |code: &str| format!("{{\"number\":1,\"code\":\"{code}\",\"text\":\"…\"}}");
+        let of = |status: u16, body: &str| judge(StatusCode::from_u16(status).expect("status"), body.as_bytes());
+        assert!(matches!(of(200, "{}"), Outcome::Done(_)));
+        assert!(matches!(of(503, &said("draining")), Outcome::NotDone(_)));
+        assert!(matches!(of(503, &said("log_unwritten")), Outcome::NotDone(_)));
+        assert!(matches!(of(401, &said("unauthenticated")), Outcome::NotKnownHere(_)));
+        assert!(matches!(of(422, &said("signature_invalid")), Outcome::Refused(_)));
+        assert!(matches!(of(429, &said("too_many")), Outcome::Refused(_)));
+        assert!(matches!(of(500, &said("internal")), Outcome::Refused(_)));
+        assert!(matches!(of(502, "<html>bad gateway"), Outcome::Broken(_)));
+        assert!(matches!(of(504, ""), Outcome::Broken(_)));
+    }
+}

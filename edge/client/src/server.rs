@@ -1,0 +1,116 @@
+//! What is known of a server: whether requests go there, and how many are under way.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use reqwest::Url;
+
+/// Whether a server gets requests. Better ones come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It serves.
+    Ready,
+    /// It is there and does not serve: leaving, its clock is not believed, its self-test failed.
+    Leaving,
+    /// It could not be reached.
+    Away,
+}
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Ready, Self::Leaving, Self::Away];
+}
+
+/// One server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) url: Url,
+    /// Host and port, for people.
+    pub(crate) name: String,
+    standing: AtomicU8,
+    under_way: AtomicUsize,
+}
+
+/// A request under way; counted until it is dropped.
+pub(crate) struct UnderWay<'s>(&'s Server);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Server {
+    pub(crate) fn new(url: Url) -> Self {
+        let name = match (url.host_str(), url.port_or_known_default()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            _ => url.to_string(),
+        };
+        Self {
+            url,
+            name,
+            standing: AtomicU8::new(Standing::Ready as u8),
+            under_way: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn begin(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let number = usize::from(self.standing.load(Ordering::Relaxed));
+        Standing::ALL.get(number).copied().unwrap_or(Standing::Away)
+    }
+
+    pub(crate) fn stands(&self, now: Standing) {
+        let before = self.standing.swap(now as u8, Ordering::Relaxed);
+        if before != now as u8 {
+            tracing::info!(signd.server = %self.name, signd.standing = ?now, "a signature server changed");
+        }
+    }
+}
+
+/// The server for the next request: the best standing, then the fewest requests under way, then in turn. Those already
+/// tried are left out; `None` when that leaves none.
+pub(crate) fn choose<'s>(servers: &'s [Server], turn: usize, tried: &[usize]) -> Option<(usize, &'s Server)> {
+    let count = servers.len();
+    (0..count)
+        .map(|step| (turn % count + step) % count)
+        .filter(|index| !tried.contains(index))
+        .filter_map(|index| servers.get(index).map(|server| (index, server)))
+        .min_by_key(|(_, server)| (server.standing(), server.under_way()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers() -> Vec<Server> {
+        let server = |port: u16| Server::new(Url::parse(&format!("https://[::1]:{port}")).expect("url"));
+        vec![server(1), server(2), server(3)]
+    }
+
+    #[test]
+    fn requests_go_to_the_least_busy_server_that_serves_and_in_turn_among_equals() {
+        let all = servers();
+        let chosen = |turn: usize, tried: &[usize]| choose(&all, turn, tried).map(|(index, _)| index);
+        assert_eq!(
+            [chosen(0, &[]), chosen(1, &[]), chosen(2, &[]), chosen(3, &[])],
+            [Some(0), Some(1), Some(2), Some(0)]
+        );
+        let busy = all[0].begin();
+        assert_eq!(chosen(0, &[]), Some(1));
+        all[1].stands(Standing::Leaving);
+        assert_eq!(chosen(1, &[]), Some(2));
+        assert_eq!(chosen(0, &[2]), Some(0), "a busy one serves, a leaving one does not");
+        drop(busy);
+        all[0].stands(Standing::Away);
+        all[2].stands(Standing::Away);
+        assert_eq!(chosen(0, &[]), Some(1), "the best there is, though none serves");
+        assert_eq!(chosen(usize::MAX, &[0, 1, 2]), None);
+    }
+}
