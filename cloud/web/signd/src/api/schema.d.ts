@@ -661,6 +661,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/manage/v1/log/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest checkpoints of the log. */
+        get: operations["get_log_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/manage/v1/meter": {
         parameters: {
             query?: never;
@@ -898,6 +915,23 @@ export interface paths {
         /** All settings. */
         get: operations["get_settings"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/settings/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets how long the log is kept. */
+        put: operations["put_settings_log"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1311,6 +1345,30 @@ export interface components {
             new: string;
             /** @description The present one. */
             old: string;
+        };
+        /** @description A checkpoint: from here on nobody can cut the log off unnoticed. */
+        CheckpointView: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: int64
+             * @description The TPM's number.
+             */
+            number: number;
+            /**
+             * Format: int64
+             * @description The log's newest entry then.
+             */
+            seq: number;
+        };
+        /** @description The newest checkpoints, and where the log begins. */
+        Checkpoints: {
+            checkpoints: components["schemas"]["CheckpointView"][];
+            /**
+             * Format: int64
+             * @description The first entry that is kept.
+             */
+            first: number;
         };
         /** @description The clock. */
         ClockView: {
@@ -1737,6 +1795,14 @@ export interface components {
             this_update: string;
             /** @description Deltas have been applied to it. */
             updated: boolean;
+        };
+        /** @description How long the log is kept. */
+        LogKeeping: {
+            /**
+             * Format: int32
+             * @description Days; 0 keeps it for ever. Not fewer than 180 (网络安全法 第二十一条: six months).
+             */
+            keep_days: number;
         };
         /** @description How sending goes. */
         LogSending: {
@@ -2195,6 +2261,8 @@ export interface components {
         };
         /** @description All of them. */
         Settings: {
+            /** @description How long the log is kept. */
+            log: components["schemas"]["LogKeeping"];
             /** @description The receiver of the log. */
             syslog: components["schemas"]["Syslog"];
             /** @description How the time is kept. */
@@ -3839,6 +3907,25 @@ export interface operations {
             };
         };
     };
+    get_log_checkpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoints"];
+                };
+            };
+        };
+    };
     get_meter: {
         parameters: {
             query?: {
@@ -4279,6 +4366,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+        };
+    };
+    put_settings_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogKeeping"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
         };
