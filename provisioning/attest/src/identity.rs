@@ -25,7 +25,9 @@ use tss_esapi::structures::{
 };
 use tss_esapi::traits::{Marshall, UnMarshall};
 use tss_esapi::tss2_esys::TPMT_TK_HASHCHECK;
+use zeroize::Zeroizing;
 
+use crate::seal::selection;
 use crate::tpm::{During, Open, Tpm, TpmError};
 
 const FILE: &str = "tpm-keys.json";
@@ -68,6 +70,15 @@ pub struct Ecdsa {
     pub r: Vec<u8>,
     /// `s`, big-endian.
     pub s: Vec<u8>,
+}
+
+/// What the attestation key says of this machine, with its signature.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// `TPMS_ATTEST`.
+    pub attest: Vec<u8>,
+    /// The attestation key's signature over it.
+    pub signature: Ecdsa,
 }
 
 /// The answer to a challenge.
@@ -160,6 +171,40 @@ impl Identity {
             secret,
             certified,
             signature,
+        })
+    }
+
+    /// The secret of a credential that was made for this TPM's endorsement key and this attestation key.
+    pub fn open_secret(&self, credential: &[u8], secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        let credential = IdObject::try_from(credential.to_vec()).map_err(|_| TpmError::Malformed)?;
+        let secret = EncryptedSecret::try_from(secret.to_vec()).map_err(|_| TpmError::Malformed)?;
+        let opened = self.tpm.act(|open| self.open_credential(open, credential, secret))?;
+        Ok(Zeroizing::new(opened))
+    }
+
+    /// The attestation key certifies the device key, with this nonce.
+    pub fn certify_device_key(&self, nonce: &[u8]) -> Result<Statement, TpmError> {
+        let nonce = Data::try_from(nonce.to_vec()).map_err(|_| TpmError::Malformed)?;
+        let (attest, signature) = self.tpm.act(|open| self.certify(open, nonce))?;
+        Ok(Statement { attest, signature })
+    }
+
+    /// The measured state: these PCRs of the sha256 bank, with this nonce.
+    pub fn quote(&self, pcrs: &[u8], nonce: &[u8]) -> Result<Statement, TpmError> {
+        let act = "quote the measured state";
+        let nonce = Data::try_from(nonce.to_vec()).map_err(|_| TpmError::Malformed)?;
+        let selection = selection(pcrs)?;
+        self.tpm.act(|open| {
+            let parent = open.storage_key()?;
+            let ak = load(open, parent, &self.keys.attestation)?;
+            let (attest, signature) = open
+                .context
+                .execute_with_nullauth_session(|c| c.quote(ak, nonce, SignatureScheme::Null, selection))
+                .during(act)?;
+            Ok(Statement {
+                attest: attest.marshall().during(act)?,
+                signature: halves(signature)?,
+            })
         })
     }
 

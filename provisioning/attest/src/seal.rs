@@ -83,7 +83,7 @@ impl Sealed {
     }
 }
 
-fn selection(pcrs: &[u8]) -> Result<PcrSelectionList, TpmError> {
+pub(crate) fn selection(pcrs: &[u8]) -> Result<PcrSelectionList, TpmError> {
     let mut slots = Vec::new();
     for pcr in pcrs {
         let bit = 1u32.checked_shl(u32::from(*pcr)).filter(|_| *pcr < 24);

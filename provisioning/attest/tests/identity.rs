@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use attest::Tpm;
 use attest::identity::{Identity, endorsement_key};
-use evidence::{Certified, Refused, TpmKey, ecdsa_der, make_credential};
+use evidence::{Certified, Quoted, Refused, TpmKey, ecdsa_der, make_credential};
 use kit::swtpm::SoftTpm;
 
 const SECRET: [u8; 32] = [0x5e; 32];
 
 struct Machine {
-    _chip: SoftTpm,
+    chip: SoftTpm,
     _dir: tempfile::TempDir,
     tpm: Arc<Tpm>,
     identity: Identity,
@@ -24,7 +24,7 @@ fn machine() -> Machine {
     let tpm = Arc::new(Tpm::new(&chip.tcti()).expect("name"));
     let identity = Identity::open(tpm.clone(), dir.path()).expect("identity");
     Machine {
-        _chip: chip,
+        chip,
         _dir: dir,
         tpm,
         identity,
@@ -93,4 +93,54 @@ fn keys_survive_a_restart_and_copied_keys_are_useless_elsewhere() {
         "another chip makes its own keys"
     );
     one.identity.sign(&[1; 32]).expect("the first still signs");
+}
+
+#[test]
+fn the_measured_state_is_quoted_and_judged_without_a_tpm() {
+    let machine = machine();
+    let (_, ak, device) = keys(&machine);
+    let before = machine.identity.quote(&[0, 7], b"nonce").expect("quote");
+    let signature = ecdsa_der(&before.signature.r, &before.signature.s);
+    let quoted = Quoted::check(&before.attest, &signature, &ak, b"nonce").expect("quoted");
+    assert_eq!(quoted.pcrs, [0, 7]);
+    assert_eq!(
+        Quoted::check(&before.attest, &signature, &ak, b"other"),
+        Err(Refused::Certification("another nonce"))
+    );
+    let mut changed = before.attest.clone();
+    if let Some(last) = changed.last_mut() {
+        *last ^= 1;
+    }
+    assert_eq!(
+        Quoted::check(&changed, &signature, &ak, b"nonce"),
+        Err(Refused::Certification("signature"))
+    );
+    let stated = machine.identity.certify_device_key(b"nonce").expect("certified");
+    let signed = ecdsa_der(&stated.signature.r, &stated.signature.s);
+    Certified::check(&stated.attest, &signed, &ak, &device, b"nonce").expect("certified");
+    assert_eq!(
+        Quoted::check(&stated.attest, &signed, &ak, b"nonce"),
+        Err(Refused::Certification("not about the measured state"))
+    );
+
+    machine.chip.extend(7);
+    let after = machine.identity.quote(&[0, 7], b"nonce").expect("quote");
+    let signature = ecdsa_der(&after.signature.r, &after.signature.s);
+    let after = Quoted::check(&after.attest, &signature, &ak, b"nonce").expect("quoted");
+    assert_ne!(after.digest, quoted.digest, "another state");
+}
+
+#[test]
+fn a_secret_is_opened_by_the_machine_it_was_made_for_and_by_no_other() {
+    let (right, other) = (machine(), machine());
+    let (ek, ak, _) = keys(&right);
+    let credential = make_credential(&ek, ak.name(), &SECRET).expect("credential");
+    let opened = right.identity.open_secret(&credential.blob, &credential.secret);
+    assert_eq!(opened.expect("opened").as_slice(), SECRET);
+    assert!(
+        other
+            .identity
+            .open_secret(&credential.blob, &credential.secret)
+            .is_err()
+    );
 }

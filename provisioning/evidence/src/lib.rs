@@ -18,7 +18,7 @@ mod structure;
 
 pub use credential::{Credential, make_credential};
 pub use message::{ActivateRequest, Activated, AttestRequest, Challenge, ClaimCode, FactoryRecord};
-pub use structure::{Certified, Refused, TpmKey, ecdsa_der};
+pub use structure::{Certified, Quoted, Refused, TpmKey, ecdsa_der};
 
 /// SHA-256 of some bytes, in hexadecimal.
 #[must_use]

@@ -124,6 +124,13 @@ impl TpmKey {
         &self.point
     }
 
+    /// The key signed this message (ECDSA with SHA-256, DER).
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refused> {
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.point)
+            .verify(message, signature)
+            .map_err(|_| Refused::Certification("signature"))
+    }
+
     fn has(&self, set: u32, clear: u32, what: &'static str) -> Result<(), Refused> {
         if self.attributes & set == set && self.attributes & clear == 0 {
             Ok(())
@@ -161,28 +168,68 @@ pub struct Certified;
 impl Certified {
     /// The attestation key has certified `key`, answering `nonce`.
     pub fn check(attest: &[u8], signature: &[u8], ak: &TpmKey, key: &TpmKey, nonce: &[u8]) -> Result<(), Refused> {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, ak.point())
-            .verify(attest, signature)
-            .map_err(|_| Refused::Certification("signature"))?;
-        let mut reader = Bytes(attest, "certification");
-        if reader.u32()? != 0xff54_4347 {
-            return Err(Refused::Certification("not made by a TPM"));
-        }
-        if reader.u16()? != 0x8017 {
+        let mut reader = statement(attest, signature, ak, nonce)?;
+        if reader.0 != 0x8017 {
             return Err(Refused::Certification("not about a key"));
         }
-        reader.sized()?; // qualified signer
-        if reader.sized()? != nonce {
-            return Err(Refused::Certification("another nonce"));
-        }
-        reader.take(17)?; // clock
-        reader.take(8)?; // firmware
+        let reader = &mut reader.1;
         if reader.sized()? != key.name() {
             return Err(Refused::Certification("another key"));
         }
         reader.sized()?; // qualified name
         reader.end()
     }
+}
+
+/// The measured state of a machine, as its attestation key says it (`TPMS_ATTEST` of type quote).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quoted {
+    /// PCRs of the sha256 bank, in order.
+    pub pcrs: Vec<u8>,
+    /// SHA-256 over their values.
+    pub digest: Vec<u8>,
+}
+
+impl Quoted {
+    /// The attestation key has said it, answering `nonce`.
+    pub fn check(attest: &[u8], signature: &[u8], ak: &TpmKey, nonce: &[u8]) -> Result<Self, Refused> {
+        let (kind, mut reader) = statement(attest, signature, ak, nonce)?;
+        if kind != 0x8018 {
+            return Err(Refused::Certification("not about the measured state"));
+        }
+        if reader.u32()? != 1 || reader.u16()? != SHA256_ALG {
+            return Err(Refused::Unsupported("bank of PCRs"));
+        }
+        let size = reader.take(1)?.first().copied().unwrap_or_default();
+        let selected = reader.take(usize::from(size))?;
+        let digest = reader.sized()?.to_vec();
+        reader.end()?;
+        let chosen = |pcr: &u8| {
+            let byte = selected.get(usize::from(pcr / 8)).copied().unwrap_or_default();
+            byte & (1 << (pcr % 8)) != 0
+        };
+        Ok(Self {
+            pcrs: (0..24).filter(chosen).collect(),
+            digest,
+        })
+    }
+}
+
+/// The type of a statement of this key with this nonce, and what follows.
+fn statement<'a>(attest: &'a [u8], signature: &[u8], ak: &TpmKey, nonce: &[u8]) -> Result<(u16, Bytes<'a>), Refused> {
+    ak.verify(attest, signature)?;
+    let mut reader = Bytes(attest, "certification");
+    if reader.u32()? != 0xff54_4347 {
+        return Err(Refused::Certification("not made by a TPM"));
+    }
+    let kind = reader.u16()?;
+    reader.sized()?; // qualified signer
+    if reader.sized()? != nonce {
+        return Err(Refused::Certification("another nonce"));
+    }
+    reader.take(17)?; // clock
+    reader.take(8)?; // firmware
+    Ok((kind, reader))
 }
 
 /// DER `SEQUENCE { r, s }` of an ECDSA signature as the TPM gives it.
