@@ -24,6 +24,10 @@ pub struct Config {
     /// Fewest digits of a signer's PIN, 4 to 12; five wrong ones lock it, whatever their length.
     #[serde(default = "default_pin_min")]
     pub pin_min: usize,
+    /// Seconds for which a right PIN need not be stretched again, 0 to 900: it is asked for at each signature all the same.
+    /// 0 stretches it every time.
+    #[serde(default = "default_pin_remembered_s")]
+    pub pin_remembered_s: u32,
     /// The HTTPS interface for applications; none when absent.
     #[serde(default)]
     pub service: Option<ServiceConfig>,
@@ -151,6 +155,10 @@ fn default_tpm() -> String {
 
 fn default_pin_min() -> usize {
     4
+}
+
+fn default_pin_remembered_s() -> u32 {
+    300
 }
 
 fn default_pcrs() -> Vec<u8> {

@@ -2,8 +2,11 @@
 //!
 //! # Invariants
 //! * A signing key is stored only wrapped: AES-256-GCM under a key derived from the KEK *and* the signer's PIN. The KEK is
-//!   stored only sealed by the TPM to the machine's measured state, and is unsealed for one act at a time. A stolen disk
-//!   gives nothing; a stolen machine gives nothing without the PIN.
+//!   stored only sealed by the TPM to the machine's measured state; unsealed it stays at most a minute, in locked memory, and
+//!   is used only while the TPM answers with that state. A stolen disk gives nothing; a stolen machine gives nothing
+//!   without the PIN.
+//! * Nothing is signed for a person without the PIN, typed for that signature. For minutes after a right one only its
+//!   stretching is left out (`engine::proven`).
 //! * A PIN try is taken durably before the PIN is looked at, and given back in the commit that journals the signature:
 //!   killing the process never gives a free guess.
 //! * A signature is journaled under the caller's key before it is answered. The same key and document get the same

@@ -11,5 +11,5 @@ pub mod tpm;
 
 pub use counter::Counter;
 pub use identity::Identity;
-pub use seal::Sealed;
+pub use seal::{Measured, Sealed};
 pub use tpm::{Tpm, TpmError};

@@ -45,6 +45,28 @@ fn a_changed_boot_or_another_chip_gives_nothing() {
 }
 
 #[test]
+fn the_measured_state_is_the_same_until_it_changes_and_an_absent_chip_tells_none() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut chip = SoftTpm::start(dir.path());
+    let tpm = Tpm::new(&chip.tcti()).expect("name");
+    for pcrs in [PCRS, &[7, 7], &[0, 1, 2, 3, 4, 5, 6, 8, 9, 7]] {
+        let sealed = Sealed::new(&tpm, b"secret", pcrs).expect("sealed");
+        let before = sealed.measured(&tpm).expect("measured");
+        chip.extend(16);
+        assert_eq!(
+            sealed.measured(&tpm).expect("measured"),
+            before,
+            "another PCR says nothing"
+        );
+        chip.extend(7);
+        assert_ne!(sealed.measured(&tpm).expect("measured"), before);
+        chip.power_off();
+        assert!(matches!(sealed.measured(&tpm), Err(TpmError::Absent(_))));
+        chip.power_on();
+    }
+}
+
+#[test]
 fn many_acts_and_two_users_leave_no_handle_behind() {
     let dir = tempfile::tempdir().expect("dir");
     let chip = SoftTpm::start(dir.path());

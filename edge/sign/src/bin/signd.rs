@@ -41,6 +41,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(3600);
 /// The same while the TPM does not answer.
 const CHECKPOINT_AGAIN: Duration = Duration::from_secs(60);
 
+/// Time between two looks at secrets whose time may be over.
+const FORGET_EVERY: Duration = Duration::from_secs(5);
+
 /// Bytes of a thread's stack.
 const STACK: usize = 1024 * 1024;
 
@@ -87,6 +90,7 @@ fn main() -> anyhow::Result<()> {
     lock.try_lock().context("another signd uses this state directory")?;
     let tpm = Tpm::new(&config.tpm)?;
     anyhow::ensure!((4..=12).contains(&config.pin_min), "pin_min must be 4 to 12");
+    anyhow::ensure!(config.pin_remembered_s <= 900, "pin_remembered_s must be 0 to 900");
     let rules = Rules {
         pcrs: config.pcrs.clone(),
         pin_min: config.pin_min,
@@ -103,7 +107,10 @@ fn main() -> anyhow::Result<()> {
         engine.accept_log()?;
         return Ok(());
     }
-    let engine = engine.with_devices(&config.device).context("the key devices")?;
+    let engine = engine
+        .with_devices(&config.device)
+        .context("the key devices")?
+        .remembering_pins(Duration::from_secs(config.pin_remembered_s.into()));
     // What is not confined signs all the same, but says so: an old kernel is not a reason to stop a hospital.
     if let Err(error) = guard::confine() {
         tracing::warn!(%error, "system calls could not be given up");
@@ -125,6 +132,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
     tokio::spawn(Arc::clone(&service).keep_lists(stop.clone()));
+    tokio::spawn(forget(Arc::clone(&engine), stop.clone()));
     let keeping = tokio::spawn(keep_log(Arc::clone(&service), Arc::clone(&engine), stop.clone()));
     let settings_in_force = Arc::new(Published::start(&engine)?);
     keep_time(&engine, settings_in_force.follow(), &stop)?;
@@ -237,6 +245,17 @@ async fn keep_log(service: Arc<Service>, engine: Arc<Engine>, stop: Cancellation
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(again) => {}
+        }
+    }
+}
+
+/// Wipes secrets whose time is over, whether or not anybody asks for them again.
+async fn forget(engine: Arc<Engine>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        engine.forget_expired();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(FORGET_EVERY) => {}
         }
     }
 }

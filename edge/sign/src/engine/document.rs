@@ -32,17 +32,17 @@ impl Engine {
         }
         let now = self.trusted_now()?;
         let kek = self.kek()?;
-        let opened = self.open_signer(&kek, &asked.signer_id, &mut asked.pin, now)?;
+        let opened = self.open_to_sign(&kek, &asked.signer_id, &mut asked.pin, now)?;
         let signer = Certificate::parse(&opened.row.certificate)?;
         if signer.is_valid_at(now.offset()).is_err() {
-            self.vault.write(|unit| unit.restore_tries(&asked.signer_id))?;
+            self.vault.write(|unit| opened.give_back(unit))?;
             return Err(Refusal::no(
                 "certificate_expired",
                 "签名证书已过期，请重新登记电子签名。",
             ));
         }
         if self.vault.read(|unit| unit.is_revoked(&gm::key::sha256(&signer.der)))? {
-            self.vault.write(|unit| unit.restore_tries(&asked.signer_id))?;
+            self.vault.write(|unit| opened.give_back(unit))?;
             return Err(Refusal::no(
                 "certificate_revoked",
                 "签名证书已被吊销，请重新登记电子签名。",
@@ -53,8 +53,7 @@ impl Engine {
         let serial = signer.serial_hex();
         let trust = Trust::new([&authority.root.der])?;
         let chain = [signer, authority.issuing, authority.root];
-        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(&opened.key)?;
-        drop(opened.key);
+        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(opened.key.as_ref())?;
         // What does not verify is never answered (faulty memory, damaged certificate).
         cms::verify(&cms, Content::Bytes(&document), &trust, now.offset())?;
         let made = JournalRow {
@@ -66,7 +65,7 @@ impl Engine {
             signed_at: now,
         };
         let made = self.vault.write(|unit| {
-            unit.restore_tries(&asked.signer_id)?;
+            opened.give_back(unit)?;
             unit.log(
                 now,
                 "document.signed",

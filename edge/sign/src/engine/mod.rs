@@ -2,6 +2,8 @@
 
 mod authority;
 mod document;
+mod kek;
+mod proven;
 mod signer;
 
 pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
@@ -9,24 +11,24 @@ pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use attest::{Sealed, Tpm};
+use attest::Tpm;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use records::his::Operation;
 use records::{Clock, Outcome, Timestamp, sign as ops};
 use serde_json::Value;
 use timesource::TimeKeeper;
-use zeroize::Zeroizing;
 
+use self::kek::Holding;
+use self::proven::Proven;
 use crate::Refusal;
 use crate::config::DeviceConfig;
 use crate::guard::Guarded;
 use crate::keys::device::Devices;
 use crate::vault::{Check, Vault};
 use crate::wire::Request;
-use crate::wrap;
 
 /// No signature before this version was written (2026-11-01).
 const BUILT: Timestamp = Timestamp::from_seconds(1_793_491_200);
@@ -45,6 +47,8 @@ pub struct Engine {
     pub(crate) dir: PathBuf,
     pub(crate) tpm: Tpm,
     rules: Rules,
+    holding: Holding,
+    proven: Proven,
     pub(crate) clock: Arc<dyn Clock>,
     /// How far the log has been found whole; what was checked once is not read again.
     checked: Mutex<Check>,
@@ -84,6 +88,8 @@ impl Engine {
             dir: dir.to_path_buf(),
             tpm,
             rules,
+            holding: Holding::default(),
+            proven: Proven::default(),
             clock,
             checked: Mutex::default(),
             checkpointing: Mutex::default(),
@@ -97,6 +103,27 @@ impl Engine {
     pub fn with_devices(mut self, devices: &[DeviceConfig]) -> Result<Self, Refusal> {
         self.devices = Devices::start(devices, &self.clock)?;
         Ok(self)
+    }
+
+    /// After a right PIN the signer's next signatures cost no stretching for so long: see [`proven`].
+    #[must_use]
+    pub fn remembering_pins(mut self, lasts: Duration) -> Self {
+        if self.may_hold_secrets() {
+            self.proven = Proven::lasting(lasts);
+        }
+        self
+    }
+
+    /// Whether secrets may stay in memory between acts: nobody else sees this process's memory, not even the disk.
+    fn may_hold_secrets(&self) -> bool {
+        self.rules.guarded.memory_locked && self.rules.guarded.no_dumps
+    }
+
+    /// Wipes secrets whose time is over; to be called every few seconds.
+    pub fn forget_expired(&self) {
+        let now = Instant::now();
+        self.holding.forget_expired(now);
+        self.proven.forget_expired(now);
     }
 
     /// Does what a request asks. Refusals are logged here and answered in plain words.
@@ -137,6 +164,10 @@ impl Engine {
     /// Stops all signing after a failed self-test, or lets it go on after one that passed.
     pub(crate) fn stop_signing(&self, stop: bool) {
         self.stopped.store(stop, Ordering::SeqCst);
+        if stop {
+            self.holding.forget();
+            self.proven.forget_all();
+        }
     }
 
     /// The present time, cut to seconds, if it can be believed and this server is well.
@@ -198,28 +229,6 @@ impl Engine {
             unit.accept_log(now)
         })?;
         self.checkpoint_anew()
-    }
-
-    /// The key of keys, unsealed for one act; made and sealed at the very first.
-    pub(crate) fn kek(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-        if let Some(sealed) = self.vault.write(|unit| unit.kek())? {
-            let sealed: Sealed = serde_json::from_str(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
-            return Ok(sealed.open(&self.tpm)?);
-        }
-        let fresh = Zeroizing::new(wrap::random::<32>()?);
-        let sealed = Sealed::new(&self.tpm, fresh.as_slice(), &self.rules.pcrs)?;
-        let text = serde_json::to_string(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
-        let now = self.clock.now();
-        let kept = self.vault.write(|unit| {
-            if unit.kek()?.is_none() {
-                unit.put_kek(&text, now)?;
-                unit.log(now, "kek.sealed", "", &format!("pcrs {:?}", self.rules.pcrs))?;
-            }
-            unit.kek()
-        })?;
-        let kept = kept.ok_or(Refusal::Damaged("sealed key"))?;
-        let kept: Sealed = serde_json::from_str(&kept).map_err(|_| Refusal::Damaged("sealed key"))?;
-        Ok(kept.open(&self.tpm)?)
     }
 
     pub(crate) fn health(&self) -> Result<ops::ServerHealth, Refusal> {

@@ -1,5 +1,8 @@
 //! Signers: their keys, PINs and certificates.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::certificate::Purpose;
@@ -12,7 +15,7 @@ use super::Engine;
 use super::authority::sm2_key;
 use crate::Refusal;
 use crate::pin::{self, TRIES};
-use crate::vault::SignerRow;
+use crate::vault::{SignerRow, Unit};
 use crate::wrap::{self, Wrapping};
 
 /// A certificate this close to its end is issued anew when its signer enrols again.
@@ -25,7 +28,23 @@ fn owner(signer: &str) -> String {
 /// A key that its PIN has opened.
 pub(super) struct Opened {
     pub(super) row: SignerRow,
-    pub(super) key: Sm2Key,
+    pub(super) key: Arc<Sm2Key>,
+    /// A try was taken for it.
+    tried: bool,
+}
+
+impl Opened {
+    /// Gives the tries back, in the commit that records what the key was used for. Who was locked meanwhile stays so,
+    /// unless the last try was this one.
+    pub(super) fn give_back(&self, unit: &Unit<'_>) -> Result<(), Refusal> {
+        if self.tried {
+            unit.restore_tries(&self.row.id)
+        } else if unit.restore_tries_left(&self.row.id)? {
+            Ok(())
+        } else {
+            Err(locked())
+        }
+    }
 }
 
 impl Engine {
@@ -44,18 +63,37 @@ impl Engine {
         pin: &mut ops::Pin,
         now: Timestamp,
     ) -> Result<Opened, Refusal> {
-        // What cannot be a PIN (an empty field, a slip of the finger) is said so and costs no try.
-        pin::check_shape(pin, *ops::Pin::DIGITS.start())?;
-        let text = Zeroizing::new(std::mem::take(&mut pin.0));
-        pin.0.zeroize();
-        let row = self.signer_row(id)?;
+        let text = take(pin)?;
+        self.try_pin(kek, self.signer_row(id)?, &text, now)
+    }
+
+    /// The same for a signature, without stretching a PIN that was proven a short while ago.
+    pub(super) fn open_to_sign(
+        &self,
+        kek: &[u8],
+        id: &str,
+        pin: &mut ops::Pin,
+        now: Timestamp,
+    ) -> Result<Opened, Refusal> {
+        let (text, row) = (take(pin)?, self.signer_row(id)?);
+        if let Some(key) = self.proven.key(&text, &row, Instant::now()) {
+            return Ok(Opened { row, key, tried: false });
+        }
+        let opened = self.try_pin(kek, row, &text, now)?;
+        self.proven.put(&text, &opened.row, &opened.key, Instant::now())?;
+        Ok(opened)
+    }
+
+    fn try_pin(&self, kek: &[u8], row: SignerRow, text: &str, now: Timestamp) -> Result<Opened, Refusal> {
+        let id = row.id.as_str();
         let Some(left) = self.vault.take_try(id)? else {
             return Err(locked());
         };
-        let stretched = pin::stretch(&text, &row.salt)?;
+        let stretched = pin::stretch(text, &row.salt)?;
         let owner = owner(id);
         let secret = Wrapping::derive(kek, Some(&stretched), &owner)?.unwrap(&row.wrapped, &owner)?;
         let Some(secret) = secret else {
+            self.proven.forget(id);
             self.vault
                 .write(|unit| unit.log(now, "pin.wrong", id, &format!("left {left}")))?;
             return Err(if left == 0 {
@@ -68,7 +106,11 @@ impl Engine {
         if key.public_key() != &Certificate::parse(&row.certificate)?.public_key {
             return Err(Refusal::Damaged("signer's certificate"));
         }
-        Ok(Opened { row, key })
+        Ok(Opened {
+            row,
+            key: Arc::new(key),
+            tried: true,
+        })
     }
 
     pub(super) fn enrol(&self, mut asked: ops::EnrolRequest) -> Result<ops::SignerStatus, Refusal> {
@@ -133,7 +175,7 @@ impl Engine {
             .read(|unit| unit.is_revoked(&gm::key::sha256(&certificate.der)))?
         {
             // A revoked key is never certified again.
-            opened.key = Sm2Key::generate()?;
+            opened.key = Arc::new(Sm2Key::generate()?);
             let (wrapped, salt) = wrap_under_pin(kek, &asked.signer_id, &mut again, opened.key.secret())?;
             (opened.row.wrapped, opened.row.salt) = (wrapped, salt);
             let row = &opened.row;
@@ -175,6 +217,7 @@ impl Engine {
         let kek = self.kek()?;
         let mut opened = self.open_signer(&kek, &asked.signer_id, &mut asked.pin, now)?;
         let (wrapped, salt) = wrap_under_pin(&kek, &asked.signer_id, &mut asked.new_pin, opened.key.secret())?;
+        self.proven.forget(&asked.signer_id);
         opened.row.wrapped = wrapped;
         opened.row.salt = salt;
         opened.row.tries_left = TRIES;
@@ -195,6 +238,7 @@ impl Engine {
             ));
         }
         self.signer_row(&asked.signer_id)?;
+        self.proven.forget(&asked.signer_id);
         let now = self.clock.now();
         self.vault.write(|unit| {
             unit.restore_tries(&asked.signer_id)?;
@@ -226,6 +270,13 @@ impl Engine {
             not_after: Some(Timestamp::from_offset(certificate.not_after)),
         })
     }
+}
+
+/// The PIN as it was typed, out of the request.
+fn take(pin: &mut ops::Pin) -> Result<Zeroizing<String>, Refusal> {
+    // What cannot be a PIN (an empty field, a slip of the finger) is said so and costs no try.
+    pin::check_shape(pin, *ops::Pin::DIGITS.start())?;
+    Ok(Zeroizing::new(std::mem::take(&mut pin.0)))
 }
 
 fn locked() -> Refusal {

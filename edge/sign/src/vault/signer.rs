@@ -166,6 +166,14 @@ impl Unit<'_> {
         Ok(())
     }
 
+    /// Gives all tries back to a signer who has some left; `false` when there are none.
+    pub(crate) fn restore_tries_left(&self, signer: &str) -> Result<bool, Refusal> {
+        let mut restore = self
+            .0
+            .prepare_cached("UPDATE signer SET tries_left = ?2 WHERE id = ?1 AND tries_left > 0")?;
+        Ok(restore.execute(params![signer, TRIES])? == 1)
+    }
+
     pub(crate) fn journaled(&self, key: &str) -> Result<Option<JournalRow>, Refusal> {
         let sql = "SELECT act, signer, digest, cms, serial, signed_at FROM journal WHERE key = ?1";
         let row = self.0.query_row(sql, [key], |row| {

@@ -11,4 +11,5 @@ mod clock;
 mod day;
 mod national;
 mod outside;
+mod proven;
 mod site;

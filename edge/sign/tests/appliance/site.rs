@@ -29,10 +29,14 @@ pub(crate) struct Site {
 
 /// Starts `signd` on a state directory and a TPM.
 pub(crate) fn start(state: &Path, tcti: &str) -> (Process, Client) {
+    start_with(state, tcti, "")
+}
+
+fn start_with(state: &Path, tcti: &str, settings: &str) -> (Process, Client) {
     std::fs::create_dir_all(state).expect("directory");
     let socket = state.join("signd.sock");
     let config = state.join("signd.toml");
-    let text = format!("state_dir = {state:?}\nsocket = {socket:?}\ntpm = {tcti:?}\n");
+    let text = format!("state_dir = {state:?}\nsocket = {socket:?}\ntpm = {tcti:?}\n{settings}");
     std::fs::write(&config, text).expect("settings");
     let config = config.to_string_lossy().into_owned();
     let signd = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(20));
@@ -41,9 +45,14 @@ pub(crate) fn start(state: &Path, tcti: &str) -> (Process, Client) {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With further settings.
+    pub(crate) fn with(settings: &str) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let tpm = SoftTpm::start(&dir.path().join("tpm"));
-        let (signd, client) = start(&dir.path().join("state"), &tpm.tcti());
+        let (signd, client) = start_with(&dir.path().join("state"), &tpm.tcti(), settings);
         Self {
             dir,
             tpm,
