@@ -349,4 +349,18 @@ fn a_line_needs_a_broker_of_ours_or_of_others() {
     house.configure("[broker]\nkind = \"external\"\naddress = \"mqtts://broker.example:8883\"\n");
     let effective = succeeded(&house.run(&["effective"]));
     assert!(effective.contains("mqtts://broker.example:8883"), "{effective}");
+
+    // Brokers of others do not speak SM.
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (tls, wanted) in [
+        ("sm", "needs the embedded broker: brokers of others do not speak SM"),
+        ("classic-first", "needs the embedded broker"),
+        ("gm", "must be one of sm, sm-first, classic-first, classic"),
+    ] {
+        let with = text.replace("ca = \"ca\"", &format!("ca = \"ca\"\ntls = \"{tls}\""));
+        std::fs::write(&path, with).unwrap();
+        let out = house.run(&["effective"]);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && said.contains(wanted), "{said}");
+    }
 }

@@ -224,6 +224,26 @@ async fn the_console_answers_only_under_its_own_name_and_to_its_own_forms() {
 }
 
 #[test]
+fn sm_on_the_line_needs_the_clouds_sm_root() {
+    let appliance = Appliance::new("swtpm:host=127.0.0.1,port=1", "http://127.0.0.1:1/");
+    let text = std::fs::read_to_string(&appliance.config).unwrap();
+    for (tls, wanted) in [
+        ("sm", "needs the cloud's SM root among the root certificates"),
+        ("sm-first", "needs the cloud's SM root among the root certificates"),
+        ("gm", "must be one of sm, sm-first, classic-first, classic"),
+    ] {
+        let with = text.replace("[his]\n", &format!("tls = \"{tls}\"\n[his]\n"));
+        std::fs::write(&appliance.config, with).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_edge"))
+            .args(["run", "--config", appliance.config.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(wanted), "{tls}: {said}");
+    }
+}
+
+#[test]
 fn the_factory_takes_record_and_label_from_a_new_machine_twice_the_same() {
     let memory = tempfile::tempdir().unwrap();
     let tpm = SoftTpm::start(memory.path());

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use site::ports::Ports;
 use site::{Addresses, Options, Site};
+use smtls::Offer;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -33,6 +34,9 @@ enum Command {
         /// Forget earlier data first.
         #[arg(long)]
         fresh: bool,
+        /// TLS algorithms between appliance and cloud: classic, sm, sm-first or classic-first.
+        #[arg(long, default_value_t = Offer::Classic)]
+        tls: Offer,
     },
 }
 
@@ -48,7 +52,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<()> {
-    let Command::Up { dir, port, json, fresh } = command;
+    let Command::Up {
+        dir,
+        port,
+        json,
+        fresh,
+        tls,
+    } = command;
     site::prepare();
     if fresh && dir.join("cloud/taken-in").exists() {
         std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
@@ -58,6 +68,7 @@ async fn run(command: Command) -> Result<()> {
     let started = Instant::now();
     let options = Options {
         progress: |part| eprintln!("· {part} …"),
+        tls,
         ..Options::at(Ports { first: port })
     };
     let mut site = tokio::select! {

@@ -18,7 +18,7 @@ pub(crate) async fn start(processes: &mut Processes, layout: &Layout, options: &
     let ports = options.ports;
     let cloud = write_cloud(layout, options)?;
     let signd = write_signd(layout, ports)?;
-    let edge = write_edge(layout, ports)?;
+    let edge = write_edge(layout, options)?;
     (options.progress)("signature server");
     processes.start(daemon(layout, "signd", &signd, &[])).await?;
     take_in(layout, options, &cloud, &edge, his).await?;
@@ -79,6 +79,7 @@ key_file = "vault.key"
 https = "{https}"
 {embedded}names = ["localhost", "127.0.0.1"]
 ca = "ca"
+tls = "{tls}"
 {broker}
 [video]
 listen = "{media}"
@@ -96,6 +97,7 @@ login_code = "100001"
 visit_registered = "100002"
 visit_stopped = "100003"
 "#,
+        tls = options.tls,
         web = ports.address(Service::Web),
         port = ports.of(Service::Web),
         apps = layout.project.join("cloud/web/dist"),
@@ -171,7 +173,8 @@ web = {web:?}
     write(dir.join("signd.toml"), &text)
 }
 
-fn write_edge(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
+fn write_edge(layout: &Layout, options: &Options) -> Result<std::path::PathBuf> {
+    let (ports, tls) = (options.ports, options.tls);
     let dir = layout.data.join("edge");
     let text = format!(
         r#"state_dir = {dir:?}
@@ -183,6 +186,7 @@ signd_socket = {signd:?}
 broker = "mqtts://localhost:{mqtt}"
 fleet = "https://localhost:{https}"
 root = {root:?}
+tls = "{tls}"
 
 [his]
 profile = {profile:?}
@@ -215,7 +219,11 @@ port = {dock:?}
         signd = layout.data.join("signd/signd.sock"),
         mqtt = ports.of(Service::LineMqtt),
         https = ports.of(Service::LineHttps),
-        root = layout.data.join("cloud/ca/root.pem"),
+        root = layout.data.join(if tls.has_sm() {
+            "cloud/ca/roots.pem"
+        } else {
+            "cloud/ca/root.pem"
+        }),
         profile = layout.project.join("edge/his/profiles/bench.toml"),
         his = ports.http(Service::HisSoap),
         engine = ports.address(Service::HisMllp),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use smtls::Offer;
 
 use crate::leftovers::{self, Claim};
 use crate::ports::{Ports, Service};
@@ -21,6 +22,8 @@ pub struct Options {
     pub postgres: Option<String>,
     /// Carry the line over Debian's Mosquitto instead of the embedded broker.
     pub mosquitto: bool,
+    /// TLS algorithms of the line, of enrolment and of files.
+    pub tls: Offer,
     /// Told as each part comes up.
     pub progress: fn(&str),
 }
@@ -41,6 +44,7 @@ impl Options {
             lock_minutes: 15,
             postgres: None,
             mosquitto: false,
+            tls: Offer::Classic,
             progress: |_| {},
         }
     }

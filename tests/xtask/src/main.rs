@@ -35,6 +35,9 @@ enum Command {
         /// Forget the data of an earlier run first.
         #[arg(long)]
         fresh: bool,
+        /// TLS algorithms between appliance and cloud: classic, sm (RFC 8998 alone), sm-first or classic-first.
+        #[arg(long, default_value = "classic")]
+        tls: String,
     },
     /// Set up this machine and run all tests.
     Test {
@@ -106,12 +109,23 @@ fn main() -> ExitCode {
 fn run() -> Result<bool> {
     let root = setup::project_root()?;
     match Arguments::parse().command {
-        Command::Up { dir, port, json, fresh } => {
+        Command::Up {
+            dir,
+            port,
+            json,
+            fresh,
+            tls,
+        } => {
             setup::machine(&root)?;
             build::product(&root)?;
             build::web(&root)?;
             let mut site = build::site_command(&root);
-            site.arg("up").arg("--dir").arg(dir).arg("--port").arg(port.to_string());
+            site.arg("up")
+                .arg("--dir")
+                .arg(dir)
+                .arg("--port")
+                .arg(port.to_string())
+                .args(["--tls", &tls]);
             if json {
                 site.arg("--json");
             }
