@@ -109,15 +109,18 @@ pub struct Judged {
 impl Trust {
     /// Judges the states of a path (signer first, root last) at a moment.
     ///
-    /// A list counts when the certificate's issuer signed it, or an authority of the same name that leads to a root of
-    /// this trust (an authority that renewed its key goes on listing what it signed with the old one).
+    /// A list counts when the certificate's issuer signed it, or an authority of the same name that leads to the same root
+    /// (an authority that renewed its key goes on listing what it signed with the old one). The root is the same by its key:
+    /// two trusted roots may carry one name, and neither speaks for what the other issued (RFC 5280 6.3.3 (f)).
     #[must_use]
     pub fn judge(&self, path: &[Certificate], rule: Rule, evidence: &Evidence<'_>, moment: Moment) -> Judged {
         let mut verdict = Ok(());
         let mut checked = Vec::with_capacity(path.len());
         for (index, certificate) in path.iter().enumerate() {
-            let finding = match path.get(index + 1) {
-                Some(issuer) if rule.by != By::Nothing => self.find(certificate, issuer, rule.by, evidence, moment),
+            let finding = match (path.get(index + 1), path.last()) {
+                (Some(issuer), Some(root)) if rule.by != By::Nothing => {
+                    self.find(certificate, (issuer, root), rule.by, evidence, moment)
+                }
                 _ => Finding::NotAsked,
             };
             let serial = certificate.serial_hex();
@@ -136,7 +139,7 @@ impl Trust {
     fn find(
         &self,
         certificate: &Certificate,
-        issuer: &Certificate,
+        (issuer, root): (&Certificate, &Certificate),
         by: By,
         evidence: &Evidence<'_>,
         moment: Moment,
@@ -152,7 +155,7 @@ impl Trust {
                     number: crl.head().number.clone(),
                     this_update: crl.head().this_update,
                 };
-                (source, self.by_list(certificate, issuer, crl, moment))
+                (source, self.by_list(certificate, (issuer, root), crl, moment))
             }));
         }
         if matches!(by, By::Ocsp | By::Either) {
@@ -171,15 +174,28 @@ impl Trust {
     fn by_list(
         &self,
         certificate: &Certificate,
-        issuer: &Certificate,
+        (issuer, root): (&Certificate, &Certificate),
         crl: &Crl,
         moment: Moment,
     ) -> Result<Status, Refused> {
         let signer = crl.issuer();
-        if signer.public_key != issuer.public_key && self.path(signer, &[], moment.at).is_err() {
+        if signer.public_key != issuer.public_key && !self.is_renewal(signer, root, moment.at) {
             return Err(Unfit::WrongIssuer { what: Kind::Crl }.into());
         }
         crl.status(certificate, moment)
+    }
+
+    /// Whether an authority's key leads to this root, under whichever of its certificates: a root that renewed its key has
+    /// one of itself and one that the old key signed.
+    fn is_renewal(&self, signer: &Certificate, root: &Certificate, at: OffsetDateTime) -> bool {
+        let same = |other: &&Certificate| {
+            other.subject_der == signer.subject_der && other.public_key == signer.public_key && other.der != signer.der
+        };
+        let known = self.authorities().iter().filter(same).take(8);
+        let roots = std::slice::from_ref(root);
+        std::iter::once(signer)
+            .chain(known)
+            .any(|signer| self.path_to(roots, signer, &[], at).is_ok())
     }
 }
 

@@ -94,10 +94,21 @@ impl Trust {
         others: &[Certificate],
         at: OffsetDateTime,
     ) -> Result<Vec<Certificate>, Refused> {
+        self.path_to(&self.roots, leaf, others, at)
+    }
+
+    /// Likewise, to one of these roots alone.
+    fn path_to(
+        &self,
+        roots: &[Certificate],
+        leaf: &Certificate,
+        others: &[Certificate],
+        at: OffsetDateTime,
+    ) -> Result<Vec<Certificate>, Refused> {
         leaf.is_valid_at(at)?;
         let mut search = Search { tries: 0, why: None };
         let mut path = vec![leaf];
-        if self.climb(&mut path, others, at, &mut search) {
+        if self.climb(roots, &mut path, others, at, &mut search) {
             Ok(path.into_iter().cloned().collect())
         } else {
             Err(search.why.unwrap_or(Refused::Untrusted))
@@ -106,6 +117,7 @@ impl Trust {
 
     fn climb<'a>(
         &'a self,
+        roots: &'a [Certificate],
         path: &mut Vec<&'a Certificate>,
         others: &'a [Certificate],
         at: OffsetDateTime,
@@ -115,7 +127,7 @@ impl Trust {
             return false;
         };
         let below = path.len() - 1;
-        for root in &self.roots {
+        for root in roots {
             if issues(root, current, below, at, search) {
                 if root.der != current.der {
                     path.push(root);
@@ -133,7 +145,7 @@ impl Trust {
                 .any(|seen| seen.subject_der == next.subject_der && seen.public_key == next.public_key);
             if !seen && issues(next, current, below, at, search) {
                 path.push(next);
-                if self.climb(path, others, at, search) {
+                if self.climb(roots, path, others, at, search) {
                     return true;
                 }
                 path.pop();

@@ -215,6 +215,59 @@ fn a_list_of_a_namesake_is_not_taken_and_of_a_renewed_key_it_is() {
     assert_eq!(judge(&renewed, new_key.as_ref()), Ok(()));
 }
 
+/// Two roots of one name with different keys are two authorities, although both are trusted: neither revokes nor clears what
+/// the other issued. A root that renewed its key shows it by a certificate of the old one.
+#[test]
+fn trusted_roots_of_one_name_do_not_speak_for_each_other() {
+    for make in [p256, sm2] {
+        let (one, other) = (Own::new("Root", make()), Own::new("Root", make()));
+        let key = make();
+        let leaf = one.issue("doctor", key.as_ref(), Purpose::Documents, 3);
+        let now = present();
+        let judge = |trust: &Trust, lists: &[(&Own, &[(&Certificate, Reason)])]| {
+            let path = trust.path(&leaf, &[], now.at).expect("path");
+            assert_eq!(path.last().map(|root| &root.der), Some(&one.root.der));
+            // Without a key id in the list it is the signature that says whose it is.
+            let issuers = [other.root.clone(), one.root.clone()];
+            let read = |(own, revoked): &(&Own, &[(&Certificate, Reason)])| {
+                let bytes = list(&own.root, own.key.as_ref(), revoked, 0);
+                let crl = Crl::read(&bytes, &issuers).expect("list");
+                assert_eq!(crl.issuer().der, own.root.der);
+                Arc::new(crl)
+            };
+            let crls: Vec<_> = lists.iter().map(read).collect();
+            let evidence = Evidence {
+                crls: &crls,
+                answers: &[],
+            };
+            trust.judge(&path, rule(By::Crl, Failure::Hard), &evidence, now).verdict
+        };
+        let trust = Trust::new([&other.root.der, &one.root.der]).expect("trust");
+        let revoking: &[(&Certificate, Reason)] = &[(&leaf, Reason::KeyCompromise)];
+        assert!(matches!(
+            judge(&trust, &[(&other, &[])]),
+            Err(Refused::Evidence(Unfit::WrongIssuer { .. }))
+        ));
+        assert!(matches!(
+            judge(&trust, &[(&other, revoking)]),
+            Err(Refused::Evidence(Unfit::WrongIssuer { .. }))
+        ));
+        assert_eq!(judge(&trust, &[(&other, revoking), (&one, &[])]), Ok(()));
+        assert!(matches!(
+            judge(&trust, &[(&other, &[]), (&one, revoking)]),
+            Err(Refused::Revoked { .. })
+        ));
+        // The other one is the first one's new key: its lists are the authority's own.
+        let renewed = one.issue("Root", other.key.as_ref(), AUTHORITY, 23);
+        let trust = trust.with_authorities([&renewed.der]).expect("trust");
+        assert_eq!(judge(&trust, &[(&other, &[])]), Ok(()));
+        assert!(matches!(
+            judge(&trust, &[(&other, revoking)]),
+            Err(Refused::Revoked { .. })
+        ));
+    }
+}
+
 /// An answer of openssl about a certificate of its authority.
 fn answer(site: &Site, name: &str, tag: &str) -> Vec<u8> {
     let question = Question::new(&site.certificate(name), &site.root(), NameHash::Sha1).expect("question");
