@@ -140,8 +140,7 @@ impl Revocation {
             verdict: Ok(()),
         };
         for (place, certificate) in look.path.iter().enumerate() {
-            let pair = look.path.get(place..look.path.len().min(place + 2)).unwrap_or_default();
-            let issuer = pair.get(1);
+            let issuer = look.path.get(place + 1);
             let kept = issuer.and_then(|issuer| self.answer(certificate, issuer, now));
             let fresh = asked.iter().filter(|(at, _)| *at == place);
             let fresh: Vec<&Result<Arc<Given>, String>> = fresh.map(|(_, outcome)| outcome).collect();
@@ -152,14 +151,13 @@ impl Revocation {
                 crls: &crls,
                 answers: &answers,
             };
-            let judged = look
-                .trust
-                .judge(pair, rule_at(look.rule, place), &evidence, look.moment);
-            let Some(first) = judged.checked.into_iter().next() else {
+            let rule = rule_at(look.rule, place);
+            let judged = look.trust.judge_at(&look.path, place, rule, &evidence, look.moment);
+            let Some((first, verdict)) = judged else {
                 continue;
             };
             if seen.verdict.is_ok() {
-                seen.verdict = judged.verdict;
+                seen.verdict = verdict;
             }
             let evidence = match &first.finding {
                 Finding::Good(source) | Finding::Revoked(_, source) | Finding::Unknown(source) => {

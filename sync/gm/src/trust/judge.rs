@@ -116,24 +116,42 @@ impl Trust {
     pub fn judge(&self, path: &[Certificate], rule: Rule, evidence: &Evidence<'_>, moment: Moment) -> Judged {
         let mut verdict = Ok(());
         let mut checked = Vec::with_capacity(path.len());
-        for (index, certificate) in path.iter().enumerate() {
-            let finding = match (path.get(index + 1), path.last()) {
-                (Some(issuer), Some(root)) if rule.by != By::Nothing => {
-                    self.find(certificate, (issuer, root), rule.by, evidence, moment)
-                }
-                _ => Finding::NotAsked,
+        for place in 0..path.len() {
+            let Some((one, said)) = self.judge_at(path, place, rule, evidence, moment) else {
+                continue;
             };
-            let serial = certificate.serial_hex();
             if verdict.is_ok() {
-                verdict = verdict_of(&finding, &serial, rule.failure);
+                verdict = said;
             }
-            checked.push(Checked {
-                serial,
-                subject: certificate.subject.clone(),
-                finding,
-            });
+            checked.push(one);
         }
         Judged { checked, verdict }
+    }
+
+    /// Judges the certificate at one place of a path, for who asks by another rule or for other evidence at each; `None`
+    /// beyond its end.
+    #[must_use]
+    pub fn judge_at(
+        &self,
+        path: &[Certificate],
+        place: usize,
+        rule: Rule,
+        evidence: &Evidence<'_>,
+        moment: Moment,
+    ) -> Option<(Checked, Result<(), Refused>)> {
+        let (certificate, root) = (path.get(place)?, path.last()?);
+        let finding = match path.get(place + 1) {
+            Some(issuer) if rule.by != By::Nothing => self.find(certificate, (issuer, root), rule.by, evidence, moment),
+            _ => Finding::NotAsked,
+        };
+        let serial = certificate.serial_hex();
+        let verdict = verdict_of(&finding, &serial, rule.failure);
+        let checked = Checked {
+            serial,
+            subject: certificate.subject.clone(),
+            finding,
+        };
+        Some((checked, verdict))
     }
 
     fn find(
