@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use records::his::Operation;
 use records::id::EdgeId;
+use records::paper::PrintTemplate;
 use records::{HisCommand, Lane, Outcome, PeerId, PrintJob, TenantId};
 use serde_json::Value;
 use store::{StoreError, Tx};
@@ -29,6 +30,12 @@ pub trait Hospital: Send + Sync {
     /// Takes a file that the appliance sent up for an answer, and forgets it: what the hospital keeps is not kept here.
     /// `None` when it is not here (any more): ask again.
     async fn take_file(&self, digest: &str) -> Option<Vec<u8>>;
+
+    /// Where a whole file lies that the appliance sent up to stay here: to be moved to its own place. `None` when it is not
+    /// here (any more).
+    async fn kept_file(&self, _digest: &str) -> Option<std::path::PathBuf> {
+        None
+    }
 }
 
 /// A typed call: `call::<records::his::SlotList>(&*ctx.hospital, &tenant, &question, None, deadline)`.
@@ -69,6 +76,11 @@ pub async fn command(tx: &mut Tx<'_>, command: &HisCommand) -> Result<(), StoreE
 /// Orders a slip of paper, likewise.
 pub async fn print(tx: &mut Tx<'_>, job: &PrintJob) -> Result<(), StoreError> {
     send(tx, records::line::kind::PRINT_JOB, &job.subject, job).await
+}
+
+/// Says how a kind of printed document looks from now on, likewise.
+pub async fn template(tx: &mut Tx<'_>, template: &PrintTemplate) -> Result<(), StoreError> {
+    send(tx, records::line::kind::PRINT_TEMPLATE, template.kind.as_str(), template).await
 }
 
 async fn send(tx: &mut Tx<'_>, kind: &str, subject: &str, body: &impl serde::Serialize) -> Result<(), StoreError> {

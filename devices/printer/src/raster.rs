@@ -87,6 +87,28 @@ impl Raster {
         }
     }
 
+    /// As a PNG file, black on white.
+    ///
+    /// # Errors
+    /// When the picture is empty or too large for the format.
+    pub fn png(&self, dpi: u32) -> Result<Vec<u8>, png::EncodingError> {
+        let mut out = Vec::new();
+        let mut encoder = png::Encoder::new(&mut out, self.width, self.height());
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        let per_metre = dpi.saturating_mul(10_000) / 254;
+        encoder.set_pixel_dims(Some(png::PixelDimensions {
+            xppu: per_metre,
+            yppu: per_metre,
+            unit: png::Unit::Meter,
+        }));
+        let white: Vec<u8> = self.bits.iter().map(|b| !b).collect();
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&white)?;
+        writer.finish()?;
+        Ok(out)
+    }
+
     /// Black dots in a rectangle.
     pub fn ink(&self, x: u32, y: u32, width: u32, height: u32) -> u32 {
         let rows = y..y.saturating_add(height).min(self.height());

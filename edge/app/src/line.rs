@@ -1,5 +1,5 @@
 //! What the line does here: entries from the cloud go into the journal and the spool, calls go to the bridge, to
-//! `signd`, fetch pictures, or ask for the appliance's health.
+//! `signd`, to the printers, fetch pictures, or ask for the appliance's health.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +9,7 @@ use hub::Hub;
 use link::{ApplyError, Call, Calls, Inbox};
 use records::his::Operation;
 use records::line::kind;
+use records::paper::PrintTemplate;
 use records::picture::ExamPicture;
 use records::{HisCommand, Outcome, PeerId, PrintJob};
 use serde::de::DeserializeOwned;
@@ -52,6 +53,10 @@ impl Inbox for Ends {
                 let hub = parts.hub.clone();
                 tx.after_commit(move || hub.wake());
             }
+            kind::PRINT_TEMPLATE => {
+                let template: PrintTemplate = read(entry)?;
+                Hub::accept_template(tx, &template).await?;
+            }
             other => return Err(ApplyError::unknown_kind(other)),
         }
         Ok(())
@@ -79,6 +84,9 @@ impl Calls for Ends {
         if method.starts_with("sign.") {
             let signd = parts.signd.clone().patience(call.remaining);
             return signd.call_raw(method, call.key.as_deref(), call.body).await;
+        }
+        if method.starts_with("print.") {
+            return crate::printing::call(&parts.hub, method, call.body, parts.health.clock.now()).await;
         }
         parts
             .bridge

@@ -7,6 +7,7 @@ mod health;
 mod identity;
 mod line;
 mod pictures;
+mod printing;
 mod site;
 mod supervise;
 

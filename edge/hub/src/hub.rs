@@ -1,93 +1,43 @@
-//! One task per printer: asks for its state, and prints what waits for it.
+//! One task per printer: asks for its state, and prints what waits for it, or for a printer it stands in for.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use printer::tcp::Patience;
-use printer::{Font, FontError, Item, Outcome, Status, escpos};
+use printer::wire::{self, Patience};
+use printer::{Font, FontError, Outcome, Status};
 use records::line::PrinterHealth;
+use records::paper::PrintTemplate;
 use records::{Actor, PrintJob, TenantId};
 use store::{Scope, Store, StoreError, Tx};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::{Opened, Printer, PrinterConfig, SlipFont, checked};
 use crate::spool::{self, Job, Refusal, Step};
-
-/// A printer of the hospital.
-#[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct PrinterConfig {
-    /// Role name, as jobs call it.
-    pub id: String,
-    /// Name for people.
-    pub name: String,
-    /// `host:port`.
-    pub address: String,
-    /// Dots across: 576 for 80 mm, 864 for 108 mm paper.
-    #[serde(default = "receipt")]
-    pub width: u32,
-    /// Seconds without an answer after which a job is given up as unknown.
-    #[serde(default = "ten")]
-    pub answer_s: u64,
-}
-
-const fn receipt() -> u32 {
-    576
-}
-const fn ten() -> u64 {
-    10
-}
-
-/// The font slips are set in.
-#[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct SlipFont {
-    /// File.
-    pub path: PathBuf,
-    /// Number within a collection.
-    #[serde(default)]
-    pub index: u32,
-}
-
-impl Default for SlipFont {
-    fn default() -> Self {
-        Self {
-            path: PathBuf::from("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
-            index: 2,
-        }
-    }
-}
-
-/// Why the hub cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum Opened {
-    /// Of the database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Of the font.
-    #[error(transparent)]
-    Font(#[from] FontError),
-    /// Loading was cut off.
-    #[error("font could not be loaded")]
-    CutOff,
-}
+use crate::template;
 
 /// The hub; cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Store,
-    scope: Scope,
-    printers: Vec<PrinterConfig>,
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) scope: Scope,
+    pub(crate) printers: Vec<Printer>,
     font: SlipFont,
-    states: Mutex<BTreeMap<String, &'static str>>,
+    states: Mutex<BTreeMap<String, Seen>>,
     wake: Notify,
+}
+
+/// What a printer said last, and since when it has been saying so.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    status: Status,
+    since: Instant,
 }
 
 impl Hub {
@@ -101,6 +51,7 @@ impl Hub {
         printers: Vec<PrinterConfig>,
         font: SlipFont,
     ) -> Result<Self, Opened> {
+        let printers = checked(printers)?;
         store.migrate(spool::MIGRATIONS).await?;
         let scope = Scope::new(tenant, Actor::System);
         let found = store
@@ -136,6 +87,15 @@ impl Hub {
         spool::accept(tx, job).await
     }
 
+    /// Takes a template from the cloud, likewise. One that cannot be used is kept aside with the reason, and the last
+    /// good one stays in use.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn accept_template(tx: &mut Tx<'_>, template: &PrintTemplate) -> Result<(), StoreError> {
+        template::accept(tx, template).await
+    }
+
     /// Has the printers look at once.
     pub fn wake(&self) {
         self.inner.wake.notify_waiters();
@@ -152,7 +112,7 @@ impl Hub {
         tasks.wait().await;
     }
 
-    async fn serve(&self, printer: &PrinterConfig, stop: &CancellationToken) {
+    async fn serve(&self, printer: &Printer, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let woken = self.inner.wake.notified();
             tokio::pin!(woken);
@@ -161,7 +121,7 @@ impl Hub {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => Duration::from_secs(3),
                 Err(error) => {
-                    tracing::error!(%error, printer.id = %printer.id, "spool cannot be used");
+                    tracing::error!(%error, printer.id = %printer.config.id, "spool cannot be used");
                     Duration::from_secs(2)
                 }
             };
@@ -176,48 +136,83 @@ impl Hub {
         }
     }
 
+    /// Role names whose jobs this printer prints: its own, and those it stands in for while they are down.
+    fn roles(&self, printer: &Printer) -> Vec<String> {
+        let states = self.inner.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let down = |other: &PrinterConfig| {
+            states.get(&other.id).is_some_and(|seen| {
+                !seen.status.takes_jobs()
+                    && seen.status != Status::Busy
+                    && seen.since.elapsed() >= Duration::from_secs(other.stand_in_after_s)
+            })
+        };
+        let others = self.inner.printers.iter().map(|p| &p.config);
+        let others = others.filter(|o| o.stand_in.as_deref() == Some(printer.config.id.as_str()) && down(o));
+        std::iter::once(printer.config.id.clone())
+            .chain(others.map(|o| o.id.clone()))
+            .collect()
+    }
+
     /// Prints the next job if there is one; `true` when there may be more to do at once.
-    async fn once(&self, printer: &PrinterConfig) -> Result<bool, StoreError> {
+    async fn once(&self, printer: &Printer) -> Result<bool, StoreError> {
+        let config = &printer.config;
         let patience = Patience {
-            answer: Duration::from_secs(printer.answer_s),
+            answer: Duration::from_secs(config.answer_s),
+            busy: Duration::from_secs(config.busy_s),
             ..Patience::default()
         };
-        let id = printer.id.clone();
+        let roles = self.roles(printer);
         let next = self.inner.store.read(&self.inner.scope, move |tx| {
-            let id = id.clone();
-            Box::pin(async move { spool::next(tx, &id).await })
+            let roles = roles.clone();
+            Box::pin(async move { spool::next(tx, &roles).await })
         });
         let Some(job) = next.await? else {
-            let status = printer::tcp::status(&printer.address, patience).await;
-            self.seen(printer, status.map_or("offline", Status::word));
+            let status = wire::status(&printer.address, config.language, patience).await;
+            self.seen(config, status.unwrap_or(Status::Offline));
             return Ok(false);
         };
-        let Some(parts) = self.parts(&job, printer.width).await else {
+        let own = job.printer == config.id;
+        let Some(parts) = self.parts(&job, config).await? else {
             self.explain(&job.key, "小票排版失败，请检查前置机的字体文件").await?;
             return Ok(false);
         };
-        let begun = async || matches!(self.step(&job.key, Step::Begin, "").await, Ok(Ok(_)));
-        let outcome = printer::tcp::print(&printer.address, parts, patience, begun).await;
-        tracing::info!(printer.id = %printer.id, print.key = %job.key, print.outcome = ?outcome, "print job");
+        let (language, tag) = (config.language, format!("YQ{}C{}", job.seq, job.copy));
+        let note = if own {
+            String::new()
+        } else {
+            format!("由“{}”代打", config.name)
+        };
+        let begun = async || matches!(self.begin(&job.key, &config.id, &note).await, Ok(Ok(_)));
+        let sent = wire::Job { language, parts, tag };
+        let outcome = wire::print(&printer.address, sent, patience, begun).await;
+        tracing::info!(printer.id = %config.id, print.key = %job.key, print.outcome = ?outcome, "print job");
         let refusal = match outcome {
             Outcome::Printed => {
-                self.seen(printer, "ready");
-                self.step(&job.key, Step::Confirm, "").await?.err()
+                self.seen(config, Status::Ready);
+                self.step(&job.key, Step::Confirm, &note).await?.err()
             }
-            Outcome::Unknown(_) => self
-                .step(&job.key, Step::Doubt, "打印途中打印机无应答，请核对纸张")
-                .await?
-                .err(),
+            Outcome::Unknown(_) => {
+                let words = format!("打印途中打印机无应答，请核对“{}”的纸张", config.name);
+                self.step(&job.key, Step::Doubt, &words).await?.err()
+            }
             Outcome::NotPrinted(status) => {
-                self.seen(printer, status.word());
-                self.explain(&job.key, words(status.word())).await?;
+                // A print server may refuse what it was offered: then nothing is on paper after all.
+                self.returned(&job.key).await?;
+                self.seen(config, status);
+                if own {
+                    self.explain(&job.key, status.words()).await?;
+                }
                 return Ok(false);
             }
             Outcome::Unreachable => {
-                self.seen(printer, "offline");
-                self.explain(&job.key, words("offline")).await?;
+                self.seen(config, Status::Offline);
+                if own {
+                    self.explain(&job.key, Status::Offline.words()).await?;
+                }
                 return Ok(false);
             }
+            // Its own printer, a stand-in or a person was faster.
+            Outcome::Withheld => return Ok(true),
         };
         if let Some(refusal) = refusal {
             tracing::error!(%refusal, print.key = %job.key, "a print job changed under its printer");
@@ -226,28 +221,38 @@ impl Hub {
     }
 
     /// What goes to the printer. `None` when it could not be set: nothing was sent, the job stays where it is.
-    async fn parts(&self, job: &Job, width: u32) -> Option<Vec<Vec<u8>>> {
-        let slip = slip(job);
-        let font = self.inner.font.clone();
+    async fn parts(&self, job: &Job, config: &PrinterConfig) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let kind = job.paper();
+        let template = self.inner.store.read(&self.inner.scope, move |tx| {
+            Box::pin(async move { template::in_use(tx, kind).await })
+        });
+        let template = template.await?;
+        let slip = template::slip(job);
+        let (font, sheet, language) = (self.inner.font.clone(), config.sheet(), config.language);
         let set = tokio::task::spawn_blocking(move || {
             let font = Font::load(&font.path, font.index)?;
-            Ok::<_, FontError>(escpos::encode(&printer::render(&slip, &font, width)))
+            Ok::<_, FontError>(language.encode(&template.render(&slip, &font, &sheet), &sheet))
         });
         let error = match set.await {
-            Ok(Ok(parts)) => return Some(parts),
+            Ok(Ok(parts)) => return Ok(Some(parts)),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
         tracing::error!(error, print.key = %job.key, "a slip cannot be set");
-        None
+        Ok(None)
     }
 
-    fn seen(&self, printer: &PrinterConfig, state: &'static str) {
+    fn seen(&self, config: &PrinterConfig, status: Status) {
         let mut states = self.inner.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = states.insert(printer.id.clone(), state);
-        if before != Some(state) {
-            tracing::info!(printer.id = %printer.id, printer.state = state, "printer");
+        let before = states.get(&config.id).copied();
+        if before.is_none_or(|b| b.status != status) {
+            tracing::info!(printer.id = %config.id, printer.state = status.word(), "printer");
         }
+        // Down stays down whatever the reason is now: the stand-in's patience runs from the first.
+        let since = before
+            .filter(|b| b.status.takes_jobs() == status.takes_jobs())
+            .map_or_else(Instant::now, |b| b.since);
+        states.insert(config.id.clone(), Seen { status, since });
     }
 
     async fn explain(&self, key: &str, note: &'static str) -> Result<(), StoreError> {
@@ -259,7 +264,25 @@ impl Hub {
         done.await
     }
 
-    async fn step(&self, key: &str, step: Step, note: &str) -> Result<Result<Job, Refusal>, StoreError> {
+    async fn begin(&self, key: &str, printer: &str, note: &str) -> Result<Result<Job, Refusal>, StoreError> {
+        let (key, printer, note) = (key.to_owned(), printer.to_owned(), note.to_owned());
+        let done = self.inner.store.write(&self.inner.scope, move |tx| {
+            let (key, printer, note) = (key.clone(), printer.clone(), note.clone());
+            Box::pin(async move { spool::begin(tx, &key, &printer, &note).await })
+        });
+        done.await
+    }
+
+    async fn returned(&self, key: &str) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        let done = self.inner.store.write(&self.inner.scope, move |tx| {
+            let key = key.clone();
+            Box::pin(async move { spool::give_back(tx, &key).await })
+        });
+        done.await
+    }
+
+    pub(crate) async fn step(&self, key: &str, step: Step, note: &str) -> Result<Result<Job, Refusal>, StoreError> {
         let (key, note) = (key.to_owned(), note.to_owned());
         let done = self.inner.store.write(&self.inner.scope, move |tx| {
             let (key, note) = (key.clone(), note.clone());
@@ -268,32 +291,9 @@ impl Hub {
         done.await
     }
 
-    /// A person decides about a job: [`Step::MarkPrinted`], [`Step::Reprint`] or [`Step::Cancel`].
-    ///
-    /// # Errors
-    /// Of the database; `Ok(Err(_))` when the step does not fit the job's state.
-    pub async fn decide(&self, key: &str, step: Step) -> Result<Result<Job, Refusal>, StoreError> {
-        let note = match step {
-            Step::MarkPrinted => "人工核对：已打印",
-            Step::Reprint => "人工要求补打",
-            _ => "人工取消",
-        };
-        let done = self.step(key, step, note).await;
-        self.wake();
-        done
-    }
-
-    /// Open jobs first, then the newest.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn jobs(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
-        self.inner
-            .store
-            .read(&self.inner.scope, move |tx| {
-                Box::pin(async move { spool::latest(tx, limit).await })
-            })
-            .await
+    pub(crate) fn status_of(&self, id: &str) -> Status {
+        let states = self.inner.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.get(id).map_or(Status::Offline, |seen| seen.status)
     }
 
     /// The printers with their states.
@@ -301,59 +301,27 @@ impl Hub {
     /// # Errors
     /// Of the database.
     pub async fn health(&self) -> Result<Vec<PrinterHealth>, StoreError> {
-        let waiting = self
-            .inner
-            .store
-            .read(&self.inner.scope, |tx| {
-                Box::pin(async move { spool::waiting(tx).await })
-            })
-            .await;
-        let waiting: BTreeMap<String, u64> = waiting.map_err(|e: StoreError| e)?.into_iter().collect();
-        let states = self.inner.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts().await?;
         let printers = self.inner.printers.iter().map(|p| PrinterHealth {
-            id: p.id.clone(),
-            name: p.name.clone(),
-            state: (*states.get(&p.id).unwrap_or(&"offline")).to_owned(),
-            waiting: waiting.get(&p.id).copied().unwrap_or(0),
+            id: p.config.id.clone(),
+            name: p.config.name.clone(),
+            state: self.status_of(&p.config.id).word().to_owned(),
+            waiting: counts.get(&p.config.id).map_or(0, |c| c.0),
         });
         Ok(printers.collect())
     }
-}
 
-fn words(state: &str) -> &'static str {
-    match state {
-        "out_of_paper" => "打印机缺纸",
-        "cover_open" => "打印机上盖未合",
-        "error" => "打印机故障",
-        _ => "打印机未联机",
-    }
-}
-
-/// The driver's slip for a job; a copy beyond the first says so.
-fn slip(job: &Job) -> printer::Slip {
-    let Ok(slip) = serde_json::from_value::<records::line::Slip>(job.slip.clone()) else {
-        return printer::Slip {
-            title: "打印内容无法读取".to_owned(),
-            ..printer::Slip::default()
-        };
-    };
-    printer::Slip {
-        mark: (job.copy > 1).then(|| format!("【补打 第{}份】", job.copy)),
-        header: slip.header,
-        title: slip.title,
-        fields: slip.fields,
-        items: slip
-            .items
+    /// Jobs waiting and jobs to decide, per printer.
+    pub(crate) async fn counts(&self) -> Result<BTreeMap<String, (u64, u64)>, StoreError> {
+        let rows = self
+            .inner
+            .store
+            .read(&self.inner.scope, |tx| Box::pin(async move { spool::counts(tx).await }))
+            .await;
+        let rows: Vec<(String, u64, u64)> = rows.map_err(|e: StoreError| e)?;
+        Ok(rows
             .into_iter()
-            .map(|i| Item {
-                name: i.name,
-                quantity: i.quantity,
-                amount: i.amount_fen.map(|f| f.to_string()).unwrap_or_default(),
-                note: i.note,
-            })
-            .collect(),
-        total: slip.total_fen.map(|f| format!("{f} 元")),
-        qr: slip.qr,
-        footer: slip.footer,
+            .map(|(id, waiting, unknown)| (id, (waiting, unknown)))
+            .collect())
     }
 }

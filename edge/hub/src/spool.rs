@@ -8,13 +8,15 @@
 use std::str::FromStr;
 
 use records::line::{PrintOutcome, PrintState, kind};
+use records::paper::PaperKind;
 use records::{Lane, PeerId, PrintJob, Timestamp};
 use serde_json::Value;
 use store::{Migration, StoreError, Tx};
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    name: "hub/0001_spool",
-    sql: "
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "hub/0001_spool",
+        sql: "
 CREATE TABLE print_job (
   tenant_id TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL, printer TEXT NOT NULL, subject TEXT NOT NULL,
   slip TEXT NOT NULL, state TEXT NOT NULL, copy BIGINT NOT NULL, note TEXT NOT NULL, created_at BIGINT NOT NULL,
@@ -26,7 +28,19 @@ CREATE TABLE print_trail (
   actor TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (tenant_id, key, step)
 );
 ",
-}];
+    },
+    Migration {
+        name: "hub/0002_kinds",
+        sql: "
+ALTER TABLE print_job ADD COLUMN kind TEXT NOT NULL DEFAULT 'pickup_slip';
+ALTER TABLE print_job ADD COLUMN used TEXT NOT NULL DEFAULT '';
+CREATE TABLE print_template (
+  tenant_id TEXT NOT NULL, kind TEXT NOT NULL, seen BIGINT NOT NULL, version BIGINT NOT NULL, body TEXT, refused TEXT,
+  changed_at BIGINT NOT NULL, PRIMARY KEY (tenant_id, kind)
+);
+",
+    },
+];
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -172,8 +186,12 @@ store::row! {
         pub printer: String,
         /// What it concerns.
         pub subject: String,
+        /// Which template it is set by.
+        pub kind: String,
         /// The slip.
         pub slip: Value,
+        /// The printer it went to last, empty before it did.
+        pub used: String,
         /// Where it stands.
         pub state: State,
         /// Which copy, from 1; above 1 it is marked as a reprint.
@@ -184,6 +202,13 @@ store::row! {
         pub created_at: Timestamp,
         /// Last change.
         pub changed_at: Timestamp,
+    }
+}
+
+impl Job {
+    /// Which template it is set by; one this version does not know is set as a pick-up slip, which shows everything.
+    pub fn paper(&self) -> PaperKind {
+        self.kind.parse().unwrap_or_default()
     }
 }
 
@@ -198,9 +223,9 @@ pub(crate) async fn accept(tx: &mut Tx<'_>, job: &PrintJob) -> Result<(), StoreE
     }
     let (tenant, now) = (tx.tenant().clone(), tx.now());
     tx.exec(
-        "INSERT INTO print_job (tenant_id, key, seq, printer, subject, slip, state, copy, note, created_at, changed_at)
-         VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM print_job WHERE tenant_id = $1), $3, $4, $5, 'waiting', 1, '', $6, $6)",
-        &[&tenant, &job.key, &job.printer, &job.subject, &slip, &now],
+        "INSERT INTO print_job (tenant_id, key, seq, printer, subject, kind, slip, state, copy, note, created_at, changed_at)
+         VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM print_job WHERE tenant_id = $1), $3, $4, $5, $6, 'waiting', 1, '', $7, $7)",
+        &[&tenant, &job.key, &job.printer, &job.subject, &job.kind.as_str(), &slip, &now],
     )
     .await?;
     trail(tx, &job.key, State::Waiting, "").await
@@ -215,14 +240,19 @@ pub(crate) async fn by_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Job>, St
     tx.opt(&sql, &[&tenant, &key]).await
 }
 
-/// The oldest job that waits for a printer.
-pub(crate) async fn next(tx: &mut Tx<'_>, printer: &str) -> Result<Option<Job>, StoreError> {
+/// The oldest job that waits for one of these printers; the first printer's come first.
+pub(crate) async fn next(tx: &mut Tx<'_>, printers: &[String]) -> Result<Option<Job>, StoreError> {
     let tenant = tx.tenant().clone();
     let sql = format!(
         "SELECT {} FROM print_job WHERE tenant_id = $1 AND printer = $2 AND state = 'waiting' ORDER BY seq LIMIT 1",
         Job::COLUMNS
     );
-    tx.opt(&sql, &[&tenant, &printer]).await
+    for printer in printers {
+        if let Some(job) = tx.opt(&sql, &[&tenant, printer]).await? {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
 }
 
 /// Jobs that are not done, then the newest done ones.
@@ -236,11 +266,39 @@ pub(crate) async fn latest(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<Job>, St
     tx.all(&sql, &[&tenant, &limit]).await
 }
 
-/// Jobs waiting per printer.
-pub(crate) async fn waiting(tx: &mut Tx<'_>) -> Result<Vec<(String, u64)>, StoreError> {
+/// Jobs waiting and jobs to decide, per printer.
+pub(crate) async fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, u64, u64)>, StoreError> {
     let tenant = tx.tenant().clone();
-    let sql = "SELECT printer, COUNT(*) FROM print_job WHERE tenant_id = $1 AND state IN ('waiting', 'printing') GROUP BY printer";
+    let sql = "SELECT printer, SUM(CASE WHEN state = 'unknown' THEN 0 ELSE 1 END), SUM(CASE WHEN state = 'unknown' THEN 1 ELSE 0 END)
+         FROM print_job WHERE tenant_id = $1 AND state IN ('waiting', 'printing', 'unknown') GROUP BY printer";
     tx.all(sql, &[&tenant]).await
+}
+
+/// The first byte is about to leave for this printer.
+pub(crate) async fn begin(
+    tx: &mut Tx<'_>,
+    key: &str,
+    printer: &str,
+    note: &str,
+) -> Result<Result<Job, Refusal>, StoreError> {
+    let begun = step(tx, key, Step::Begin, note).await?;
+    if begun.is_ok() {
+        let tenant = tx.tenant().clone();
+        tx.exec(
+            "UPDATE print_job SET used = $3 WHERE tenant_id = $1 AND key = $2",
+            &[&tenant, &key, &printer],
+        )
+        .await?;
+    }
+    Ok(begun)
+}
+
+/// Nothing of a job that was begun left for paper; one that was not begun stays as it is.
+pub(crate) async fn give_back(tx: &mut Tx<'_>, key: &str) -> Result<(), StoreError> {
+    match by_key(tx, key).await? {
+        Some(job) if job.state == State::Printing => step(tx, key, Step::Return, "").await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a step and reports the new state, in one unit.

@@ -131,6 +131,12 @@ struct PrinterArgs {
     /// Dots across the head: 576 (80 mm), 864 (4 inch, 203 dpi), 1280 (4 inch, 300 dpi).
     #[arg(long, default_value_t = 864)]
     dots: usize,
+    /// Dots an inch, 203 or 300.
+    #[arg(long, default_value_t = 203)]
+    dpi: usize,
+    /// escpos, tspl or zpl.
+    #[arg(long, default_value = "escpos", value_parser = ["escpos", "tspl", "zpl"])]
+    language: String,
     /// Speed; 960 is 120 mm/s at 203 dpi.
     #[arg(long, default_value_t = 960)]
     rows_per_s: u64,
@@ -299,10 +305,17 @@ async fn sms(args: SmsArgs) -> anyhow::Result<()> {
 }
 
 async fn printer(args: PrinterArgs) -> anyhow::Result<()> {
+    use bench_net::printer::Tongue;
     let settings = bench_net::printer::Settings {
         port: SocketAddr::new(args.bind, args.port),
         control: SocketAddr::new(args.bind, args.control),
+        tongue: match args.language.as_str() {
+            "tspl" => Tongue::Tspl,
+            "zpl" => Tongue::Zpl,
+            _ => Tongue::Escpos,
+        },
         dots: args.dots,
+        dpi: args.dpi,
         rows_per_s: args.rows_per_s,
         idle_s: args.idle_s,
     };

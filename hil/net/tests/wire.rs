@@ -142,7 +142,9 @@ impl Paper {
         let settings = printer::Settings {
             port: ANY,
             control: ANY,
+            tongue: printer::Tongue::Escpos,
             dots: 576,
+            dpi: 203,
             rows_per_s: 0,
             idle_s: 0,
         };

@@ -11,6 +11,7 @@ pub mod his;
 pub mod id;
 pub mod line;
 pub mod outcome;
+pub mod paper;
 pub mod picture;
 pub mod sign;
 

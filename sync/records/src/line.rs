@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::paper::PaperKind;
 use crate::{Fen, Outcome, Timestamp};
 
 /// A priority class of a log stream. Order holds within one lane of one peer.
@@ -45,6 +46,8 @@ pub mod kind {
     pub const HIS_STOP_CLINIC: &str = "his.stopclinic";
     /// cloud → edge: print something; body [`super::PrintJob`].
     pub const PRINT_JOB: &str = "print.job";
+    /// cloud → edge: how a kind of document looks from now on; body [`crate::paper::PrintTemplate`].
+    pub const PRINT_TEMPLATE: &str = "print.template";
     /// edge → cloud: state of a print job; body [`super::PrintState`].
     pub const PRINT_STATE: &str = "print.state";
     /// edge → cloud: health of the appliance; body [`super::ApplianceHealth`], lane telemetry.
@@ -92,6 +95,9 @@ pub struct PrintJob {
     pub printer: String,
     /// What it concerns.
     pub subject: String,
+    /// Which template it is set by.
+    #[serde(default)]
+    pub kind: PaperKind,
     /// The slip.
     pub slip: Slip,
 }
@@ -201,7 +207,7 @@ pub struct PrinterHealth {
     pub id: String,
     /// Name for people.
     pub name: String,
-    /// `ready`, `out_of_paper`, `cover_open`, `offline`, `error`.
+    /// `ready`, `paper_low`, `printing`, `out_of_paper`, `cover_open`, `head_hot`, `cutter`, `error`, `offline`, `unknown`.
     pub state: String,
     /// Jobs waiting.
     pub waiting: u64,

@@ -9,6 +9,7 @@ use records::his::{
 };
 use records::id::{PrescriptionId, RefundId};
 use records::line::{PrintOutcome, PrintState, Slip, SlipItem};
+use records::paper::PaperKind;
 use records::{HisCommandResult, Outcome, PrintJob};
 use serde::de::DeserializeOwned;
 
@@ -308,6 +309,7 @@ pub(crate) async fn print(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<(
         key: slip_key(&chart.id),
         printer: WINDOW.to_owned(),
         subject: chart.id.to_string(),
+        kind: PaperKind::PickupSlip,
         slip: Slip {
             header: hospital_name,
             title: if delivery { "配送拣药单" } else { "取药凭条" }.to_owned(),

@@ -40,6 +40,12 @@ struct Works {
     next_id: u64,
     watcher: Option<Line>,
     stop_after_rows: Option<u64>,
+    /// The label's picture, its height and whether it is printed head first.
+    canvas: Vec<u8>,
+    tall: usize,
+    upright: bool,
+    /// Whether the paper moves now.
+    moving: bool,
 }
 
 /// The printer.
@@ -55,7 +61,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(dots: usize, rows_per_s: u64, faults: Faults) -> Engine {
+    pub(super) fn new(dots: usize, rows_per_s: u64, upright: bool, faults: Faults) -> Engine {
         Engine {
             clock: Clock::default(),
             faults: Arc::new(faults),
@@ -68,7 +74,10 @@ impl Engine {
                 error: "none".into(),
                 power: true,
             }),
-            works: Mutex::default(),
+            works: Mutex::new(Works {
+                upright,
+                ..Works::default()
+            }),
             changed: Notify::new(),
             room: Notify::new(),
         }
@@ -106,6 +115,7 @@ impl Engine {
         works.held = 0;
         works.stored = None;
         works.watcher = None;
+        works.canvas.clear();
         self.end_slip(&mut works, "power");
         drop(works);
         self.room.notify_waiters();
@@ -121,6 +131,23 @@ impl Engine {
 
     pub(super) fn waiting_bytes(&self) -> usize {
         self.works().held
+    }
+
+    /// Whether anything waits or moves.
+    pub(super) fn busy(&self) -> bool {
+        let works = self.works();
+        works.moving || !works.queue.is_empty()
+    }
+
+    /// Labels that were sent and are not printed.
+    pub(super) fn labels_left(&self) -> usize {
+        let works = self.works();
+        let waiting = works
+            .queue
+            .iter()
+            .filter(|w| matches!(w.command, Command::Emit { .. } | Command::Cut))
+            .count();
+        waiting.max(usize::from(works.moving || !works.dots.is_empty()))
     }
 
     /// The paper will run out after so many more rows.
@@ -164,6 +191,7 @@ impl Engine {
             let Some(next) = self.works().queue.pop_front() else {
                 continue;
             };
+            self.works().moving = true;
             let rows = self.perform(&next);
             self.leave(next.size);
             self.room.notify_waiters();
@@ -171,6 +199,7 @@ impl Engine {
                 let wait = 1_000_000 * u64::try_from(rows).unwrap_or(0) / self.rows_per_s;
                 tokio::time::sleep(Duration::from_micros(wait)).await;
             }
+            self.works().moving = false;
         }
     }
 
@@ -184,7 +213,12 @@ impl Engine {
     fn perform(&self, next: &Waiting) -> usize {
         let mut works = self.works();
         let before = works.dots.len() / self.width_bytes.max(1);
-        if works.started_at.is_empty() && !matches!(next.command, Command::Ordered(_) | Command::Process(_)) {
+        if works.started_at.is_empty()
+            && !matches!(
+                next.command,
+                Command::Ordered(_) | Command::Process(_) | Command::Say(_) | Command::Setting
+            )
+        {
             works.started_at = self.clock.moment();
         }
         match &next.command {
@@ -232,12 +266,74 @@ impl Engine {
                     let _gone = next.line.send(self.condition().automatic().to_vec());
                 }
             }
+            Command::Say(words) => {
+                let _gone = next.line.send(words.clone());
+            }
+            Command::Clear => works.canvas.clear(),
+            Command::Tall(rows) => works.tall = (*rows).min(MOST_ROWS),
+            Command::Upright(upright) => works.upright = *upright,
+            Command::Draw {
+                x,
+                y,
+                width_bytes,
+                data,
+                over,
+            } => self.draw(&mut works, (*x, *y), *width_bytes, data, *over),
+            Command::Emit { copies } => self.emit(&mut works, next, *copies),
             Command::Identity(_) => {
                 let _gone = next.line.send(b"_BENCH-80\0".to_vec());
             }
             _ => {}
         }
         (works.dots.len() / self.width_bytes.max(1)).saturating_sub(before)
+    }
+
+    /// Into the label's picture; what lies outside head or label is lost.
+    fn draw(&self, works: &mut Works, (x, y): (usize, usize), width_bytes: usize, data: &[u8], over: bool) {
+        works.canvas.resize(works.tall * self.width_bytes, 0);
+        for (row, bytes) in data.chunks(width_bytes.max(1)).enumerate() {
+            for bit in 0..bytes.len() * 8 {
+                let column = x + bit;
+                if y + row >= works.tall || column >= self.width_bytes * 8 {
+                    continue;
+                }
+                let black = bytes.get(bit / 8).is_some_and(|b| b & (0x80 >> (bit % 8)) != 0);
+                if let Some(cell) = works.canvas.get_mut((y + row) * self.width_bytes + column / 8) {
+                    let mask = 0x80 >> (column % 8);
+                    if black {
+                        *cell |= mask;
+                    } else if over {
+                        *cell &= !mask;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The label goes to the head, in front of what waits: as a picture and an end, each time.
+    fn emit(&self, works: &mut Works, next: &Waiting, copies: usize) {
+        works.canvas.resize(works.tall * self.width_bytes, 0);
+        let mut data = works.canvas.clone();
+        if !works.upright {
+            data.reverse();
+            for byte in &mut data {
+                *byte = byte.reverse_bits();
+            }
+        }
+        for _ in 0..copies.min(99) {
+            let picture = Command::Raster {
+                width_bytes: self.width_bytes,
+                rows: works.tall,
+                data: data.clone(),
+            };
+            for command in [Command::Cut, picture] {
+                works.queue.push_front(Waiting {
+                    command,
+                    size: 0,
+                    line: next.line.clone(),
+                });
+            }
+        }
     }
 
     /// Prints the head of a picture; the rest waits at the front, so that paper and power can end in the middle.

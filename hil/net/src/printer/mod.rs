@@ -1,9 +1,11 @@
-//! A network receipt printer on a raw port: ESC/POS, one connection at a time, and it prints only with paper.
+//! A network printer on a raw port: ESC/POS, TSPL or ZPL, one connection at a time, and it prints only with paper.
 
 mod condition;
 mod engine;
 mod parse;
 mod slip;
+mod tspl;
+mod zpl;
 
 use std::fmt::Write as _;
 use std::io;
@@ -23,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use self::engine::{BUFFER, Engine};
+pub use self::parse::Tongue;
 use self::parse::{Command, Parser};
 use self::slip::Slip;
 use crate::NetError;
@@ -33,6 +36,7 @@ const KINDS: &[&str] = &[
     "power_after_bytes",
     "paper_out_after_rows",
     "slow",
+    "nonsense",
 ];
 
 /// Where and how the printer stands.
@@ -42,8 +46,12 @@ pub struct Settings {
     pub port: SocketAddr,
     /// Control and the slip page.
     pub control: SocketAddr,
+    /// What it understands.
+    pub tongue: Tongue,
     /// Dots across the head.
     pub dots: usize,
+    /// Dots an inch.
+    pub dpi: usize,
     /// Speed in rows a second; 0 prints at once.
     pub rows_per_s: u64,
     /// Idle connections are closed after this; 0 never.
@@ -55,7 +63,12 @@ pub async fn run(settings: Settings, serving: impl FnOnce(SocketAddr, SocketAddr
     let port = TcpListener::bind(settings.port).await?;
     let control = TcpListener::bind(settings.control).await?;
     let addresses = (port.local_addr()?, control.local_addr()?);
-    let engine = Arc::new(Engine::new(settings.dots, settings.rows_per_s, Faults::new(KINDS)));
+    let engine = Arc::new(Engine::new(
+        settings.dots,
+        settings.rows_per_s,
+        settings.tongue != Tongue::Tspl,
+        Faults::new(KINDS),
+    ));
     let routes = Router::new()
         .route("/", get(page))
         .route("/control/state", get(state).post(set_state))
@@ -65,7 +78,7 @@ pub async fn run(settings: Settings, serving: impl FnOnce(SocketAddr, SocketAddr
         .merge(rig::fault_routes(Arc::clone(&engine.faults)));
     serving(addresses.0, addresses.1);
     tokio::try_join!(
-        accept(Arc::clone(&engine), port, settings.idle_s),
+        accept(Arc::clone(&engine), port, settings.clone()),
         engine.run(),
         rig::serve_control(control, routes),
     )?;
@@ -73,18 +86,18 @@ pub async fn run(settings: Settings, serving: impl FnOnce(SocketAddr, SocketAddr
 }
 
 /// One connection at a time, as these printers do: the next one waits in the backlog.
-async fn accept(engine: Arc<Engine>, port: TcpListener, idle_s: u64) -> io::Result<()> {
+async fn accept(engine: Arc<Engine>, port: TcpListener, settings: Settings) -> io::Result<()> {
     loop {
         let (stream, peer) = port.accept().await?;
-        let ended = converse(&engine, stream, idle_s).await;
+        let ended = converse(&engine, stream, &settings).await;
         tracing::debug!(net.peer = %peer, ended = ?ended, "connection");
         engine.hang_up();
     }
 }
 
-async fn converse(engine: &Engine, mut stream: TcpStream, idle_s: u64) -> io::Result<()> {
+async fn converse(engine: &Engine, mut stream: TcpStream, settings: &Settings) -> io::Result<()> {
     let (line, mut answers) = mpsc::unbounded_channel::<Vec<u8>>();
-    let mut parser = Parser::default();
+    let mut parser = Parser::new(settings.tongue, settings.dpi);
     let mut buffer = vec![0; 8192];
     let fired = engine.faults.next("job", &engine.clock);
     let (kind, limit) = fired.map_or((String::new(), 0), |f| {
@@ -93,7 +106,7 @@ async fn converse(engine: &Engine, mut stream: TcpStream, idle_s: u64) -> io::Re
     if kind == "paper_out_after_rows" {
         engine.run_out_after(limit.max(1));
     }
-    let idle = Duration::from_secs(if idle_s == 0 { 86_400 } else { idle_s });
+    let idle = Duration::from_secs(if settings.idle_s == 0 { 86_400 } else { settings.idle_s });
     let mut received = 0_u64;
     loop {
         if !engine.condition().power {
@@ -128,8 +141,25 @@ async fn converse(engine: &Engine, mut stream: TcpStream, idle_s: u64) -> io::Re
             let size = left.saturating_sub(parser.unfinished());
             left = parser.unfinished();
             match command {
-                Command::Status(_) | Command::Recover(_) if kind == "mute" => {}
+                Command::Status(_) | Command::Recover(_) | Command::TsplStatus(_) | Command::ZplStatus
+                    if kind == "mute" => {}
+                Command::Status(_) | Command::TsplStatus(_) | Command::ZplStatus if kind == "nonsense" => {
+                    stream.write_all(b"\x41\x7f{\"error\":\"\xff\xc3").await?;
+                }
                 Command::Status(n) => stream.write_all(&[engine.condition().status(n)]).await?,
+                Command::TsplStatus(b'?') => {
+                    let busy = engine.busy();
+                    stream.write_all(&[engine.condition().tspl_byte(busy)]).await?;
+                }
+                Command::TsplStatus(b'S') => {
+                    let busy = engine.busy();
+                    stream.write_all(&engine.condition().tspl_details(busy)).await?;
+                }
+                Command::TsplStatus(_) => {}
+                Command::ZplStatus => {
+                    let (left, partial) = (engine.labels_left(), parser.unfinished() > 0);
+                    stream.write_all(&engine.condition().zpl_lines(left, partial)).await?;
+                }
                 Command::Recover(_) => {
                     engine.change(|c| {
                         if c.error == "cutter" {
@@ -162,8 +192,8 @@ async fn set_state(State(engine): State<Arc<Engine>>, Json(asked): Json<Value>) 
     let text = |name: &str| asked.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
     let flag = |name: &str| asked.get(name).and_then(Value::as_bool);
     for (name, allowed) in [
-        ("paper", ["ok", "near_end", "out"]),
-        ("error", ["none", "cutter", "fatal"]),
+        ("paper", &["ok", "near_end", "out"][..]),
+        ("error", &["none", "cutter", "fatal", "hot"]),
     ] {
         if text(name).is_some_and(|value| !allowed.contains(&value.as_str())) {
             return Err(ControlError(format!("{name} is one of {}", allowed.join(" "))));

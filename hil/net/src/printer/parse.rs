@@ -1,4 +1,18 @@
-//! ESC/POS bytes into commands, as they arrive.
+//! Bytes into commands, as they arrive; here those of ESC/POS.
+
+use super::zpl::Field;
+use super::{tspl, zpl};
+
+/// The language of the printer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tongue {
+    /// ESC/POS
+    Escpos,
+    /// TSPL
+    Tspl,
+    /// ZPL II
+    Zpl,
+}
 
 /// What the printer was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +53,28 @@ pub(super) enum Command {
     Cut,
     /// `ESC @`
     Initialise,
+    /// The label's picture is emptied.
+    Clear,
+    /// Rows of the label.
+    Tall(usize),
+    /// Whether the label's head comes first.
+    Upright(bool),
+    /// Into the label's picture; 1 is black. `over` replaces what was there.
+    Draw {
+        x: usize,
+        y: usize,
+        width_bytes: usize,
+        data: Vec<u8>,
+        over: bool,
+    },
+    /// The label's picture is printed.
+    Emit { copies: usize },
+    /// Sent back in order.
+    Say(Vec<u8>),
+    /// `<ESC>!` and a letter: answered at once.
+    TsplStatus(u8),
+    /// `~HS`: answered at once.
+    ZplStatus,
     /// Known and without effect on a slip.
     Setting,
     /// Not known; the bytes skipped.
@@ -48,25 +84,42 @@ pub(super) enum Command {
 const LINE_DOTS: usize = 30;
 
 /// Bytes received and not yet understood.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Parser {
+    tongue: Tongue,
+    dpi: usize,
+    field: Field,
     held: Vec<u8>,
 }
 
 /// What the head of the buffer holds.
-enum Found {
+pub(super) enum Found {
     Need,
     Take(usize, Command),
 }
 
 impl Parser {
+    pub(super) fn new(tongue: Tongue, dpi: usize) -> Parser {
+        Parser {
+            tongue,
+            dpi,
+            field: Field::default(),
+            held: Vec::new(),
+        }
+    }
+
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
 
     /// The next whole command, if there is one.
     pub(super) fn next(&mut self) -> Option<Command> {
-        match read(&self.held) {
+        let found = match self.tongue {
+            Tongue::Escpos => read(&self.held),
+            Tongue::Tspl => tspl::read(&self.held, self.dpi),
+            Tongue::Zpl => zpl::read(&self.held, &mut self.field),
+        };
+        match found {
             Found::Take(length, command) => {
                 self.held.drain(..length.min(self.held.len()));
                 Some(command)
@@ -324,10 +377,10 @@ fn function(bytes: &[u8], from: usize, length: usize) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, Parser};
+    use super::{Command, Parser, Tongue};
 
     fn all(bytes: &[u8]) -> Vec<Command> {
-        let mut parser = Parser::default();
+        let mut parser = Parser::new(Tongue::Escpos, 203);
         parser.feed(bytes);
         std::iter::from_fn(|| parser.next()).collect()
     }
@@ -351,7 +404,7 @@ mod tests {
                 Command::Status(1),
             ]
         );
-        let mut parser = Parser::default();
+        let mut parser = Parser::new(Tongue::Escpos, 203);
         let mut dripped = Vec::new();
         for byte in bytes {
             parser.feed(&[byte]);
