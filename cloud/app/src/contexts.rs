@@ -10,6 +10,7 @@ use care::consultation::{Extras, VisitPayments};
 use documents::press::Press;
 use link::ApplyError;
 use money::{Cashier, PaymentSubject, Subjects, Till};
+use records::footage::{self, DockingReport, FootageCleared, SealedFootage};
 use records::his::StopClinic;
 use records::id::PrescriptionId;
 use records::line::{PrintState, kind};
@@ -20,19 +21,21 @@ use treatment::{PrescriptionPayments, PrescriptionsOfVisit};
 use utoipa_axum::router::OpenApiRouter;
 use video::{Video, VideoOfVisit};
 
-use crate::{appliances, parked};
+use crate::{appliances, parked, printing};
 
 /// The tables of every context, in the order in which they are made.
 pub(crate) fn migrations() -> Vec<&'static [Migration]> {
     vec![
         base::MIGRATIONS,
         appliances::MIGRATIONS,
+        printing::MIGRATIONS,
         fleet::MIGRATIONS,
         link::MIGRATIONS,
         money::MIGRATIONS,
         care::MIGRATIONS,
         treatment::MIGRATIONS,
         video::MIGRATIONS,
+        nursing::MIGRATIONS,
     ]
 }
 
@@ -41,10 +44,12 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
     base::routes()
         .merge(appliances::routes())
         .merge(parked::routes())
+        .merge(printing::routes())
         .merge(money::routes())
         .merge(care::routes())
         .merge(treatment::routes())
         .merge(video::routes())
+        .merge(nursing::routes())
 }
 
 /// The settings of every context.
@@ -126,7 +131,7 @@ pub(crate) fn timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
 fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
     let often = Duration::from_secs(2);
     let (sms, prune, care, treatment, calls) = (ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone(), ctx.clone());
-    let (video, base) = (desks.video.clone(), ctx.clone());
+    let (video, base, nursing) = (desks.video.clone(), ctx.clone(), ctx.clone());
     let (cashier, till) = (desks.cashier.clone(), desks.cashier.clone());
     vec![
         timer("sms", often, move || send_messages(sms.clone())),
@@ -149,6 +154,10 @@ fn round_timers(ctx: &Ctx, desks: &Desks) -> Vec<Timer> {
         timer("video", often, move || {
             let (ctx, video) = (calls.clone(), video.clone());
             async move { video::tick(&ctx, &video).await }
+        }),
+        timer("nursing", often, move || {
+            let ctx = nursing.clone();
+            async move { nursing::tick(&ctx).await }
         }),
         timer("base", Duration::from_secs(60), move || {
             let ctx = base.clone();
@@ -212,6 +221,18 @@ pub(crate) async fn apply(
                 .map_err(refused)?;
             announce(ctx, desks, tx, touched);
             Ok(())
+        }
+        footage::kind::RECORDER_DOCKING => {
+            let report: DockingReport = read(entry)?;
+            Ok(nursing::recorder::docked(tx, from, &report).await?)
+        }
+        footage::kind::FOOTAGE_SEALED => {
+            let sealed: SealedFootage = read(entry)?;
+            nursing::footage::sealed(tx, from, &sealed).await?.map_err(ApplyError::Park)
+        }
+        footage::kind::FOOTAGE_CLEARED => {
+            let cleared: FootageCleared = read(entry)?;
+            Ok(nursing::footage::cleared(tx, &cleared).await?)
         }
         other => Err(ApplyError::unknown_kind(other)),
     }

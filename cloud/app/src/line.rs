@@ -96,6 +96,11 @@ impl Hospital for Line {
         }
         Some(bytes)
     }
+
+    async fn kept_file(&self, digest: &str) -> Option<std::path::PathBuf> {
+        let path = self.files.path(&Digest::parse(digest)?);
+        tokio::fs::try_exists(&path).await.ok()?.then_some(path)
+    }
 }
 
 /// The fleet, as the line asks it.

@@ -4,6 +4,8 @@
 //! synced, and only then the row; a file without a row is garbage, a row without a file does not happen.
 //! Who may read one: its owner, whom it was granted to ([`grant`]), and staff whose work it is.
 
+mod adopt;
+
 use std::path::{Path as FilePath, PathBuf};
 
 use axum::extract::{DefaultBodyLimit, Multipart, Request, State};
@@ -19,6 +21,8 @@ use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use adopt::Adopted;
 
 use crate::permission::Permission;
 use crate::{ApiError, Ctx, Json, Path, Session, Who};

@@ -144,6 +144,11 @@ pub trait RecorderDriver: Send {
 
     /// Whether it is still plugged.
     fn present(&self) -> bool;
+
+    /// Whether footage may come while it is here, as from recorders that upload over a network.
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 /// A recorder that is plugged, not opened yet.

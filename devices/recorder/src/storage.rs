@@ -34,6 +34,11 @@ pub trait Medium: Send {
 
     /// Identifier of the volume, perhaps empty.
     fn volume(&self) -> String;
+
+    /// Whether files may come while it is open.
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 /// A recorder that shows files.
@@ -176,6 +181,10 @@ impl<M: Medium> RecorderDriver for Storage<M> {
     fn present(&self) -> bool {
         self.medium.present()
     }
+
+    fn is_live(&self) -> bool {
+        self.medium.is_live()
+    }
 }
 
 /// Replaces a small file of the recorder; never through a link.
@@ -230,6 +239,9 @@ impl Medium for Folder {
     }
     fn volume(&self) -> String {
         String::new()
+    }
+    fn is_live(&self) -> bool {
+        true
     }
 }
 

@@ -28,6 +28,16 @@ pub use anchors::SigningSettings;
 pub(crate) use anchors::{anchors, anchors_in};
 pub(crate) use routes::routes;
 
+/// The roots to which signatures of the hospital's signers lead, its appliance among them; asked of the appliance when none
+/// are known yet.
+///
+/// # Errors
+/// Of the database.
+pub async fn signer_roots(ctx: &Ctx, scope: &Scope) -> Result<gm::Trust, ApiError> {
+    Ok(anchors(ctx, scope).await?.signers)
+}
+
+
 /// The server signs in milliseconds; the line may need more.
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Times an unknown outcome is asked for again while the person waits.

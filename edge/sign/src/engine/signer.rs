@@ -293,8 +293,9 @@ fn check_subject(asked: &ops::EnrolRequest) -> Result<(), Refusal> {
     if !fits(&asked.name, 64) {
         return Err(Refusal::no("name", "姓名应为 1 至 64 个字。"));
     }
-    if !matches!(asked.role.as_str(), "doctor" | "pharmacist") {
-        return Err(Refusal::no("role", "只有医生和药师可以登记电子签名。"));
+    // The appliance itself signs custody entries of footage.
+    if !matches!(asked.role.as_str(), "doctor" | "pharmacist" | "appliance") {
+        return Err(Refusal::no("role", "只有医生、药师和前置机可以登记电子签名。"));
     }
     Ok(())
 }

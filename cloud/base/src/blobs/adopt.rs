@@ -1,0 +1,108 @@
+//! Large files that came another way (footage of an appliance): taken into their place without passing through memory.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use records::TenantId;
+use sha2::Sha256;
+use sm3::Sm3;
+
+use super::BlobStore;
+
+/// What became of a file to be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It lies in its place, durably, and has the digests.
+    Kept,
+    /// It is not there.
+    Missing,
+    /// It has other digests; it was left where it lay.
+    Different,
+}
+
+impl BlobStore {
+    /// Moves a file of these digests (SM3 and SHA-256, hex) and size to its place, after reading all of it. One that lies
+    /// there already counts, once it was read, too. The file must be on the same file system.
+    ///
+    /// # Errors
+    /// When it cannot be read or moved.
+    pub async fn adopt(
+        &self,
+        tenant: &TenantId,
+        file: Option<&Path>,
+        (sm3, sha256, size): (&str, &str, u64),
+    ) -> std::io::Result<Adopted> {
+        let folder = self.folder(tenant, sm3);
+        let (place, file) = (folder.join(sm3), file.map(Path::to_owned));
+        let expected = (sm3.to_owned(), sha256.to_owned(), size);
+        blocking(move || {
+            if is(&place, &expected)? == Some(true) {
+                // The same content twice: what came is not needed.
+                if let Some(file) = file.filter(|f| f.exists()) {
+                    std::fs::remove_file(file)?;
+                }
+                return Ok(Adopted::Kept);
+            }
+            let Some(file) = file else {
+                return Ok(Adopted::Missing);
+            };
+            match is(&file, &expected)? {
+                None => Ok(Adopted::Missing),
+                Some(false) => Ok(Adopted::Different),
+                Some(true) => {
+                    std::fs::create_dir_all(&folder)?;
+                    std::fs::File::open(&file)?.sync_all()?;
+                    std::fs::rename(&file, &place)?;
+                    std::fs::File::open(&folder)?.sync_all()?;
+                    Ok(Adopted::Kept)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads a kept file anew: whether it is there and has these digests and this size.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn verify(
+        &self,
+        tenant: &TenantId,
+        (sm3, sha256, size): (&str, &str, u64),
+    ) -> std::io::Result<bool> {
+        let place = self.folder(tenant, sm3).join(sm3);
+        let expected = (sm3.to_owned(), sha256.to_owned(), size);
+        blocking(move || Ok(is(&place, &expected)? == Some(true))).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+/// Whether a file has these digests; `None` when there is none.
+fn is(file: &PathBuf, (sm3, sha256, size): &(String, String, u64)) -> std::io::Result<Option<bool>> {
+    let mut file = match std::fs::File::open(file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.len() != *size {
+        return Ok(Some(false));
+    }
+    let (mut own_sm3, mut own_sha) = (Sm3::default(), Sha256::default());
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer)?;
+        let Some(read) = buffer.get(..n).filter(|read| !read.is_empty()) else {
+            break;
+        };
+        sm3::Digest::update(&mut own_sm3, read);
+        sha2::Digest::update(&mut own_sha, read);
+    }
+    let same = hex::encode(sm3::Digest::finalize(own_sm3)) == *sm3
+        && hex::encode(sha2::Digest::finalize(own_sha)) == *sha256;
+    Ok(Some(same))
+}
