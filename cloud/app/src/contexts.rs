@@ -228,7 +228,9 @@ pub(crate) async fn apply(
         }
         footage::kind::FOOTAGE_SEALED => {
             let sealed: SealedFootage = read(entry)?;
-            nursing::footage::sealed(tx, from, &sealed).await?.map_err(ApplyError::Park)
+            nursing::footage::sealed(tx, from, &sealed)
+                .await?
+                .map_err(ApplyError::Park)
         }
         footage::kind::FOOTAGE_CLEARED => {
             let cleared: FootageCleared = read(entry)?;

@@ -12,6 +12,7 @@ mod messages;
 mod onboarding;
 mod parked;
 mod port;
+mod printing;
 mod serve;
 mod start;
 mod uploads;

@@ -24,6 +24,7 @@ use crate::authority::Authorities;
 use crate::config::Config;
 use crate::contexts::{self, Desks, Timer};
 use crate::line::{Line, Post, Register};
+use crate::printing::PreviewFont;
 use crate::{broker, calls, merchants, messages, port, start, uploads, web};
 
 /// How long requests under way may take after we were asked to stop.
@@ -93,14 +94,18 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     Ok(())
 }
 
-/// The press of prescriptions. Without letters everything else goes on.
-async fn press(config: &Config) -> Result<Option<Press>> {
+fn font_files(config: &Config) -> FontFiles {
     let (own, usual) = (config.documents.clone(), FontFiles::default());
-    let files = FontFiles {
+    FontFiles {
         regular: own.regular.unwrap_or(usual.regular),
         bold: own.bold.unwrap_or(usual.bold),
         face: own.face.unwrap_or(usual.face),
-    };
+    }
+}
+
+/// The press of prescriptions. Without letters everything else goes on.
+async fn press(config: &Config) -> Result<Option<Press>> {
+    let files = font_files(config);
     let loaded = tokio::task::spawn_blocking(move || Press::load(&files)).await?;
     Ok(loaded
         .inspect_err(|error| tracing::error!(%error, "prescriptions are not printed as PDF"))
@@ -219,6 +224,7 @@ fn router(config: &Config, ctx: Ctx, desks: &Desks, line: Line, fleet: Fleet) ->
         .route("/api/{*rest}", axum::routing::any(|| async { ApiError::not_found() }))
         .layer(axum::Extension(line))
         .layer(axum::Extension(fleet))
+        .layer(axum::Extension(PreviewFont::from(&font_files(config))))
         .layer(axum::middleware::from_fn_with_state(
             ctx.clone(),
             base::http::with_request_id,

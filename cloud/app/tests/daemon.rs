@@ -98,6 +98,19 @@ impl House {
         })
     }
 
+    fn put(&self, path: &str, token: &str, body: Value) -> (u16, Value) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let url = format!("http://127.0.0.1:{}/api/v1{path}", self.web);
+            let request = reqwest::Client::new().put(url).bearer_auth(token).json(&body);
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        })
+    }
+
     fn sign_in(&self, login: &str) -> String {
         let password = json!({"hospital": "people1", "login": login, "password": "Correct-horse-9"});
         let (_, ticket) = self.ask("/auth/staff/login", "", Some(password));
@@ -363,4 +376,86 @@ fn a_line_needs_a_broker_of_ours_or_of_others() {
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(!out.status.success() && said.contains(wanted), "{said}");
     }
+}
+
+/// The administrator changes how receipts look: what is wrong is refused with its place, two people do not overwrite each
+/// other, and the preview is a picture a scanner can read.
+#[test]
+fn print_templates_are_changed_previewed_and_brought_back() {
+    install_tls();
+    let house = House::new("sqlite = \"data/cloud.db\"");
+    succeeded(&house.run(&["tenant", "import", "hospital.json"]));
+    let _cloud = house.serve();
+    let admin = house.sign_in("wang");
+    let doctor = house.sign_in("Zhang");
+    assert_eq!(house.ask("/admin/print/templates", &doctor, None).0, 403);
+    let (_, all) = house.ask("/admin/print/templates", &admin, None);
+    let kinds: Vec<&str> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "receipt",
+            "pickup_slip",
+            "queue_ticket",
+            "label",
+            "wristband",
+            "e_invoice"
+        ]
+    );
+    assert_eq!(
+        (all[1]["version"].as_u64(), all[1]["own"].as_bool()),
+        (Some(0), Some(false))
+    );
+    let change = |version: u64, template: Option<Value>| {
+        house.put(
+            "/admin/print/templates/pickup_slip",
+            &admin,
+            json!({"version": version, "template": template}),
+        )
+    };
+    let own = json!({"elements": [
+        {"type": "text", "text": "{抬头}", "size_pt": 14, "align": "centre"},
+        {"type": "fields", "only": ["患者", "取药码"], "size_pt": 10},
+        {"type": "barcode", "content": "{码}", "height_mm": 12, "caption": true},
+    ]});
+    let mut wrong = own.clone();
+    wrong["elements"][1]["only"][0] = json!("身高");
+    let (status, refused) = change(0, Some(wrong));
+    assert_eq!(
+        (status, refused["field"].as_str()),
+        (422, Some("elements[1].only")),
+        "{refused}"
+    );
+    let (status, saved) = change(0, Some(own.clone()));
+    assert_eq!(
+        (status, saved["version"].as_u64(), saved["own"].as_bool()),
+        (200, Some(1), Some(true)),
+        "{saved}"
+    );
+    assert_eq!(change(0, Some(own.clone())).0, 409, "somebody was faster");
+    let paper = json!({"template": own, "width": 576, "dpi": 203, "reprint": true});
+    let (status, preview) = house.ask("/admin/print/templates/pickup_slip/preview", &admin, Some(paper));
+    assert_eq!(status, 200, "{preview}");
+    let file = house.path().join("preview.png");
+    let png = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        preview["pages"][0].as_str().unwrap(),
+    );
+    std::fs::write(&file, png.unwrap()).unwrap();
+    let read = Command::new("zbarimg").arg("-q").arg(&file).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "CODE-128:8F3K2210");
+    let label = json!({"template": saved["template"], "width": 9, "dpi": 203});
+    let (status, refused) = house.ask("/admin/print/templates/pickup_slip/preview", &admin, Some(label));
+    assert_eq!((status, refused["field"].as_str()), (422, Some("width")));
+    let (_, back) = change(1, None);
+    assert_eq!(
+        (back["version"].as_u64(), back["own"].as_bool()),
+        (Some(2), Some(false))
+    );
+    assert_eq!(house.ask("/admin/printers", &admin, None).0, 503, "no appliance");
 }
