@@ -1,0 +1,15 @@
+//! The appliance's devices. Each part is measured alone: `bench devices` runs them all.
+
+mod receipt;
+
+use anyhow::{Context, Result};
+
+use crate::report::Row;
+use crate::say;
+
+pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    say("receipt-203");
+    rows.extend(receipt::run(quick).await.context("receipt-203")?);
+    Ok(rows)
+}
