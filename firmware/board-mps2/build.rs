@@ -1,14 +1,15 @@
-//! Puts the memory map where the linker looks.
+//! Puts the memory map where the linker looks, for this program alone: the boot loader has another one.
 
 use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for file in ["memory.x", "device.x"] {
-        fs::copy(file, out.join(file))?;
-        println!("cargo:rerun-if-changed={file}");
+    // Named otherwise here: the linker would take a memory.x of the workspace's root for every program.
+    for (source, name) in [("image.x", "memory.x"), ("interrupts.x", "device.x")] {
+        fs::copy(source, out.join(name))?;
+        println!("cargo:rerun-if-changed={source}");
     }
-    println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rustc-link-arg-bins=-L{}", out.display());
     Ok(())
 }

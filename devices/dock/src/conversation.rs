@@ -1,58 +1,143 @@
-//! The talk with the board, without the line: bytes in, messages out.
+//! The talk with the board, without the line and without a clock: bytes and time in, messages and news out.
+//!
+//! One command is under way at a time and is repeated until answered; the board acts once on each number. A board that
+//! began anew, or that forgot the session, is greeted again, and the command under way is asked again in the new session:
+//! every command sets a state, so that does no harm.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
-use dock_link::{Bay, Deframer, Down, Event, Request, Response, Up, VERSION};
+use dock_link::{
+    Alive, Answer, BoardHello, BoardStatus, Command, Deframer, Down, Event, FrameError, Refusal, Up, VERSION,
+};
 
-/// The board cannot be talked to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silent {
-    /// It was reset or never answered the greeting.
-    Dead,
+use crate::state::{BoardState, DockEvent, DockState, Happening, applied};
+
+/// A living board speaks once a second; after this much silence it is taken for dead.
+const SILENCE: Duration = Duration::from_secs(4);
+/// A command without an answer is repeated.
+const REPEAT: Duration = Duration::from_millis(400);
+/// A board that lives but leaves a command without an answer for so long is half dead.
+const DEAF: Duration = Duration::from_secs(6);
+/// Between two requests to repeat events.
+const REPLAY: Duration = Duration::from_millis(300);
+
+/// Why the talk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Nothing comes from the board.
+    #[error("采集坞没有应答，请检查数据线和电源")]
+    Silent,
+    /// It lives and does not do what it is told.
+    #[error("采集坞不执行指令，请断电后重新上电")]
+    Deaf,
     /// It speaks another version.
+    #[error("采集坞固件协议版本为{0}，与本机不一致，请升级采集坞固件")]
     Version(u8),
+}
+
+/// Names a command of the caller until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
+/// News of the talk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A command was answered.
+    Answered(Ticket, Answer),
+    /// Something happened.
+    Event(DockEvent),
+    /// The state changed.
+    Changed,
+}
+
+/// Whose a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Caller(Ticket),
+    Bay(u8),
+    Board,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    owner: Owner,
+    command: Command,
+    seq: u32,
+    since: Duration,
+    sent: Duration,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// The greeting went out then.
+    Greeting { sent: Duration },
+    /// Greeted; the bays are being read.
+    Reading,
+    /// Everything is known.
+    Open,
 }
 
 /// Where the talk stands.
 #[derive(Debug)]
 pub struct Conversation {
     deframer: Deframer,
-    outgoing: VecDeque<Down>,
-    seq: u16,
-    greeted: bool,
-    boot: Option<u32>,
+    session: u32,
+    phase: Phase,
+    state: DockState,
+    seq: u32,
+    under_way: Option<UnderWay>,
+    asked: VecDeque<(Ticket, Command)>,
+    to_read: BTreeSet<u8>,
+    read_board: bool,
+    next_poll: u8,
+    tickets: u64,
     last_event: u32,
-    bays: Vec<Bay>,
-    /// Bay that each outstanding question is about.
-    asked: VecDeque<(u16, u8)>,
-}
-
-impl Default for Conversation {
-    fn default() -> Self {
-        Self::new()
-    }
+    replayed: Duration,
+    heard_at: Duration,
+    outgoing: VecDeque<Down>,
+    news: VecDeque<Heard>,
 }
 
 impl Conversation {
-    /// Begins with a greeting.
-    pub fn new() -> Self {
+    /// Begins with a greeting. `known` is the state of before; `session` must differ from that of any talk before, also
+    /// of another process. `last_event` is the number of the last event taken in `known`'s start of the board.
+    pub fn new(session: u32, known: DockState, last_event: u32, now: Duration) -> Self {
         let mut conversation = Self {
             deframer: Deframer::new(),
-            outgoing: VecDeque::new(),
+            session: session.max(1),
+            phase: Phase::Greeting { sent: now },
+            state: DockState { online: false, ..known },
             seq: 0,
-            greeted: false,
-            boot: None,
-            last_event: 0,
-            bays: Vec::new(),
+            under_way: None,
             asked: VecDeque::new(),
+            to_read: BTreeSet::new(),
+            read_board: false,
+            next_poll: 0,
+            tickets: 0,
+            last_event,
+            replayed: Duration::ZERO,
+            heard_at: now,
+            outgoing: VecDeque::new(),
+            news: VecDeque::new(),
         };
-        conversation.ask(Request::Hello { version: VERSION });
+        conversation.greet(now);
         conversation
     }
 
-    /// The bays as last told.
-    pub fn bays(&self) -> &[Bay] {
-        &self.bays
+    /// What is known.
+    pub fn state(&self) -> &DockState {
+        &self.state
+    }
+
+    /// Number of the last event taken since the board's start.
+    pub fn last_event(&self) -> u32 {
+        self.last_event
+    }
+
+    /// Session number in use.
+    pub fn session(&self) -> u32 {
+        self.session
     }
 
     /// What has to go out now.
@@ -60,192 +145,280 @@ impl Conversation {
         self.outgoing.pop_front()
     }
 
-    fn ask(&mut self, request: Request) -> u16 {
+    /// What became known.
+    pub fn next_news(&mut self) -> Option<Heard> {
+        self.news.pop_front()
+    }
+
+    /// Asks the board something; the answer comes as [`Heard::Answered`].
+    pub fn ask(&mut self, command: Command, now: Duration) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.asked.push_back((ticket, command));
+        self.advance(now);
+        ticket
+    }
+
+    /// Whether a command of the caller has gone out and has no answer yet.
+    pub fn may_have_happened(&self, ticket: Ticket) -> bool {
+        self.under_way
+            .as_ref()
+            .is_some_and(|u| u.owner == Owner::Caller(ticket))
+    }
+
+    /// Takes bytes from the board.
+    ///
+    /// # Errors
+    /// [`Lost::Version`] when the board greets in another version.
+    pub fn take(&mut self, bytes: &[u8], now: Duration) -> Result<(), Lost> {
+        for byte in bytes {
+            match self.deframer.push::<Up>(*byte) {
+                Some(Ok(message)) => {
+                    self.heard_at = now;
+                    self.hear(message, now);
+                }
+                Some(Err(FrameError::Version(version))) => return Err(Lost::Version(version)),
+                Some(Err(_)) | None => {}
+            }
+        }
+        self.advance(now);
+        Ok(())
+    }
+
+    /// Lets time pass; to be called a few times a second.
+    ///
+    /// # Errors
+    /// [`Lost::Silent`] when nothing was heard for too long, [`Lost::Deaf`] when a command stays without an answer.
+    pub fn tick(&mut self, now: Duration) -> Result<(), Lost> {
+        if now.saturating_sub(self.heard_at) >= SILENCE {
+            return Err(Lost::Silent);
+        }
+        if let Phase::Greeting { sent } = self.phase
+            && now.saturating_sub(sent) >= REPEAT
+        {
+            self.greet(now);
+        }
+        if let Some(under_way) = &mut self.under_way {
+            if now.saturating_sub(under_way.since) >= DEAF {
+                return Err(Lost::Deaf);
+            }
+            if now.saturating_sub(under_way.sent) >= REPEAT && !matches!(self.phase, Phase::Greeting { .. }) {
+                under_way.sent = now;
+                self.outgoing.push_back(Down::Command {
+                    seq: under_way.seq,
+                    command: under_way.command.clone(),
+                });
+            }
+        }
+        self.advance(now);
+        Ok(())
+    }
+
+    fn greet(&mut self, now: Duration) {
+        self.phase = Phase::Greeting { sent: now };
+        self.outgoing.push_back(Down::Hello {
+            version: VERSION,
+            session: self.session,
+        });
+    }
+
+    /// Another session: the board does not know this one.
+    fn begin_anew(&mut self, now: Duration) {
+        self.session = self.session.wrapping_add(1).max(1);
+        self.greet(now);
+    }
+
+    fn hear(&mut self, message: Up, now: Duration) {
+        match message {
+            Up::Hello(hello) => self.greeted(hello, now),
+            Up::Answer { seq, answer } => self.answered(seq, answer, now),
+            Up::Event { number, at_ms, event } => self.happened(number, at_ms, event, now),
+            Up::Alive(alive) => self.alive(alive, now),
+        }
+    }
+
+    fn greeted(&mut self, hello: BoardHello, now: Duration) {
+        if hello.session != self.session || !matches!(self.phase, Phase::Greeting { .. }) {
+            return;
+        }
+        let before = self.state.board;
+        if before.is_none_or(|b| b.boot != hello.boot) {
+            self.last_event = 0;
+        }
+        self.state.board = Some(BoardState {
+            boot: hello.boot,
+            firmware: hello.firmware,
+            trial: hello.trial,
+            reset: hello.reset,
+            supply_low: before.is_some_and(|b| b.supply_low),
+            supply_mv: before.map_or(0, |b| b.supply_mv),
+        });
+        let bays = hello.bays.min(dock_link::MAX_BAYS as u8);
+        self.state.bays.resize(usize::from(bays), dock_link::Bay::default());
+        if before.is_some_and(|b| b.boot != hello.boot) {
+            self.tell(0, 0, Happening::Restarted(hello.reset));
+        }
+        self.phase = Phase::Reading;
+        self.to_read = (0..bays).collect();
+        self.read_board = true;
+        self.seq = 0;
+        // A command of the former session is asked again under a number of this one.
+        if let Some(mut under_way) = self.under_way.take() {
+            under_way.seq = self.next_seq();
+            (under_way.sent, under_way.since) = (now, now);
+            self.outgoing.push_back(Down::Command {
+                seq: under_way.seq,
+                command: under_way.command.clone(),
+            });
+            self.under_way = Some(under_way);
+        }
+        self.replay(now);
+    }
+
+    fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.wrapping_add(1);
-        self.outgoing.push_back(Down::Request { seq: self.seq, request });
         self.seq
     }
 
-    fn ask_bay(&mut self, bay: u8) {
-        let seq = self.ask(Request::Bay { bay });
-        self.asked.push_back((seq, bay));
+    fn replay(&mut self, now: Duration) {
+        self.replayed = now;
+        self.outgoing.push_back(Down::Replay { after: self.last_event });
     }
 
-    /// Takes bytes from the board; `true` when something about the bays became known.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, Silent> {
-        let mut news = false;
-        for byte in bytes {
-            if let Some(Ok(message)) = self.deframer.push::<Up>(*byte) {
-                news |= self.hear(message)?;
+    fn answered(&mut self, seq: u32, answer: Answer, now: Duration) {
+        if self.under_way.as_ref().is_none_or(|u| u.seq != seq) {
+            return;
+        }
+        if matches!(answer, Answer::Refused(Refusal::NoSession | Refusal::Stale)) {
+            if !matches!(self.phase, Phase::Greeting { .. }) {
+                self.begin_anew(now);
             }
+            return;
         }
-        Ok(news)
-    }
-
-    fn hear(&mut self, message: Up) -> Result<bool, Silent> {
-        match message {
-            Up::Response {
-                response: Response::Hello { version, bays, boot },
-                ..
-            } => self.greeted(version, bays, boot),
-            Up::Response {
-                seq,
-                response: Response::Bay(bay),
-            } => Ok(self.learned(seq, bay)),
-            Up::Response {
-                response: Response::Refused(dock_link::Refusal::Version),
-                ..
-            } => Err(Silent::Version(0)),
-            Up::Response { .. } => Ok(false),
-            Up::Event { number, event, .. } => self.happened(number, event),
-        }
-    }
-
-    fn greeted(&mut self, version: u8, bays: u8, boot: u32) -> Result<bool, Silent> {
-        if version != VERSION {
-            return Err(Silent::Version(version));
-        }
-        if self.boot.is_some_and(|b| b != boot) {
-            self.last_event = 0;
-        }
-        self.boot = Some(boot);
-        self.greeted = true;
-        self.bays.resize(usize::from(bays), Bay::default());
-        (0..bays).for_each(|bay| self.ask_bay(bay));
-        self.ask(Request::EventsAfter { event: self.last_event });
-        Ok(true)
-    }
-
-    fn learned(&mut self, seq: u16, bay: Bay) -> bool {
-        // A question whose answer was lost in noise is passed over.
-        while let Some((asked, number)) = self.asked.pop_front() {
-            if asked == seq {
-                if let Some(place) = self.bays.get_mut(usize::from(number)) {
-                    *place = bay;
+        let Some(under_way) = self.under_way.take() else { return };
+        match (under_way.owner, answer) {
+            (Owner::Caller(ticket), answer) => self.news.push_back(Heard::Answered(ticket, answer)),
+            (Owner::Bay(bay), Answer::Bay(told)) => {
+                if let Some(place) = self.state.bays.get_mut(usize::from(bay))
+                    && *place != told
+                {
+                    *place = told;
+                    self.changed();
                 }
-                return true;
             }
-        }
-        false
-    }
-
-    fn happened(&mut self, number: u32, event: Event) -> Result<bool, Silent> {
-        match event {
-            // The greeting was lost in noise, or the board began anew: greet again.
-            Event::Alive { good: 0, .. } if self.greeted => Err(Silent::Dead),
-            Event::Alive { .. } if !self.greeted => {
-                self.ask(Request::Hello { version: VERSION });
-                Ok(false)
-            }
-            Event::Alive { .. } => Ok(false),
-            Event::Inserted { bay } | Event::Removed { bay } => {
-                if number > self.last_event {
-                    self.last_event = number;
-                }
-                self.outgoing.push_back(Down::Acknowledge { event: number });
-                if self.greeted {
-                    self.ask_bay(bay);
-                }
-                Ok(false)
-            }
+            (Owner::Board, Answer::Board(status)) => self.learned(status),
+            (Owner::Bay(_) | Owner::Board, _) => {}
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use dock_link::{Led, MAX_FRAME};
-
-    fn bytes(message: Up) -> Vec<u8> {
-        let mut frame = [0u8; MAX_FRAME];
-        let length = dock_link::encode(&message, &mut frame).unwrap();
-        frame[..length].to_vec()
+    fn learned(&mut self, status: BoardStatus) {
+        if let Some(board) = &mut self.state.board {
+            (board.supply_low, board.supply_mv) = (status.supply_low, status.supply_mv);
+            self.changed();
+        }
     }
 
-    fn sent(conversation: &mut Conversation) -> Vec<Down> {
-        std::iter::from_fn(|| conversation.next_to_send()).collect()
+    fn changed(&mut self) {
+        if self.phase == Phase::Open {
+            self.news.push_back(Heard::Changed);
+        }
     }
 
-    fn hello(boot: u32) -> Vec<u8> {
-        bytes(Up::Response {
-            seq: 1,
-            response: Response::Hello {
-                version: VERSION,
-                bays: 2,
-                boot,
-            },
-        })
+    fn happened(&mut self, number: u32, at_ms: u64, event: Event, now: Duration) {
+        if matches!(self.phase, Phase::Greeting { .. }) {
+            // Of a start of the board that is not known yet: it is repeated after the greeting.
+            return;
+        }
+        if number > self.last_event.wrapping_add(1) {
+            if now.saturating_sub(self.replayed) >= REPLAY {
+                self.replay(now);
+            }
+            return;
+        }
+        if number == self.last_event.wrapping_add(1) {
+            self.last_event = number;
+            if let Event::Inserted { bay }
+            | Event::Removed { bay, .. }
+            | Event::Identified { bay, .. }
+            | Event::Charge { bay, .. }
+            | Event::Lock { bay, .. }
+            | Event::Fault { bay, .. } = event
+            {
+                self.to_read.insert(bay);
+            }
+            let what = applied(&mut self.state, event);
+            self.tell(number, at_ms, what);
+            self.changed();
+        }
+        self.outgoing.push_back(Down::Acknowledge { event: self.last_event });
     }
 
-    #[test]
-    fn a_recorder_put_in_is_known_after_the_board_was_asked() {
-        let mut talk = Conversation::new();
-        assert_eq!(sent(&mut talk).len(), 1, "the greeting");
-        assert_eq!(talk.take(&hello(7)), Ok(true));
-        assert_eq!(sent(&mut talk).len(), 3, "two bays and the missed events");
-        talk.take(&bytes(Up::Event {
-            number: 1,
-            at_ms: 5,
-            event: Event::Inserted { bay: 1 },
-        }))
-        .unwrap();
-        let asked = sent(&mut talk);
-        assert_eq!(asked.first(), Some(&Down::Acknowledge { event: 1 }));
-        let Some(Down::Request { seq, .. }) = asked.last().copied() else {
-            panic!("asks for the bay")
+    fn tell(&mut self, number: u32, at_ms: u64, what: Happening) {
+        let boot = self.state.board.map_or(0, |b| b.boot);
+        self.news.push_back(Heard::Event(DockEvent {
+            boot,
+            number,
+            at_ms,
+            what,
+        }));
+    }
+
+    fn alive(&mut self, alive: Alive, now: Duration) {
+        if matches!(self.phase, Phase::Greeting { .. }) {
+            return;
+        }
+        if alive.session != self.session || self.state.board.is_none_or(|b| b.boot != alive.boot) {
+            self.begin_anew(now);
+            return;
+        }
+        if alive.oldest_event > self.last_event.wrapping_add(1) {
+            self.last_event = alive.oldest_event.wrapping_sub(1);
+            self.to_read = (0..self.state.bays.len() as u8).collect();
+            self.tell(0, 0, Happening::Missed);
+        }
+        if alive.last_event > self.last_event && now.saturating_sub(self.replayed) >= REPLAY {
+            self.replay(now);
+        }
+        // Currents move without an event: one bay a second is read again.
+        if self.phase == Phase::Open && !self.state.bays.is_empty() {
+            self.next_poll = (self.next_poll + 1) % self.state.bays.len() as u8;
+            self.to_read.insert(self.next_poll);
+            self.read_board |= self.next_poll == 0;
+        }
+    }
+
+    /// Sends the next command when none is under way.
+    fn advance(&mut self, now: Duration) {
+        if matches!(self.phase, Phase::Greeting { .. }) || self.under_way.is_some() {
+            return;
+        }
+        let next = if let Some((ticket, command)) = self.asked.pop_front() {
+            (Owner::Caller(ticket), command)
+        } else if let Some(bay) = self.to_read.pop_first() {
+            (Owner::Bay(bay), Command::Bay { bay })
+        } else if std::mem::take(&mut self.read_board) {
+            (Owner::Board, Command::Board)
+        } else {
+            if self.phase == Phase::Reading {
+                self.phase = Phase::Open;
+                self.state.online = true;
+                self.state.trouble.clear();
+                self.tell(0, 0, Happening::Online);
+                self.changed();
+            }
+            return;
         };
-        let bay = Bay {
-            present: true,
-            locked: true,
-            led: Led::Steady,
-            charge_ma: 500,
-        };
-        assert_eq!(
-            talk.take(&bytes(Up::Response {
-                seq,
-                response: Response::Bay(bay)
-            })),
-            Ok(true)
-        );
-        assert!(talk.bays()[1].present && !talk.bays()[0].present);
-    }
-
-    #[test]
-    fn noise_before_the_greeting_only_costs_a_second() {
-        let mut talk = Conversation::new();
-        sent(&mut talk);
-        assert_eq!(talk.take(&[0x55; 700]), Ok(false));
-        talk.take(&[0]).unwrap();
-        talk.take(&bytes(Up::Event {
-            number: 0,
-            at_ms: 1000,
-            event: Event::Alive { good: 0, bad: 1 },
-        }))
-        .unwrap();
-        assert_eq!(sent(&mut talk).len(), 1, "greets again");
-        assert_eq!(talk.take(&hello(7)), Ok(true));
-    }
-
-    #[test]
-    fn a_reset_board_and_a_foreign_version_end_the_talk() {
-        let mut talk = Conversation::new();
-        talk.take(&hello(7)).unwrap();
-        let alive = bytes(Up::Event {
-            number: 0,
-            at_ms: 1,
-            event: Event::Alive { good: 0, bad: 0 },
+        let seq = self.next_seq();
+        self.outgoing.push_back(Down::Command {
+            seq,
+            command: next.1.clone(),
         });
-        assert_eq!(talk.take(&alive), Err(Silent::Dead));
-        let mut talk = Conversation::new();
-        let foreign = bytes(Up::Response {
-            seq: 1,
-            response: Response::Hello {
-                version: 9,
-                bays: 1,
-                boot: 1,
-            },
+        self.under_way = Some(UnderWay {
+            owner: next.0,
+            command: next.1,
+            seq,
+            since: now,
+            sent: now,
         });
-        assert_eq!(talk.take(&foreign), Err(Silent::Version(9)));
     }
 }

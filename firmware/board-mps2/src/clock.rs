@@ -17,6 +17,7 @@ const CYCLES_PER_TICK: u64 = CLOCK_HZ as u64 / embassy_time_driver::TICK_HZ;
 const TIMER0: usize = 0x4000_0000;
 const TIMER1: usize = 0x4000_1000;
 const CONTROL: usize = 0;
+const CONTROL_OF_WATCHDOG: usize = 8;
 const VALUE: usize = 4;
 const RELOAD: usize = 8;
 const CLEAR: usize = 12;
@@ -118,7 +119,24 @@ pub fn start() {
     unmask(Irq::TIMER1);
 }
 
-/// Differs from start to start as far as this board can tell: the counter when the tasks begin.
-pub fn boot_number() -> u32 {
-    read(TIMER0 + VALUE)
+const WATCHDOG: usize = 0x4000_8000;
+const WATCHDOG_LOCK: usize = 0xC00;
+const UNLOCK: u32 = 0x1ACC_E551;
+/// The counter runs down twice before it resets: 4 s each.
+const WATCHDOG_CYCLES: u32 = CLOCK_HZ * 4;
+
+/// Starts the watchdog: a board whose loop stands still for eight seconds starts anew.
+pub fn start_watchdog() {
+    write(WATCHDOG + WATCHDOG_LOCK, UNLOCK);
+    write(WATCHDOG, WATCHDOG_CYCLES);
+    // Interrupt and reset; the interrupt stays masked, its second coming resets.
+    write(WATCHDOG + CONTROL_OF_WATCHDOG, 0b11);
+    write(WATCHDOG + WATCHDOG_LOCK, 0);
+}
+
+/// Shows the watchdog that the loop goes on.
+pub fn feed_watchdog() {
+    write(WATCHDOG + WATCHDOG_LOCK, UNLOCK);
+    write(WATCHDOG + CLEAR, 1);
+    write(WATCHDOG + WATCHDOG_LOCK, 0);
 }

@@ -1,24 +1,25 @@
-//! The dock on the MPS2 AN386: UART0 is the line to the appliance; on this board, which exists in QEMU, UART1 stands for
-//! the bay switches (`A`…`J` put in, `a`…`j` taken out).
+//! The dock on the MPS2 AN386: UART0 is the line to the appliance. The board exists in QEMU, where UART1 stands for the
+//! mechanics of the bays: it tells what is measured, and is told how the bays are driven (see `mechanics`).
 #![no_std]
 #![no_main]
 
-mod clock;
-mod uart;
-mod vectors;
+mod mechanics;
 
-use dock_link::{Deframer, Down, Event, MAX_FRAME, Request, Up};
-use dock_logic::{Dock, Numbered};
+use dock_firmware::Line;
+use dock_firmware::link::{Board, FirmwareVersion, Reset};
+use dock_firmware::logic::{BAYS, Layout, Machine, Start};
 use embassy_executor::InterruptExecutor;
-use embassy_futures::select::{Either3, select3};
-use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::channel::Channel;
-use embassy_time::{Duration, Instant, Ticker};
-use panic_semihosting as _;
-use uart::{LINE, SWITCHES};
+use mechanics::Mechanics;
+use mps2::dock as dock_firmware;
+use mps2::flash::Flash;
+use mps2::uart::LINE;
+use mps2::{clock, uart, vectors, words};
 
-/// Debounced edges of the bay switches: bay and presence.
-static EDGES: Channel<CriticalSectionRawMutex, (u8, bool), 16> = Channel::new();
+/// Version of this image, that of its package; the patch may be set by whoever builds it.
+const FIRMWARE: FirmwareVersion = match FirmwareVersion::parse(env!("CARGO_PKG_VERSION")) {
+    Some(version) => version,
+    None => panic!("the package's version is not three numbers"),
+};
 
 /// Runs on an interrupt, so that the idle loop can `wfi`: the thread executor's `wfe` only yields in QEMU.
 static EXECUTOR: InterruptExecutor = InterruptExecutor::new();
@@ -31,88 +32,38 @@ unsafe extern "C" fn run_tasks() {
     unsafe { EXECUTOR.on_interrupt() }
 }
 
-#[embassy_executor::task]
-async fn line() {
-    let mut dock = Dock::new(clock::boot_number());
-    let mut deframer = Deframer::new();
-    let mut alive = Ticker::every(Duration::from_secs(1));
-    let mut bytes = [0u8; 64];
-    loop {
-        match select3(LINE.read(&mut bytes), EDGES.receive(), alive.next()).await {
-            Either3::First(count) => {
-                for byte in bytes.iter().take(count) {
-                    if let Some(Ok(message)) = deframer.push::<Down>(*byte) {
-                        take(&mut dock, message).await;
-                    }
-                }
-            }
-            Either3::Second((bay, present)) => {
-                dock.charge(bay, if present { 500 } else { 0 });
-                if let Some(event) = dock.switch(bay, present, Instant::now().as_millis()) {
-                    tell(event).await;
-                }
-            }
-            Either3::Third(()) => {
-                let event = Event::Alive {
-                    good: deframer.good,
-                    bad: deframer.bad,
-                };
-                tell(Numbered {
-                    number: 0,
-                    at_ms: Instant::now().as_millis(),
-                    event,
-                })
-                .await;
-            }
-        }
+struct Serial;
+
+impl Line for Serial {
+    async fn read(&mut self, bytes: &mut [u8]) -> usize {
+        LINE.read(bytes).await
     }
-}
 
-async fn take(dock: &mut Dock, message: Down) {
-    match message {
-        Down::Request { seq, request } => {
-            send(&Up::Response {
-                seq,
-                response: dock.answer(request),
-            })
-            .await;
-            if let Request::EventsAfter { event } = request {
-                for event in dock.events_after(event) {
-                    tell(event).await;
-                }
-            }
-        }
-        Down::Acknowledge { event } => dock.acknowledge(event),
+    async fn write(&mut self, bytes: &[u8]) {
+        LINE.write(bytes).await;
     }
-}
 
-async fn tell(event: Numbered) {
-    send(&Up::Event {
-        number: event.number,
-        at_ms: event.at_ms,
-        event: event.event,
-    })
-    .await;
-}
-
-async fn send(message: &Up) {
-    let mut frame = [0u8; MAX_FRAME];
-    if let Ok(length) = dock_link::encode(message, &mut frame) {
-        LINE.write(frame.get(..length).unwrap_or_default()).await;
+    async fn flush(&mut self) {
+        LINE.flush().await;
     }
 }
 
 #[embassy_executor::task]
-async fn switches() {
-    let mut byte = [0u8; 1];
-    loop {
-        SWITCHES.read(&mut byte).await;
-        match byte[0] {
-            bay @ b'A'..=b'J' => EDGES.send((bay - b'A', true)).await,
-            bay @ b'a'..=b'j' => EDGES.send((bay - b'a', false)).await,
-            _ => {}
-        }
-    }
+async fn dock() {
+    let reset = words::with(|words| words.begin(None, Reset::Watchdog));
+    let Some(flash) = Flash::open() else {
+        panic!("the emulator names no flash");
+    };
+    let start = Start {
+        board: Board::Mps2,
+        firmware: FIRMWARE,
+        slot: words::slot(),
+        reset,
+        layout: Layout::of(Board::Mps2),
+    };
+    let mechanics = Mechanics::start().await;
+    let machine = Machine::<_, BAYS>::start(flash, start).await;
+    dock_firmware::run(machine, Serial, mechanics).await
 }
 
 #[cortex_m_rt::entry]
@@ -121,9 +72,9 @@ fn main() -> ! {
     uart::start();
     let spawner = EXECUTOR.start(vectors::Irq::SWI31);
     // Each task has its own static place and is started once: there is room.
-    if let (Ok(line), Ok(switches)) = (line(), switches()) {
-        spawner.spawn(line);
-        spawner.spawn(switches);
+    if let (Ok(dock), Ok(mechanics)) = (dock(), mechanics::listen()) {
+        spawner.spawn(dock);
+        spawner.spawn(mechanics);
     }
     loop {
         cortex_m::asm::wfi();

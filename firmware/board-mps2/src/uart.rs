@@ -19,8 +19,8 @@ const HOLD: u32 = 0b0111;
 
 /// Line to the appliance.
 pub static LINE: Uart = Uart::new(0x4000_4000);
-/// Stands for the bay switches.
-pub static SWITCHES: Uart = Uart::new(0x4000_5000);
+/// Stands for the mechanics of the bays.
+pub static PLAYER: Uart = Uart::new(0x4000_5000);
 
 /// A serial port.
 pub struct Uart {
@@ -62,6 +62,17 @@ impl Uart {
         }
     }
 
+    /// Waits until the last byte has left.
+    pub async fn flush(&self) {
+        loop {
+            self.sent.reset();
+            if read(self.base + STATE) & 1 == 0 {
+                return;
+            }
+            self.sent.wait().await;
+        }
+    }
+
     fn drain(&self) {
         write(self.base + INTERRUPT, 2);
         while read(self.base + STATE) & 2 != 0 {
@@ -91,12 +102,12 @@ macro_rules! handler {
 }
 handler!("UART0_RX", line_received, LINE.drain);
 handler!("UART0_TX", line_sent, LINE.emptied);
-handler!("UART1_RX", switches_received, SWITCHES.drain);
-handler!("UART1_TX", switches_sent, SWITCHES.emptied);
+handler!("UART1_RX", played, PLAYER.drain);
+handler!("UART1_TX", told, PLAYER.emptied);
 
 /// Starts both ports at 115200 baud.
 pub fn start() {
-    for port in [&LINE, &SWITCHES] {
+    for port in [&LINE, &PLAYER] {
         write(port.base + BAUD, CLOCK_HZ / 115_200);
         write(port.base + CONTROL, ALL_ON);
     }

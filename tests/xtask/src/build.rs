@@ -68,7 +68,7 @@ pub(crate) fn firmware(root: &Path) -> Result<()> {
         .env("CARGO_TARGET_DIR", target(root).join("firmware"));
     step(
         "building the dock firmware",
-        build.args(["build", "--release", "--quiet"]),
+        build.args(["build", "--release", "--quiet", "--workspace"]),
     )
 }
 
