@@ -229,3 +229,19 @@ async fn a_test_page_comes_out_once_and_a_waiting_job_can_be_cancelled() {
     );
     window.close().await;
 }
+
+/// Who is asked in every language answers in his own; nothing is printed by being asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_printer_is_found_at_its_port_and_known_by_its_answers() {
+    for language in Language::SPOKEN {
+        let printer = Printer::speaking(language, 864, 203).on();
+        let here = std::net::Ipv4Addr::LOCALHOST;
+        let found = printer::wire::find::scan(&[(here, 32)], printer.port).await;
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].language, found[0].status), (Some(language), printer::Status::Ready));
+        assert_eq!(found[0].address.to_string(), format!("127.0.0.1:{}", printer.port));
+        assert_eq!(printer.slips().await, 0);
+    }
+    let nobody = kit::ports::free_port();
+    assert!(printer::wire::find::scan(&[(std::net::Ipv4Addr::LOCALHOST, 32)], nobody).await.is_empty());
+}
