@@ -34,6 +34,9 @@ pub struct Config {
     /// The HTTPS interface for management; none when absent.
     #[serde(default)]
     pub manage: Option<ManageConfig>,
+    /// Other appliances with the same keys.
+    #[serde(default)]
+    pub replica: ReplicaConfig,
     /// 3DES decrypts old data for applications; it never encrypts.
     #[serde(default)]
     pub decrypt_triple_des: bool,
@@ -84,6 +87,19 @@ pub struct ManageConfig {
     /// Seconds after which a session ends however busy.
     #[serde(default = "default_longest_s")]
     pub longest_s: u32,
+}
+
+/// Replication to other appliances, or from one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaConfig {
+    /// This appliance's name, for people; the host's when absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Certificates (PEM) of the makers of TPMs. With them another appliance's endorsement key is believed only by its
+    /// maker's certificate; without, two administrators compare its fingerprint.
+    #[serde(default)]
+    pub endorsement_roots: Option<PathBuf>,
 }
 
 /// A device that keeps keys, as in

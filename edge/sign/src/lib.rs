@@ -33,6 +33,7 @@ mod ledger;
 pub mod manage;
 mod pin;
 mod refusal;
+mod replica;
 mod revocation;
 mod secret_code;
 pub mod selftest;

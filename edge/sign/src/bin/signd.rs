@@ -158,9 +158,12 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
             settings_in_force,
             certificates,
             settings.clone(),
+            &config.replica,
             &config.state_dir,
         )?;
-        let router = sign::manage::router(Arc::new(manage));
+        let manage = Arc::new(manage);
+        tokio::spawn(Arc::clone(&manage).replicate(stop.clone()));
+        let router = sign::manage::router(manage);
         let tls = watched.config().context("TLS")?;
         interfaces.push(open(settings.listen, tls, router, stop.clone()).await?);
     }

@@ -45,8 +45,8 @@ pub struct Engine {
     pub(crate) vault: Arc<Vault>,
     /// The state folder.
     pub(crate) dir: PathBuf,
-    pub(crate) tpm: Tpm,
-    rules: Rules,
+    pub(crate) tpm: Arc<Tpm>,
+    pub(crate) rules: Rules,
     holding: Holding,
     proven: Proven,
     pub(crate) clock: Arc<dyn Clock>,
@@ -86,7 +86,7 @@ impl Engine {
         Ok(Self {
             vault: Arc::new(vault),
             dir: dir.to_path_buf(),
-            tpm,
+            tpm: Arc::new(tpm),
             rules,
             holding: Holding::default(),
             proven: Proven::default(),

@@ -19,7 +19,7 @@
 //! Sessions live in memory: after a restart everyone signs in again.
 
 pub mod account;
-mod backup;
+pub(crate) mod backup;
 pub(crate) mod bundle;
 mod failure;
 mod log;
@@ -37,10 +37,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::Refusal;
-use crate::config::ManageConfig;
+use crate::config::{ManageConfig, ReplicaConfig};
 use crate::engine::Engine;
+use crate::replica::Replica;
 use crate::service::Service;
 use crate::settings::Published;
 
@@ -61,6 +63,7 @@ pub struct Manage {
     pub(crate) setup: sign_in::Setup,
     pub(crate) log_check: log::LogCheck,
     pub(crate) restores: backup::Staged,
+    pub(crate) replica: Arc<Replica>,
     pub(crate) config: ManageConfig,
     pub(crate) started: Instant,
     stretching: Semaphore,
@@ -79,10 +82,12 @@ impl Manage {
         settings: Arc<Published>,
         tls: Vec<Arc<Watched>>,
         config: ManageConfig,
+        replica: &ReplicaConfig,
         state_dir: &std::path::Path,
     ) -> Result<Self, Refusal> {
         let setup = sign_in::Setup::start(&service.engine, state_dir)?;
         Ok(Self {
+            replica: Arc::new(Replica::start(Arc::clone(&service), replica)?),
             sessions: session::Sessions::new(config.idle_s, config.longest_s),
             service,
             settings,
@@ -94,6 +99,11 @@ impl Manage {
             started: Instant::now(),
             stretching: Semaphore::new(STRETCHING),
         })
+    }
+
+    /// Brings changes to the appliances that follow this one, until `stop`.
+    pub async fn replicate(self: Arc<Self>, stop: CancellationToken) {
+        Arc::clone(&self.replica).run(stop).await;
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -145,5 +155,6 @@ impl Manage {
         if let Err(refusal) = self.settings.renew(self.engine()) {
             tracing::warn!(sign.refusal = %refusal, "settings were not read again");
         }
+        self.replica.wake();
     }
 }

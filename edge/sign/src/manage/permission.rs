@@ -7,11 +7,14 @@ use super::Role::{self, Administrator, Auditor, Operator};
 pub enum Access {
     /// Anyone: it is how one signs in.
     Open,
+    /// A paired appliance: what it sends says whose it is, and is judged by that.
+    Peer,
     /// These roles.
     Roles(&'static [Role]),
 }
 
 const OPEN: Access = Access::Open;
+const PEER: Access = Access::Peer;
 const ALL: Access = Access::Roles(&Role::ALL);
 const ADMINISTRATOR: Access = Access::Roles(&[Administrator]);
 const OPERATOR: Access = Access::Roles(&[Operator]);
@@ -65,6 +68,13 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/manage/v1/backup", ADMINISTRATOR),
     ("POST", "/manage/v1/restore", ADMINISTRATOR),
     ("POST", "/manage/v1/restore/{token}", ADMINISTRATOR),
+    ("GET", "/manage/v1/replica", OVERSIGHT),
+    ("POST", "/manage/v1/replica/peers", ADMINISTRATOR),
+    ("POST", "/manage/v1/replica/peers/{id}/approve", ADMINISTRATOR),
+    ("DELETE", "/manage/v1/replica/peers/{id}", ADMINISTRATOR),
+    ("POST", "/manage/v1/replica/peers/{id}/package", ADMINISTRATOR),
+    ("POST", "/manage/v1/replica/import", ADMINISTRATOR),
+    ("POST", "/manage/v1/replica/packages", PEER),
     ("GET", "/manage/v1/applications", ALL),
     ("POST", "/manage/v1/applications", OPERATOR),
     ("PUT", "/manage/v1/applications/{id}", OPERATOR),
@@ -110,6 +120,23 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/manage/v1/log/checkpoints", AUDITOR),
 ];
 
+/// What a follower gets from its source: not to be changed on it, for the next package would undo that without a word.
+const FROM_SOURCE: [&str; 7] = [
+    "/manage/v1/keys",
+    "/manage/v1/applications",
+    "/manage/v1/chains",
+    "/manage/v1/certificates",
+    "/manage/v1/revocation/own",
+    "/manage/v1/stamping/keys",
+    "/manage/v1/restore/{token}",
+];
+
+/// Whether a request changes what a follower gets from its source.
+#[must_use]
+pub fn is_from_source(method: &str, path: &str) -> bool {
+    method != "GET" && FROM_SOURCE.iter().any(|begin| path.starts_with(begin))
+}
+
 /// Who may ask for a route; `None` when it is not in the table.
 #[must_use]
 pub fn access(method: &str, path: &str) -> Option<Access> {
@@ -122,7 +149,7 @@ impl Access {
     #[must_use]
     pub fn grants(self, role: Role) -> bool {
         match self {
-            Self::Open => true,
+            Self::Open | Self::Peer => true,
             Self::Roles(roles) => roles.contains(&role),
         }
     }

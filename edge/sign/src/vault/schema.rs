@@ -78,6 +78,12 @@ CREATE TABLE IF NOT EXISTS answer (
   number INTEGER PRIMARY KEY AUTOINCREMENT, application TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL,
   body BLOB NOT NULL, at INTEGER NOT NULL, UNIQUE (application, key)) STRICT;
 CREATE INDEX IF NOT EXISTS answer_at ON answer (at);
+CREATE TABLE IF NOT EXISTS replica_peer (
+  id TEXT PRIMARY KEY, introduction TEXT NOT NULL, name TEXT NOT NULL, url TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('source', 'follower')),
+  state TEXT NOT NULL CHECK (state IN ('proposed', 'approved', 'ended')),
+  judged TEXT NOT NULL CHECK (judged IN ('certificate', 'people')), proposed_by TEXT NOT NULL, approved_by TEXT NOT NULL,
+  number INTEGER NOT NULL, digest BLOB NOT NULL, settled_at INTEGER, trouble TEXT NOT NULL, made_at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS stamp_serial (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 ";

@@ -2,12 +2,15 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test that cannot go on fails"
 )]
 
 mod backup;
+mod boxes;
 mod duties;
 mod outside;
+mod replica;
 mod signing_in;
 mod site;
 mod work;

@@ -16,18 +16,18 @@ use crate::state::secret_owner;
 use crate::vault::Unit;
 
 /// A table that is carried.
-pub(super) struct Table {
-    pub(super) name: &'static str,
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
     /// Its columns. New ones are added at the end; a file without them leaves their default.
-    pub(super) columns: &'static [&'static str],
+    pub(crate) columns: &'static [&'static str],
     /// How many of them, from the first, are the primary key.
-    pub(super) key: usize,
+    pub(crate) key: usize,
     /// Columns that are wrapped, with the part of the owner's name that is theirs.
     secrets: &'static [(&'static str, &'static str)],
 }
 
 /// Parents before children.
-pub(super) const TABLES: &[Table] = &[
+pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "account",
         columns: &[
@@ -190,7 +190,7 @@ pub(super) const TABLES: &[Table] = &[
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     /// Absent.
     Null(()),
     /// A number.
@@ -205,13 +205,13 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    pub(super) fn bytes(bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(bytes: &[u8]) -> Self {
         Self::Bytes {
             hex: hex::encode(bytes),
         }
     }
 
-    pub(super) fn as_text(&self) -> String {
+    pub(crate) fn as_text(&self) -> String {
         match self {
             Self::Null(()) => String::new(),
             Self::Integer(number) => number.to_string(),
@@ -220,7 +220,7 @@ impl Cell {
         }
     }
 
-    pub(super) fn as_integer(&self) -> Option<i64> {
+    pub(crate) fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some(*number),
             _ => None,
@@ -237,7 +237,7 @@ impl Cell {
         })
     }
 
-    pub(super) fn value(&self) -> Result<Value, Refusal> {
+    pub(crate) fn value(&self) -> Result<Value, Refusal> {
         Ok(match self {
             Self::Null(()) => Value::Null,
             Self::Integer(number) => Value::Integer(*number),
@@ -248,29 +248,29 @@ impl Cell {
 }
 
 /// A row, by column.
-pub(super) type Row = BTreeMap<String, Cell>;
+pub(crate) type Row = BTreeMap<String, Cell>;
 
 /// Rows of the tables.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Content(BTreeMap<String, Vec<Row>>);
+pub(crate) struct Content(BTreeMap<String, Vec<Row>>);
 
-pub(super) fn damaged() -> Refusal {
+pub(crate) fn damaged() -> Refusal {
     Refusal::no("backup_damaged", "备份文件已损坏或不是备份文件，未恢复。")
 }
 
-pub(super) fn cell<'r>(row: &'r Row, column: &str) -> Result<&'r Cell, Refusal> {
+pub(crate) fn cell<'r>(row: &'r Row, column: &str) -> Result<&'r Cell, Refusal> {
     row.get(column).ok_or_else(damaged)
 }
 
 impl Table {
-    pub(super) fn named(name: &str) -> Result<&'static Self, Refusal> {
+    pub(crate) fn named(name: &str) -> Result<&'static Self, Refusal> {
         let found = TABLES.iter().find(|table| table.name == name);
         found.ok_or(Refusal::Damaged("table"))
     }
 
     /// The primary key of a row.
-    pub(super) fn key_of(&self, row: &Row) -> Result<Vec<Cell>, Refusal> {
+    pub(crate) fn key_of(&self, row: &Row) -> Result<Vec<Cell>, Refusal> {
         let columns = self.columns.iter().take(self.key);
         columns.map(|column| cell(row, column).cloned()).collect()
     }
@@ -291,7 +291,7 @@ impl Table {
 
 impl Content {
     /// What is there now; secrets still wrapped under the key of keys.
-    pub(super) fn read(unit: &Unit<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn read(unit: &Unit<'_>) -> Result<Self, Refusal> {
         let mut tables = BTreeMap::new();
         for table in TABLES {
             let mut rows = Vec::new();
@@ -310,12 +310,25 @@ impl Content {
         Ok(Self(tables))
     }
 
-    pub(super) fn rows(&self, table: &str) -> &[Row] {
+    /// These tables of it.
+    pub(crate) fn only(mut self, tables: &[&str]) -> Self {
+        self.0.retain(|table, _| tables.contains(&table.as_str()));
+        self
+    }
+
+    /// Leaves out the rows of a table that are not to be kept.
+    pub(crate) fn retain(&mut self, table: &str, keep: impl Fn(&Row) -> bool) {
+        if let Some(rows) = self.0.get_mut(table) {
+            rows.retain(keep);
+        }
+    }
+
+    pub(crate) fn rows(&self, table: &str) -> &[Row] {
         self.0.get(table).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Puts what `seal` makes of each secret in its place: `seal(owner, secret as it is kept)`.
-    pub(super) fn secrets(
+    pub(crate) fn secrets(
         mut self,
         seal: impl Fn(&str, &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal>,
     ) -> Result<Self, Refusal> {

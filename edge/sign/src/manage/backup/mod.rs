@@ -16,11 +16,11 @@
 //! The opened file is previewed, then applied in one unit of work or not at all. Keys of this device that the file does
 //! not know are kept, and a destroyed key stays destroyed.
 
-mod content;
+pub(crate) mod content;
 mod custodians;
 mod file;
 mod preview;
-mod restore;
+pub(crate) mod restore;
 mod share;
 
 use records::Timestamp;

@@ -132,7 +132,7 @@ fn apply(unit: &Unit<'_>, content: &Content, own: bool, now: Timestamp) -> Resul
     for row in content.rows("authority") {
         put(unit, "authority", row)?;
     }
-    keys(unit, content)?;
+    put_keys(unit, content)?;
     for tables in [
         &["application_certificate", "application"][..],
         &["chain_certificate", "chain"],
@@ -202,7 +202,8 @@ fn accounts(unit: &Unit<'_>, content: &Content, now: Timestamp) -> Result<(), Re
     Ok(())
 }
 
-fn keys(unit: &Unit<'_>, content: &Content) -> Result<(), Refusal> {
+/// Puts keys in with what belongs to them. One that was destroyed here stays destroyed.
+pub(crate) fn put_keys(unit: &Unit<'_>, content: &Content) -> Result<(), Refusal> {
     let here = Content::read(unit)?;
     for row in content.rows("server_key") {
         let index = cell(row, "key_index")?;
@@ -230,7 +231,7 @@ fn keys(unit: &Unit<'_>, content: &Content) -> Result<(), Refusal> {
 }
 
 /// Puts a row in, or in the place of the one with its key.
-fn put(unit: &Unit<'_>, table: &str, row: &Row) -> Result<(), Refusal> {
+pub(crate) fn put(unit: &Unit<'_>, table: &str, row: &Row) -> Result<(), Refusal> {
     let table = Table::named(table)?;
     let mut values = Vec::new();
     for column in table.columns {

@@ -10,7 +10,7 @@ use axum_extra::extract::CookieJar;
 use super::Door;
 use crate::manage::account::{ACTIVE, Who, present};
 use crate::manage::failure::Failure;
-use crate::manage::permission::{Access, access};
+use crate::manage::permission::{Access, access, is_from_source};
 use crate::manage::session::COOKIE;
 
 /// The header that a page of another site cannot send without being asked first, and is never allowed to.
@@ -50,6 +50,7 @@ async fn judge(door: &Door, mut request: Request) -> Result<Request, Failure> {
     let signed = signed(door, request.headers()).await?;
     match (access, &signed) {
         (Access::Open, _) => short(request.headers(), request.method())?,
+        (Access::Peer, _) => {}
         (_, None) => return Err(Failure::signed_out()),
         (access, Some(signed)) if access.grants(signed.who.role) => {}
         (_, Some(signed)) => {
@@ -68,6 +69,13 @@ async fn judge(door: &Door, mut request: Request) -> Result<Request, Failure> {
                 "您的角色无权进行此操作。",
             ));
         }
+    }
+    if is_from_source(&method, &path) && door.replica.follows() {
+        return Err(Failure::new(
+            StatusCode::CONFLICT,
+            "replica_follows",
+            "本设备跟随主设备，这项内容请在主设备上修改；主设备不再使用时，先在“多机互备”页解除配对。",
+        ));
     }
     if let Some(signed) = signed {
         request.extensions_mut().insert(signed);

@@ -10,6 +10,7 @@ mod gate;
 mod keys;
 mod log;
 mod overview;
+mod replica;
 mod revocation;
 mod session;
 mod settings;
@@ -39,6 +40,9 @@ use crate::state::Fingerprint;
 
 /// Bytes of a request: many certificates at once, or a backup file in Base64. Only who is signed in may send so many.
 const MAX_BODY: usize = 96 * 1024 * 1024;
+
+/// Bytes of a package: it comes from somebody who is not signed in.
+const MAX_PACKAGE: usize = 16 * 1024 * 1024;
 
 pub(super) type Door = Arc<Manage>;
 pub(super) type Answer<T> = Result<Json<T>, Failure>;
@@ -127,6 +131,17 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(backup::backup))
         .routes(routes!(backup::preview))
         .routes(routes!(backup::apply))
+        .routes(routes!(replica::show))
+        .routes(routes!(replica::propose))
+        .routes(routes!(replica::approve))
+        .routes(routes!(replica::end))
+        .routes(routes!(replica::package))
+        .routes(routes!(replica::import))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(replica::take))
+                .layer(DefaultBodyLimit::max(MAX_PACKAGE)),
+        )
         .routes(routes!(applications::list, applications::register))
         .routes(routes!(applications::change))
         .routes(routes!(applications::add_certificate))

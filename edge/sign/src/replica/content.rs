@@ -1,0 +1,115 @@
+//! What travels: the tables that applications are served from, and how a follower becomes as its source is.
+
+use crate::Refusal;
+use crate::keys;
+use crate::keys::device::Devices;
+use crate::manage::backup::content::{Content, Row, cell};
+use crate::manage::backup::restore::{put, put_keys};
+use crate::state::State;
+use crate::vault::Unit;
+
+/// Tables that travel.
+const TRAVELS: &[&str] = &[
+    "authority",
+    "revoked_certificate",
+    "own_list",
+    "server_key",
+    "server_key_purpose",
+    "server_certificate",
+    "application",
+    "application_certificate",
+    "chain",
+    "chain_certificate",
+    "certificate",
+];
+
+/// What is there now for followers; secrets still wrapped under the key of keys. Keys in devices are left out, and named.
+pub(super) fn read(unit: &Unit<'_>) -> Result<(Content, Vec<String>), Refusal> {
+    let mut content = Content::read(unit)?.only(TRAVELS);
+    let mut stay = Vec::new();
+    let mut labels = Vec::new();
+    for row in content.rows("server_key") {
+        if cell(row, "custody")?.as_text() != keys::TPM {
+            stay.push(cell(row, "key_index")?.clone());
+            let (index, label) = (cell(row, "key_index")?.as_text(), cell(row, "label")?.as_text());
+            labels.push(format!("{index} {label}"));
+        }
+    }
+    for table in ["server_key", "server_key_purpose", "server_certificate"] {
+        content.retain(table, |row| {
+            row.get("key_index").is_none_or(|index| !stay.contains(index))
+        });
+    }
+    Ok((content, labels))
+}
+
+/// SM3 of what is there: another one when anything changed.
+pub(super) fn digest(content: &Content) -> Result<Vec<u8>, Refusal> {
+    let text = serde_json::to_vec(content).map_err(|_| Refusal::Damaged("configuration"))?;
+    Ok(gm::sm3(&text).to_vec())
+}
+
+/// Puts it in the place of what is there, all of it; `kek` opens it afterwards as a trial. The caller's unit makes it whole
+/// or not at all.
+pub(super) fn apply(unit: &Unit<'_>, content: &Content, kek: &[u8]) -> Result<(), Refusal> {
+    fits(unit, content)?;
+    for row in content.rows("authority") {
+        put(unit, "authority", row)?;
+    }
+    for row in content.rows("revoked_certificate") {
+        put(unit, "revoked_certificate", row)?;
+    }
+    let here = Content::read(unit)?;
+    for row in content.rows("own_list") {
+        let older = |other: &Row| {
+            let number = |row: &Row| row.get("number").and_then(|number| number.as_integer());
+            other.get("issuer") == row.get("issuer") && number(other) >= number(row)
+        };
+        // A list's number never goes back.
+        if !here.rows("own_list").iter().any(older) {
+            put(unit, "own_list", row)?;
+        }
+    }
+    put_keys(unit, content)?;
+    for tables in [
+        &["application_certificate", "application"][..],
+        &["chain_certificate", "chain"],
+        &["certificate"],
+    ] {
+        for table in tables {
+            unit.clear(table)?;
+        }
+        for table in tables.iter().rev() {
+            for row in content.rows(table) {
+                put(unit, table, row)?;
+            }
+        }
+    }
+    // All of it opens and can be served, or nothing of it is taken.
+    State::load(unit, &State::default(), Some(kek), &Devices::default())?;
+    Ok(())
+}
+
+/// What must not happen: a key or an authority in the place of another one.
+fn fits(unit: &Unit<'_>, content: &Content) -> Result<(), Refusal> {
+    let here = Content::read(unit)?;
+    for row in content.rows("server_key") {
+        let same = |other: &&Row| other.get("key_index") == row.get("key_index");
+        let other = here.rows("server_key").iter().find(same);
+        if other.is_some_and(|other| other.get("public_key") != row.get("public_key")) {
+            let index = cell(row, "key_index")?.as_text();
+            let text = format!("本设备的密钥 {index} 与主设备的不是同一把，不能复制；请用没有密钥的设备跟随。");
+            return Err(Refusal::no("replica_key", text));
+        }
+    }
+    for row in content.rows("authority") {
+        let organisation = cell(row, "organisation")?.as_text();
+        let same = |other: &&Row| other.get("organisation") == row.get("organisation");
+        let other = here.rows("authority").iter().find(same);
+        if other.is_some_and(|other| other.get("root") != row.get("root")) && unit.has_signers(&organisation)? {
+            let text = format!("本设备已有{organisation}的签名人，其签发证书与主设备的不同，不能复制。");
+            return Err(Refusal::no("replica_authority", text));
+        }
+    }
+    Ok(())
+}
