@@ -89,17 +89,31 @@ impl Sheet {
         (mm * self.dpi * 10 + 127) / 254
     }
 
-    /// Millimetres that hold so many dots, rounded up.
+    /// Millimetres that hold so many dots, rounded up from half a dot on, so that it is the inverse of [`Sheet::mm`].
     pub const fn to_mm(&self, dots: u32) -> u32 {
         if self.dpi == 0 {
             return 0;
         }
-        (dots * 254).div_ceil(self.dpi * 10)
+        (dots * 254).saturating_sub(127).div_ceil(self.dpi * 10)
     }
 
     /// Dots of a type size in points (1/72 inch).
     #[expect(clippy::cast_precision_loss, reason = "type sizes in dots")]
     pub(crate) fn pt(&self, pt: u8) -> f32 {
         f32::from(pt) * self.dpi as f32 / 72.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_go_there_and_back_and_heads_are_as_wide_as_the_tender_asks() {
+        for dpi in [203, 300] {
+            let sheet = Sheet::roll(Media::Mm108, dpi);
+            assert!((1..400).all(|mm| sheet.to_mm(sheet.mm(mm)) == mm));
+            assert!(sheet.width >= sheet.mm(108));
+        }
     }
 }

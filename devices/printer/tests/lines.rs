@@ -66,12 +66,18 @@ async fn a_job_goes_through_a_device_file_and_through_a_serial_port() {
         } else {
             format!("usb:{path}").parse().unwrap()
         };
-        assert_eq!(wire::status(&address, Language::Tspl, patience).await, Some(Status::Ready));
+        assert_eq!(
+            wire::status(&address, Language::Tspl, patience).await,
+            Some(Status::Ready)
+        );
         let outcome = wire::print(&address, job(), patience, async || true).await;
         assert_eq!(outcome, Outcome::Printed, "{address}");
         let kept = kept.lock().unwrap().clone();
         let sent: Vec<u8> = job().parts.concat();
-        assert!(kept.windows(sent.len()).any(|w| w == sent), "every byte of the job came through {address}");
+        assert!(
+            kept.windows(sent.len()).any(|w| w == sent),
+            "every byte of the job came through {address}"
+        );
     }
 }
 
@@ -79,7 +85,10 @@ async fn a_job_goes_through_a_device_file_and_through_a_serial_port() {
 async fn a_device_that_is_not_there_or_out_of_paper_gets_nothing() {
     let patience = Patience::default();
     let nowhere: Address = "usb:/dev/usb/lp-none".parse().unwrap();
-    assert_eq!(wire::print(&nowhere, job(), patience, async || true).await, Outcome::Unreachable);
+    assert_eq!(
+        wire::print(&nowhere, job(), patience, async || true).await,
+        Outcome::Unreachable
+    );
     let (_slave, path, kept) = printer(0x04);
     let address: Address = format!("usb:{path}").parse().unwrap();
     let outcome = wire::print(&address, job(), patience, async || panic!("it was begun")).await;
@@ -87,6 +96,9 @@ async fn a_device_that_is_not_there_or_out_of_paper_gets_nothing() {
     assert!(!kept.lock().unwrap().windows(6).any(|w| w == b"BITMAP"));
     let (_slave, path, kept) = printer(0);
     let address: Address = format!("usb:{path}").parse().unwrap();
-    assert_eq!(wire::print(&address, job(), patience, async || false).await, Outcome::Withheld);
+    assert_eq!(
+        wire::print(&address, job(), patience, async || false).await,
+        Outcome::Withheld
+    );
     assert!(!kept.lock().unwrap().windows(6).any(|w| w == b"BITMAP"));
 }

@@ -1,6 +1,7 @@
 //! One task per printer: asks for its state, and prints what waits for it, or for a printer it stands in for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -182,7 +183,12 @@ impl Hub {
         } else {
             format!("由“{}”代打", config.name)
         };
-        let begun = async || matches!(self.begin(&job.key, &config.id, &note).await, Ok(Ok(_)));
+        let begun_here = AtomicBool::new(false);
+        let begun = async || {
+            let ours = matches!(self.begin(&job.key, &config.id, &note).await, Ok(Ok(_)));
+            begun_here.store(ours, Ordering::Relaxed);
+            ours
+        };
         let sent = wire::Job { language, parts, tag };
         let outcome = wire::print(&printer.address, sent, patience, begun).await;
         tracing::info!(printer.id = %config.id, print.key = %job.key, print.outcome = ?outcome, "print job");
@@ -196,8 +202,11 @@ impl Hub {
                 self.step(&job.key, Step::Doubt, &words).await?.err()
             }
             Outcome::NotPrinted(status) => {
-                // A print server may refuse what it was offered: then nothing is on paper after all.
-                self.returned(&job.key).await?;
+                // A print server may refuse what it was offered: then nothing is on paper after all. A job that was not
+                // begun here may be under way at a stand-in.
+                if begun_here.load(Ordering::Relaxed) {
+                    self.step(&job.key, Step::Return, "").await?.ok();
+                }
                 self.seen(config, status);
                 if own {
                     self.explain(&job.key, status.words()).await?;
@@ -212,7 +221,7 @@ impl Hub {
                 return Ok(false);
             }
             // Its own printer, a stand-in or a person was faster.
-            Outcome::Withheld => return Ok(true),
+            Outcome::Withheld => return Ok(false),
         };
         if let Some(refusal) = refusal {
             tracing::error!(%refusal, print.key = %job.key, "a print job changed under its printer");
@@ -269,15 +278,6 @@ impl Hub {
         let done = self.inner.store.write(&self.inner.scope, move |tx| {
             let (key, printer, note) = (key.clone(), printer.clone(), note.clone());
             Box::pin(async move { spool::begin(tx, &key, &printer, &note).await })
-        });
-        done.await
-    }
-
-    async fn returned(&self, key: &str) -> Result<(), StoreError> {
-        let key = key.to_owned();
-        let done = self.inner.store.write(&self.inner.scope, move |tx| {
-            let key = key.clone();
-            Box::pin(async move { spool::give_back(tx, &key).await })
         });
         done.await
     }

@@ -293,14 +293,6 @@ pub(crate) async fn begin(
     Ok(begun)
 }
 
-/// Nothing of a job that was begun left for paper; one that was not begun stays as it is.
-pub(crate) async fn give_back(tx: &mut Tx<'_>, key: &str) -> Result<(), StoreError> {
-    match by_key(tx, key).await? {
-        Some(job) if job.state == State::Printing => step(tx, key, Step::Return, "").await.map(drop),
-        _ => Ok(()),
-    }
-}
-
 /// Makes a step and reports the new state, in one unit.
 pub(crate) async fn step(
     tx: &mut Tx<'_>,

@@ -14,6 +14,9 @@ pub const FENCE: [u8; 3] = [0x1D, 0x72, 0x01];
 /// Kinds of real-time status that are asked for.
 pub const QUESTIONS: [u8; 4] = [1, 2, 3, 4];
 
+/// Bytes of others among the answers: an automatic status, a late answer to a fence. More is another language.
+const MOST_FOREIGN: usize = 8;
+
 /// `DLE EOT n`.
 pub const fn question(n: u8) -> [u8; 3] {
     [0x10, 0x04, n]
@@ -29,7 +32,9 @@ pub fn status(answer: &[u8]) -> Option<Found<Status>> {
     let mut next = || bytes.next().map(|(at, b)| (at, *b));
     let ((_, online), (_, cause), (_, error), (last, paper)) = (next()?, next()?, next()?, next()?);
     let bit = |byte: u8, n: u8| byte & (1 << n) != 0;
-    let value = if bit(cause, 5) || bit(paper, 5) || bit(paper, 6) {
+    let value = if last + 1 > QUESTIONS.len() + MOST_FOREIGN {
+        Status::Unknown
+    } else if bit(cause, 5) || bit(paper, 5) || bit(paper, 6) {
         Status::PaperOut
     } else if bit(cause, 2) {
         Status::CoverOpen
@@ -97,6 +102,8 @@ mod tests {
             assert_eq!(super::status(&bytes).unwrap().value, status, "{bytes:x?}");
         }
         assert_eq!(super::status(&[0x12, 0x12, 0x12]), None);
+        let nonsense = b"{\"error\":\"no such command\"} retry, printer error";
+        assert_eq!(super::status(nonsense).unwrap().value, Status::Unknown);
         assert_eq!(super::status(&[0xFF, 0x12, 0x00, 0x12, 0x12, 0x12]).unwrap().used, 6);
     }
 }

@@ -20,7 +20,8 @@ const HEADS: [(Language, u32, u32); 6] = [
     (Language::Escpos, 864, 203),
 ];
 
-/// AP-276, AP-277, AP-283, AP-284: 203 and 300 dpi, heads of 106 and 108 mm are used over their whole width.
+/// 203 and 300 dpi; heads of at least 106 and 108 mm are used over their whole width.
+/// Rows: AP-276, AP-277, AP-283, AP-284
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slip_comes_out_the_same_in_every_language_and_its_codes_are_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -238,10 +239,17 @@ async fn a_printer_is_found_at_its_port_and_known_by_its_answers() {
         let here = std::net::Ipv4Addr::LOCALHOST;
         let found = printer::wire::find::scan(&[(here, 32)], printer.port).await;
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].language, found[0].status), (Some(language), printer::Status::Ready));
+        assert_eq!(
+            (found[0].language, found[0].status),
+            (Some(language), printer::Status::Ready)
+        );
         assert_eq!(found[0].address.to_string(), format!("127.0.0.1:{}", printer.port));
         assert_eq!(printer.slips().await, 0);
     }
     let nobody = kit::ports::free_port();
-    assert!(printer::wire::find::scan(&[(std::net::Ipv4Addr::LOCALHOST, 32)], nobody).await.is_empty());
+    assert!(
+        printer::wire::find::scan(&[(std::net::Ipv4Addr::LOCALHOST, 32)], nobody)
+            .await
+            .is_empty()
+    );
 }

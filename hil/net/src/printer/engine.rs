@@ -22,15 +22,15 @@ pub(super) const BUFFER: usize = 256 * 1024;
 /// Where answers of a connection go.
 pub(super) type Line = mpsc::UnboundedSender<Vec<u8>>;
 
-struct Waiting {
-    command: Command,
-    size: usize,
-    line: Line,
+pub(super) struct Waiting {
+    pub(super) command: Command,
+    pub(super) size: usize,
+    pub(super) line: Line,
 }
 
 #[derive(Default)]
-struct Works {
-    queue: VecDeque<Waiting>,
+pub(super) struct Works {
+    pub(super) queue: VecDeque<Waiting>,
     held: usize,
     stored: Option<Command>,
     dots: Vec<u8>,
@@ -41,9 +41,9 @@ struct Works {
     watcher: Option<Line>,
     stop_after_rows: Option<u64>,
     /// The label's picture, its height and whether it is printed head first.
-    canvas: Vec<u8>,
-    tall: usize,
-    upright: bool,
+    pub(super) canvas: Vec<u8>,
+    pub(super) tall: usize,
+    pub(super) upright: bool,
     /// Whether the paper moves now.
     moving: bool,
 }
@@ -52,7 +52,7 @@ struct Works {
 pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) faults: Arc<Faults>,
-    width_bytes: usize,
+    pub(super) width_bytes: usize,
     rows_per_s: u64,
     condition: Mutex<Condition>,
     works: Mutex<Works>,
@@ -286,54 +286,6 @@ impl Engine {
             _ => {}
         }
         (works.dots.len() / self.width_bytes.max(1)).saturating_sub(before)
-    }
-
-    /// Into the label's picture; what lies outside head or label is lost.
-    fn draw(&self, works: &mut Works, (x, y): (usize, usize), width_bytes: usize, data: &[u8], over: bool) {
-        works.canvas.resize(works.tall * self.width_bytes, 0);
-        for (row, bytes) in data.chunks(width_bytes.max(1)).enumerate() {
-            for bit in 0..bytes.len() * 8 {
-                let column = x + bit;
-                if y + row >= works.tall || column >= self.width_bytes * 8 {
-                    continue;
-                }
-                let black = bytes.get(bit / 8).is_some_and(|b| b & (0x80 >> (bit % 8)) != 0);
-                if let Some(cell) = works.canvas.get_mut((y + row) * self.width_bytes + column / 8) {
-                    let mask = 0x80 >> (column % 8);
-                    if black {
-                        *cell |= mask;
-                    } else if over {
-                        *cell &= !mask;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The label goes to the head, in front of what waits: as a picture and an end, each time.
-    fn emit(&self, works: &mut Works, next: &Waiting, copies: usize) {
-        works.canvas.resize(works.tall * self.width_bytes, 0);
-        let mut data = works.canvas.clone();
-        if !works.upright {
-            data.reverse();
-            for byte in &mut data {
-                *byte = byte.reverse_bits();
-            }
-        }
-        for _ in 0..copies.min(99) {
-            let picture = Command::Raster {
-                width_bytes: self.width_bytes,
-                rows: works.tall,
-                data: data.clone(),
-            };
-            for command in [Command::Cut, picture] {
-                works.queue.push_front(Waiting {
-                    command,
-                    size: 0,
-                    line: next.line.clone(),
-                });
-            }
-        }
     }
 
     /// Prints the head of a picture; the rest waits at the front, so that paper and power can end in the middle.

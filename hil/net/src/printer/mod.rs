@@ -2,6 +2,8 @@
 
 mod condition;
 mod engine;
+mod escpos;
+mod label;
 mod parse;
 mod slip;
 mod tspl;
