@@ -1,4 +1,6 @@
 import { createRouter, createWebHistory } from 'vue-router'
+import { signd } from './api/signd'
+import { onBack, reach } from './reach'
 import { recall, session } from './session'
 
 declare module 'vue-router' {
@@ -29,8 +31,17 @@ export const router = createRouter({
 })
 router.beforeEach(async () => { if (session.state === 'unknown') await recall() })
 router.afterEach((to) => { document.title = `${to.meta.title} · 签名验签服务器` })
-// After an update of the server the old page's parts are gone: it is loaded anew, once.
-router.onError((_error, to) => {
+// Parts of the page come from the server: while it is away one stays where one is, and gets there when it is back. After an
+// update of the server the old page's parts are gone: it is loaded anew, once.
+router.onError(async (_error, to) => {
+  await signd.session().catch(() => undefined)
+  if (reach.state === 'lost') {
+    const stop = onBack(() => {
+      stop()
+      void router.push(to.fullPath)
+    })
+    return
+  }
   const key = 'signd.reloaded'
   if (sessionStorage.getItem(key) === to.fullPath) return
   sessionStorage.setItem(key, to.fullPath)
