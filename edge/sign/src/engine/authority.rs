@@ -82,6 +82,13 @@ impl Authority {
         Ok(draft.issue(Some(&self.issuing), &issuing)?)
     }
 
+    /// The key of the seal's root.
+    pub(super) fn seal_root_key(&self, kek: &[u8], organisation: &str) -> Result<P256Key, Refusal> {
+        let owner = owner("seal root", organisation);
+        let secret = open_key(kek, &self.row.seal_root_key, &owner, "seal root key")?;
+        Ok(P256Key::from_pkcs8(&secret)?)
+    }
+
     /// The hospital's seal key.
     pub(super) fn seal_key(&self, kek: &[u8], organisation: &str) -> Result<P256Key, Refusal> {
         let owner = owner("seal", organisation);
@@ -94,7 +101,7 @@ impl Authority {
     }
 }
 
-fn draft<'a>(
+pub(super) fn draft<'a>(
     subject: &'a Identity,
     public_key: &'a PublicKey,
     purpose: Purpose,

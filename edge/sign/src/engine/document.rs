@@ -106,12 +106,13 @@ impl Engine {
             ));
         }
         let seal_key = authority.seal_key(&kek, &asked.organisation)?;
-        drop(kek);
         let serial = authority.seal.serial_hex();
         let trust = Trust::new([&authority.seal_root.der])?;
-        let chain = [authority.seal, authority.seal_root];
+        let chain = [authority.seal.clone(), authority.seal_root.clone()];
         let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(&seal_key)?;
         cms::verify(&cms, Content::Digest(&digest), &trust, now.offset())?;
+        let cms = self.stamp_seal(&kek, &asked.organisation, &authority, &cms, now)?;
+        drop(kek);
         let made = JournalRow {
             act: SEAL.to_owned(),
             signer: asked.organisation.clone(),

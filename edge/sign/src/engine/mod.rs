@@ -4,6 +4,7 @@ mod authority;
 mod document;
 mod kek;
 mod proven;
+pub(crate) mod seal_stamp;
 mod signer;
 
 pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Refusal;
-use crate::engine::{Engine, authority_owner, open_key, sm2_key};
+use crate::engine::{Engine, authority_owner, open_key, seal_stamp, sm2_key};
 use crate::service::Service;
 use crate::vault::{OwnListRow, RevokedRow, Unit};
 
@@ -284,6 +284,7 @@ fn issued(unit: &Unit<'_>) -> Result<Vec<(Certificate, Vec<u8>)>, Refusal> {
     ders.extend(unit.key_certificates()?.into_iter().map(|row| row.certificate));
     for organisation in unit.organisations()? {
         ders.extend(unit.authority(&organisation)?.map(|row| row.seal));
+        ders.extend(seal_stamp::certificate(unit, &organisation)?.map(|unit| unit.der));
     }
     let mut found: Vec<(Certificate, Vec<u8>)> = Vec::new();
     for der in ders {

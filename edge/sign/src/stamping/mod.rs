@@ -165,16 +165,21 @@ impl Service {
             *serials = (number + 1, serials.1 - 1);
             number
         };
-        let mut serial = [0; 16];
-        let (front, back) = serial.split_at_mut(8);
-        front.copy_from_slice(&number.to_be_bytes());
-        back.copy_from_slice(&wrap::random::<8>()?);
-        // A positive number without leading zeros, whatever the count: the first byte is 1 (RFC 5280's habit).
-        if let Some(first) = serial.first_mut() {
-            *first = 1;
-        }
-        Ok(serial)
+        stamp_number(number)
     }
+}
+
+/// The serial number of a stamp from a reserved number.
+pub(crate) fn stamp_number(number: u64) -> Result<[u8; 16], Refusal> {
+    let mut serial = [0; 16];
+    let (front, back) = serial.split_at_mut(8);
+    front.copy_from_slice(&number.to_be_bytes());
+    back.copy_from_slice(&wrap::random::<8>()?);
+    // A positive number without leading zeros, whatever the count: the first byte is 1 (RFC 5280's habit).
+    if let Some(first) = serial.first_mut() {
+        *first = 1;
+    }
+    Ok(serial)
 }
 
 /// The unit's certificate and those above it, when it may stamp now.

@@ -47,11 +47,11 @@ impl StampSettings {
     }
 
     /// The policy as object identifier content.
-    pub(super) fn policy_der(&self) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn policy_der(&self) -> Result<Vec<u8>, Refusal> {
         identifier(&self.policy).ok_or_else(|| Refusal::no("policy", "时间戳策略应为对象标识符，如 1.2.3.4.1。"))
     }
 
-    pub(super) fn accuracy(&self) -> Option<time::Duration> {
+    pub(crate) fn accuracy(&self) -> Option<time::Duration> {
         (self.accuracy_ms > 0).then(|| time::Duration::milliseconds(i64::from(self.accuracy_ms)))
     }
 }
