@@ -14,8 +14,8 @@ pub const FENCE: [u8; 3] = [0x1D, 0x72, 0x01];
 /// Kinds of real-time status that are asked for.
 pub const QUESTIONS: [u8; 4] = [1, 2, 3, 4];
 
-/// Bytes of others among the answers: an automatic status, a late answer to a fence. More is another language.
-const MOST_FOREIGN: usize = 8;
+/// Bytes of others among the answers: an automatic status has four. More is another language.
+const MOST_FOREIGN: usize = 4;
 
 /// `DLE EOT n`.
 pub const fn question(n: u8) -> [u8; 3] {
