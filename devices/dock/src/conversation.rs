@@ -262,6 +262,18 @@ impl Conversation {
         self.to_read = (0..bays).collect();
         self.read_board = true;
         self.seq = 0;
+        let restarted = before.is_some_and(|b| b.boot != hello.boot);
+        if let Some(UnderWay {
+            owner: Owner::Caller(ticket),
+            command: Command::Restart,
+            ..
+        }) = self.under_way
+            && restarted
+        {
+            // Its answer was lost in the start that it asked for.
+            self.under_way = None;
+            self.news.push_back(Heard::Answered(ticket, Answer::Done));
+        }
         // A command of the former session is asked again under a number of this one.
         if let Some(mut under_way) = self.under_way.take() {
             under_way.seq = self.next_seq();
