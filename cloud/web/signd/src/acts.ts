@@ -6,6 +6,7 @@ const ACTS: Record<string, string> = {
   'chain.imported': '导入证书链', 'chain.removed': '删除证书链', 'chain.certificate_removed': '从证书链移除证书', 'certificate.kept': '导入客户端证书', 'certificate.removed': '删除客户端证书',
   'key.generated': '生成密钥', 'key.requested': '导出证书请求', 'key.certified': '密钥获得证书', 'key.activated': '启用密钥', 'key.retired': '停用密钥', 'key.destroyed': '销毁密钥', 'key.imported': '导入密钥', 'key.adopted': '登记设备中的密钥', 'device.retried': '重试密码设备', 'device.pin_given': '提供设备口令',
   'backup.made': '备份', 'backup.restored': '恢复备份', 'backup.refused': '恢复被拒', 'custodians.appointed': '指定托管人', 'custodians.share_taken': '领取分量',
+  'replica.proposed': '提出配对', 'replica.paired': '批准配对', 'replica.ended': '解除配对', 'replica.made': '制作复制包', 'replica.settled': '跟随设备已同步', 'replica.waits': '跟随设备未同步', 'replica.taken': '导入复制包', 'replica.refused': '复制被拒',
   'setting.web_service': '设置 Web Service', 'setting.syslog': '设置日志外发', 'setting.time': '设置校时策略', 'tls.made': '生成 HTTPS 证书', 'tls.imported': '导入 HTTPS 证书',
   'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'log.pruned': '清理到期日志', 'setting.log': '设置日志保存期', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'authority.made': '建立医院自有 CA',
   'pin.changed': '修改签名密码', 'pin.wrong': '签名密码错误', 'signer.enrolled': '登记签名人', 'signer.renewed': '更换签名人证书', 'signer.unlocked': '解锁签名人',
@@ -17,5 +18,5 @@ export const actName = (act: string): string => ACTS[act] ?? act
 /** Groups of acts for the filter: the beginning of the act, and its words. */
 export const GROUPS: readonly (readonly [string, string])[] = [
   ['sign.', '签名'], ['verify.', '验签'], ['session.', '登录与退出'], ['account.', '账户'], ['application.', '应用系统'], ['key.', '服务器密钥'], ['chain.', '证书链'], ['certificate.', '客户端证书'],
-  ['setting.', '设置'], ['tls.', 'HTTPS 证书'], ['backup.', '备份与恢复'], ['custodians.', '托管人'], ['log.', '日志'], ['selftest.', '自检'], ['manage.', '越权操作'],
+  ['setting.', '设置'], ['tls.', 'HTTPS 证书'], ['backup.', '备份与恢复'], ['custodians.', '托管人'], ['replica.', '多机互备'], ['log.', '日志'], ['selftest.', '自检'], ['manage.', '越权操作'],
 ]

@@ -18,6 +18,8 @@ export const RESTRICTED = {
   'GET /manage/v1/tls': OVERSIGHT, 'POST /manage/v1/tls/{interface}/import': A, 'POST /manage/v1/tls/{interface}/renew': A,
   'GET /manage/v1/custodians': OVERSIGHT, 'POST /manage/v1/custodians': A, 'POST /manage/v1/custodians/{number}/share': A, 'POST /manage/v1/backup': A,
   'POST /manage/v1/restore': A, 'POST /manage/v1/restore/{token}': A,
+  'GET /manage/v1/replica': OVERSIGHT, 'POST /manage/v1/replica/peers': A, 'POST /manage/v1/replica/peers/{id}/approve': A, 'DELETE /manage/v1/replica/peers/{id}': A,
+  'POST /manage/v1/replica/peers/{id}/package': A, 'POST /manage/v1/replica/import': A,
   'POST /manage/v1/applications': O, 'PUT /manage/v1/applications/{id}': O, 'POST /manage/v1/applications/{id}/certificates': O,
   'DELETE /manage/v1/applications/{id}/certificates/{fingerprint}': O, 'POST /manage/v1/applications/{id}/secret': O,
   'POST /manage/v1/chains': O, 'POST /manage/v1/chains/own': O, 'DELETE /manage/v1/chains/{id}': O, 'DELETE /manage/v1/chains/{id}/certificates/{fingerprint}': O,

@@ -23,6 +23,7 @@ export const router = createRouter({
     { path: '/interfaces', name: 'interfaces', meta: { title: '接口与日志外发' }, component: () => import('./pages/InterfacesPage.vue') },
     { path: '/log', name: 'log', meta: { title: '签名日志' }, component: () => import('./pages/LogPage.vue') },
     { path: '/backup', name: 'backup', meta: { title: '备份与恢复' }, component: () => import('./pages/BackupPage.vue') },
+    { path: '/replica', name: 'replica', meta: { title: '多机互备' }, component: () => import('./pages/ReplicaPage.vue') },
     { path: '/accounts', name: 'accounts', meta: { title: '账户' }, component: () => import('./pages/AccountsPage.vue') },
     { path: '/tls', name: 'tls', meta: { title: 'HTTPS 证书' }, component: () => import('./pages/TlsPage.vue') },
     { path: '/me', name: 'me', meta: { title: '我的密码' }, component: () => import('./pages/MePage.vue') },

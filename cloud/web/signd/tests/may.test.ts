@@ -6,7 +6,7 @@ import { session } from '../src/session'
 /** The server's table, read from its source. */
 function table(): Record<string, string[]> {
   const source = readFileSync(new URL('../../../../edge/sign/src/manage/permission.rs', import.meta.url), 'utf8')
-  const names: Record<string, string[]> = { OPEN: ['open'], ALL: ['administrator', 'operator', 'auditor'] }
+  const names: Record<string, string[]> = { OPEN: ['open'], PEER: ['open'], ALL: ['administrator', 'operator', 'auditor'] }
   for (const [, name, roles] of source.matchAll(/const (\w+): Access = Access::Roles\(&\[([^\]]+)\]\)/g)) names[name!] = roles!.split(',').map((role) => role.trim().toLowerCase()).filter(Boolean)
   const lines = [...source.matchAll(/\(\s*"([A-Z]+)",\s*"([^"]+)",\s*(\w+),?\s*\)/g)]
   return Object.fromEntries(lines.map(([, method, path, access]) => [`${method} ${path}`, names[access!] ?? []]))

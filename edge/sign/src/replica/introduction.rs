@@ -1,7 +1,8 @@
 //! What an appliance shows of its TPM, and how others judge it without one.
 
 use evidence::{Certified, Quoted, TpmKey};
-use gm::{Certificate, Trust};
+use gm::key::Kind;
+use gm::{Certificate, PublicKey, Trust};
 use records::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -175,7 +176,7 @@ fn certified_by_maker(keys: &Keys, endorsement: &TpmKey, roots: &Trust, now: Tim
     let (own, others) = parsed
         .split_first()
         .ok_or_else(|| no("缺失，而本设备要求核对厂商证书"))?;
-    if !own.public_key.to_spki().ends_with(endorsement.point()) {
+    if !PublicKey::from_point(Kind::P256, endorsement.point()).is_ok_and(|key| key == own.public_key) {
         return Err(no("不是该芯片的"));
     }
     let path = roots.path(own, others, now.offset());

@@ -64,7 +64,7 @@ use crate::config::ReplicaConfig;
 use crate::engine::Engine;
 use crate::service::Service;
 
-pub(crate) use pairing::{Overview, Proposal};
+pub(crate) use pairing::{Proposal, Replication};
 pub(crate) use taking::Receipt;
 
 /// What a paired appliance is to this one.
@@ -127,7 +127,7 @@ impl Belief {
     }
 }
 
-/// Replication of one appliance.
+/// What keeps this appliance and its peers alike.
 pub(crate) struct Replica {
     service: Arc<Service>,
     /// This appliance's keys in the TPM, once it has answered.

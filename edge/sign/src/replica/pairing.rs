@@ -34,8 +34,10 @@ pub(crate) struct PeerView {
     fingerprint: String,
     /// What its endorsement key is believed by.
     belief: Belief,
-    /// SHA-256 over its measured state, hexadecimal, and whether this appliance's state is the same at present.
+    /// SHA-256 over its measured state (PCR) when it introduced itself, hexadecimal.
     measured: String,
+    /// This appliance's state is the same at present: the same firmware and settings of start.
+    measured_alike: bool,
     url: String,
     proposed_by: String,
     approved_by: String,
@@ -52,7 +54,7 @@ pub(crate) struct PeerView {
 
 /// Replication of this appliance.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Overview {
+pub(crate) struct Replication {
     name: String,
     /// This appliance's fingerprint, to be compared on the other's page.
     fingerprint: String,
@@ -97,17 +99,18 @@ impl Replica {
     }
 
     /// This appliance and those it is paired with.
-    pub(crate) fn overview(&self) -> Result<Overview, Refusal> {
+    pub(crate) fn overview(&self) -> Result<Replication, Refusal> {
         let own = self.own()?;
         let introduction = own.introduce(self.engine(), &self.name)?;
+        let measured = introduction.judge(None, self.engine().clock.now())?.quoted.digest;
         let introduction = serde_json::to_string_pretty(&introduction).map_err(|_| Refusal::Damaged("introduction"))?;
         let (peers, (content, stay)) = self
             .engine()
             .vault
             .read(|unit| Ok((unit.peers()?, super::content::read(unit)?)))?;
         let now = super::content::digest(&content)?;
-        let peers = peers.iter().map(|row| self.view(row, &now));
-        Ok(Overview {
+        let peers = peers.iter().map(|row| self.view(row, &now, &measured));
+        Ok(Replication {
             name: self.name.clone(),
             fingerprint: shown(&own.keys.fingerprint()),
             introduction,
@@ -118,7 +121,7 @@ impl Replica {
         })
     }
 
-    fn view(&self, row: &PeerRow, now: &[u8]) -> Result<PeerView, Refusal> {
+    fn view(&self, row: &PeerRow, now: &[u8], measured: &[u8]) -> Result<PeerView, Refusal> {
         let judged = self.judged(row)?;
         Ok(PeerView {
             id: row.id.clone(),
@@ -128,6 +131,7 @@ impl Replica {
             fingerprint: shown(&judged.fingerprint),
             belief: belief(row)?,
             measured: hex::encode(&judged.quoted.digest),
+            measured_alike: judged.quoted.digest == measured,
             url: row.url.clone(),
             proposed_by: row.proposed_by.clone(),
             approved_by: row.approved_by.clone(),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use evidence::TpmKey;
+use gm::certificate::Purpose;
+use gm::key::Kind;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::site::{Browser, HOSPITAL, Person, Site, file};
+use crate::site::{Authority, Browser, HOSPITAL, Person, Site, file};
 
 /// An appliance with two administrators and an operator.
 pub(crate) struct Appliance {
@@ -297,6 +300,52 @@ async fn pairing_takes_two_people_who_compare_what_the_chip_proves() {
         detail.contains("believed by people") && detail.contains("proposed by admin"),
         "{detail}"
     );
+}
+
+#[tokio::test]
+async fn where_makers_are_known_their_certificate_proves_the_chip() {
+    let (maker, another) = (Authority::new("可信芯片厂商"), Authority::new("别的厂商"));
+    let dir = tempfile::tempdir().expect("dir");
+    let roots = dir.path().join("makers.pem");
+    std::fs::write(&roots, gm::pem::write("CERTIFICATE", &maker.root.der)).expect("written");
+    let here = Appliance::new("一号机", &format!("endorsement_roots = {roots:?}\n")).await;
+    let there = Appliance::new("二号机", "").await;
+    assert_eq!(here.replica().await["by_certificate"], true);
+    let other = there.replica().await;
+    let plain: Value = serde_json::from_str(other["introduction"].as_str().expect("text")).expect("json");
+    // As a chip would carry it: the maker's certificate for this endorsement key.
+    let endorsement = |name: &str| hex::decode(name).expect("hex");
+    let key = TpmKey::parse(&endorsement(plain["endorsement"].as_str().expect("key")), "EK").expect("EK");
+    let strange = TpmKey::parse(&endorsement(plain["signing"].as_str().expect("key")), "key").expect("key");
+    let certified = |by: &Authority, key: &TpmKey| {
+        let public = gm::PublicKey::from_point(Kind::P256, key.point()).expect("key");
+        let certificate = by.certify("TPM", &public, Purpose::TlsClient);
+        let mut introduction = plain.clone();
+        introduction["endorsement_certificates"] = json!([hex::encode(&certificate.der)]);
+        json!({"introduction": introduction.to_string(), "role": "follower"})
+    };
+    let propose = async |asked: Value| here.admin.browser.post("replica/peers", asked).await;
+    let none = json!({"introduction": plain.to_string(), "role": "follower"});
+    assert_eq!(propose(none).await.refused(), "replica_introduction");
+    assert_eq!(
+        propose(certified(&another, &key)).await.refused(),
+        "replica_introduction"
+    );
+    assert_eq!(
+        propose(certified(&maker, &strange)).await.refused(),
+        "replica_introduction"
+    );
+
+    propose(certified(&maker, &key)).await.done();
+    let peer = here.replica().await["peers"][0].clone();
+    assert_eq!(peer["belief"], "certificate");
+    // The chip is proved; one person compares that it is the machine that is meant.
+    let path = format!("replica/peers/{}/approve", peer["id"].as_str().expect("id"));
+    let compared = json!({"fingerprint": other["fingerprint"]});
+    here.admin.browser.post(&path, compared).await.done();
+    let (_, by, detail) = here.logged("replica.paired").remove(0);
+    assert_eq!(by, "admin");
+    assert!(detail.contains("believed by certificate"), "{detail}");
 }
 
 #[tokio::test]

@@ -712,6 +712,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/manage/v1/replica": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This appliance's introduction, and those it is paired with. */
+        get: operations["get_replica"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/replica/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a package that was carried as a file, whole or not at all. */
+        post: operations["post_replica_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/replica/packages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a package that the source sent. Nobody signs in: the package says whose it is, and is judged by that alone. */
+        post: operations["post_replica_packages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/replica/peers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the introduction of another appliance; somebody must approve it. */
+        post: operations["post_replica_peers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/replica/peers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a pairing, or drops a proposal. What a follower has stays on it. */
+        delete: operations["delete_replica_peers_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/replica/peers/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approves a proposed appliance. Where no maker's certificate proves its endorsement key, by another administrator than
+         *     the one who proposed it.
+         */
+        post: operations["post_replica_peers_id_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/replica/peers/{id}/package": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A package for a follower, as a file to be carried there. */
+        post: operations["post_replica_peers_id_package"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/manage/v1/restore": {
         parameters: {
             query?: never;
@@ -1223,6 +1345,16 @@ export interface components {
              */
             needed: number;
         };
+        /**
+         * @description What an endorsement key is believed by.
+         * @enum {string}
+         */
+        Belief: "certificate" | "people";
+        /** @description A package that was carried as a file. */
+        Carried: {
+            /** @description The file, Base64. */
+            file: string;
+        };
         /** @description A certificate. */
         CertificateFile: {
             /** @description The file (PEM, DER), Base64. */
@@ -1381,6 +1513,10 @@ export interface components {
             source_enabled: boolean;
             /** @description Signatures are made by it. */
             trusted: boolean;
+        };
+        /** @description The fingerprint that a person has read on the other appliance's page. */
+        Compared: {
+            fingerprint: string;
         };
         /** @description The confirmation of what cannot be undone. */
         Confirm: {
@@ -1982,6 +2118,48 @@ export interface components {
              */
             next?: number | null;
         };
+        /**
+         * @description What a paired appliance is to this one.
+         * @enum {string}
+         */
+        PeerRole: "source" | "follower";
+        /**
+         * @description How far a pairing is.
+         * @enum {string}
+         */
+        PeerState: "proposed" | "approved" | "ended";
+        /** @description A paired appliance, for people. */
+        PeerView: {
+            approved_by: string;
+            /** @description What its endorsement key is believed by. */
+            belief: components["schemas"]["Belief"];
+            /** @description To be compared with what the other appliance's own page shows. */
+            fingerprint: string;
+            id: string;
+            /** @description SHA-256 over its measured state (PCR) when it introduced itself, hexadecimal. */
+            measured: string;
+            /** @description This appliance's state is the same at present: the same firmware and settings of start. */
+            measured_alike: boolean;
+            name: string;
+            /**
+             * Format: int64
+             * @description Number of the last package: made for it, or taken from it.
+             */
+            number: number;
+            proposed_by: string;
+            role: components["schemas"]["PeerRole"];
+            /**
+             * Format: date-time
+             * @description When a package was last confirmed by it, or taken from it.
+             */
+            settled_at?: string | null;
+            state: components["schemas"]["PeerState"];
+            /** @description Why it does not go on at present; empty when it does. */
+            trouble: string;
+            /** @description A follower has all there is at present. */
+            up_to_date: boolean;
+            url: string;
+        };
         /** @description A point of the graph. */
         Point: components["schemas"]["Outcome"] & {
             /**
@@ -2051,6 +2229,18 @@ export interface components {
              */
             total: number;
         };
+        /** @description Another appliance that is to be paired. */
+        Proposal: {
+            /** @description Its introduction, as its management page gave it. */
+            introduction: string;
+            /** @description What it is to be to this appliance. */
+            role: components["schemas"]["PeerRole"];
+            /**
+             * @description Of a follower: where its management page is reached (`https://sign2.hospital.local:8444`), so that packages are
+             *     sent there; without it they are carried as files.
+             */
+            url?: string | null;
+        };
         /** @description Why the clock is not to be believed. */
         Reason: {
             /**
@@ -2085,12 +2275,37 @@ export interface components {
             /** @enum {string} */
             why: "too_old";
         };
+        /** @description What a follower says of a package it took, signed by its TPM. */
+        Receipt: {
+            /**
+             * Format: int64
+             * @description The package's number.
+             */
+            number: number;
+            /** @description The follower's signature over the package's fingerprint and number, hexadecimal. */
+            signature: string;
+        };
         /** @description Why something was not done. */
         Refused: {
             /** @description The stable name. */
             code: string;
             /** @description Plain words. */
             text: string;
+        };
+        /** @description Replication of this appliance. */
+        Replication: {
+            /** @description Makers' roots are configured: endorsement keys are judged by certificate. */
+            by_certificate: boolean;
+            /** @description This appliance's fingerprint, to be compared on the other's page. */
+            fingerprint: string;
+            /** @description What is served here comes from another appliance, and is changed there. */
+            follows: boolean;
+            /** @description This appliance's introduction, to be taken to the other. */
+            introduction: string;
+            name: string;
+            peers: components["schemas"]["PeerView"][];
+            /** @description Keys in devices: they stay on this appliance. */
+            stay: string[];
         };
         /** @description What a self-test found. */
         Report: {
@@ -3963,6 +4178,217 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+        };
+    };
+    get_replica: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replication"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_replica_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Carried"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_replica_packages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_replica_peers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proposal"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    delete_replica_peers_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_replica_peers_id_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Compared"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_replica_peers_id_package: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
         };

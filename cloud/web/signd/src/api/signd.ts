@@ -1,5 +1,5 @@
 import { api, body, search, slow } from './call'
-import type { AdoptKey, ChainSettings, Interface, KeyFile, NewKey, Policy, Revoking, Role, StampSettings, Syslog, TimePolicy } from './types'
+import type { AdoptKey, ChainSettings, Interface, KeyFile, NewKey, Policy, Proposal, Revoking, Role, StampSettings, Syslog, TimePolicy } from './types'
 
 const id = (id: string) => ({ params: { path: { id } } })
 const key = (index: number) => ({ params: { path: { index } } })
@@ -62,6 +62,13 @@ export const signd = {
   backup: () => download(api.POST('/manage/v1/backup', { parseAs: 'blob', ...slow })),
   previewRestore: (file: string, shares: string[]) => body(api.POST('/manage/v1/restore', { body: { file, shares }, ...slow })),
   restore: (token: string) => body(api.POST('/manage/v1/restore/{token}', { params: { path: { token } }, ...slow })),
+
+  replica: () => body(api.GET('/manage/v1/replica', { ...slow })),
+  proposePeer: (form: Proposal) => body(api.POST('/manage/v1/replica/peers', { body: form, ...slow })),
+  approvePeer: (peer: string, fingerprint: string) => body(api.POST('/manage/v1/replica/peers/{id}/approve', { ...id(peer), body: { fingerprint } })),
+  endPeer: (peer: string) => body(api.DELETE('/manage/v1/replica/peers/{id}', id(peer))),
+  replicaPackage: (peer: string) => download(api.POST('/manage/v1/replica/peers/{id}/package', { ...id(peer), parseAs: 'blob', ...slow })),
+  importReplica: (file: string) => body(api.POST('/manage/v1/replica/import', { body: { file }, ...slow })),
 
   applications: () => body(api.GET('/manage/v1/applications')),
   addApplication: (form: { id: string; name: string; policy: Policy }) => body(api.POST('/manage/v1/applications', { body: form })),

@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 use super::gate::Signed;
 use super::{Answer, Asked, Done, Door, file};
 use crate::manage::failure::{Failure, Refused};
-use crate::replica::{Overview, Proposal, Receipt};
+use crate::replica::{Proposal, Receipt, Replication};
 
 /// This appliance's introduction, and those it is paired with.
 #[utoipa::path(get, path = "/manage/v1/replica", tag = "replica",
-    responses((status = 200, body = Overview), (status = 503, body = Refused)))]
-pub(super) async fn show(State(door): State<Door>) -> Answer<Overview> {
+    responses((status = 200, body = Replication), (status = 503, body = Refused)))]
+pub(super) async fn show(State(door): State<Door>) -> Answer<Replication> {
     Ok(Json(door.act(|manage| manage.replica.overview()).await?))
 }
 
