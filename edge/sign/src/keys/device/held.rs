@@ -270,7 +270,17 @@ impl Held {
     /// Takes a PIN or password from a person, and tries the device.
     pub(crate) fn give_pin(&self, pin: zeroize::Zeroizing<String>) {
         self.guarded.give_pin(pin);
+        // That one was missing or wrong says nothing of this one; its first use does.
+        self.unlocked();
         self.retry();
+    }
+
+    /// Its PIN is not the trouble any more.
+    pub(crate) fn unlocked(&self) {
+        let mut inner = self.inner();
+        if inner.trouble.as_ref().is_some_and(Trouble::of_pin) {
+            inner.trouble = None;
+        }
     }
 
     /// Its thread ends when it is free.

@@ -61,6 +61,13 @@ pub struct Trouble {
     pub text: String,
 }
 
+impl Trouble {
+    /// The device answers, but its PIN is missing, wrong or locked: nobody uses its keys until a person gives another.
+    pub(crate) fn of_pin(&self) -> bool {
+        self.code.starts_with("device_pin")
+    }
+}
+
 /// A device as it is now, without asking it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = KeyDeviceView)]

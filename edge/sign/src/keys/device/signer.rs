@@ -50,6 +50,7 @@ impl DeviceSigner {
         let scheme = scheme(algorithm);
         let made = self.held.call(|device| device.sign(&self.key, scheme, digest));
         let made = made.map_err(|fault| self.refused(&fault))?;
+        self.held.unlocked();
         match self.public.verify_digest(algorithm, digest, &made) {
             Ok(()) => Ok(made),
             Err(_) => Err(Refused::Device {
@@ -66,7 +67,7 @@ impl DeviceSigner {
 
     fn decrypt(&self, scheme: Unwrap, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
         let opened = self.held.call(|device| device.decrypt(&self.key, scheme, data));
-        opened.map_err(|fault| match fault {
+        opened.inspect(|_| self.held.unlocked()).map_err(|fault| match fault {
             custody::Fault::Ciphertext | custody::Fault::Input(_) => Refused::Envelope,
             other => self.refused(&other),
         })

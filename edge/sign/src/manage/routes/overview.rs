@@ -191,11 +191,16 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
             format!("签名日志自第 {entry} 条起不完整，可能被改动。"),
         );
     }
-    for device in overview
-        .devices
-        .iter()
-        .filter(|device| device.state != DeviceState::Ready)
-    {
+    for device in &overview.devices {
+        if device.state == DeviceState::Ready {
+            // It answers, and lets nobody use its keys.
+            let locked = device.trouble.as_ref().filter(|trouble| trouble.of_pin());
+            if let Some(trouble) = locked {
+                let text = format!("密码设备 {}：{}", device.name, trouble.text);
+                say(Severity::Error, "device_down", text);
+            }
+            continue;
+        }
         let why = device
             .trouble
             .as_ref()
@@ -219,7 +224,18 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
             say(severity, "key_expires", text);
         }
     }
-    for chain in manage.service.state().chains.values() {
+    let (state, lists) = (manage.service.state(), manage.service.revocation.lists());
+    for key in state.keys.values().filter(|key| key.state == KeyState::Active) {
+        let own = key.certificate().and_then(|certificate| certificate.chain.first());
+        if own.is_some_and(|own| lists.revoke(own, now)) {
+            let text = format!(
+                "密钥 {}（{}）的证书已被吊销，不能再签名：请停用，或换上新证书。",
+                key.index.0, key.label
+            );
+            say(Severity::Error, "key_revoked", text);
+        }
+    }
+    for chain in state.chains.values() {
         for certificate in &chain.certificates {
             if let Some((severity, words)) = ends(Timestamp::from_offset(certificate.not_after), now) {
                 let name = &certificate.subject.common_name;
