@@ -11,6 +11,8 @@
 
 #[path = "evidence/crl.rs"]
 mod crl;
+#[path = "evidence/fuzz.rs"]
+mod fuzz;
 #[path = "evidence/ocsp.rs"]
 mod ocsp;
 #[path = "evidence/pdf.rs"]

@@ -12,6 +12,8 @@ mod certificates;
 mod exchanged;
 #[path = "outside/files.rs"]
 mod files;
+#[path = "outside/fuzz.rs"]
+mod fuzz;
 #[path = "outside/keys.rs"]
 mod keys;
 #[path = "outside/messages.rs"]

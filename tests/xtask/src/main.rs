@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: everything a person types in this project.
 
 mod build;
+mod fuzz;
 mod policy;
 mod setup;
 mod steps;
@@ -72,6 +73,17 @@ enum Command {
         /// Machine-readable result.
         #[arg(long)]
         json: bool,
+    },
+    /// Throw changed bytes at every reader of outside data, longer than the tests do.
+    Fuzz {
+        /// One fuzzer, or all.
+        name: Option<String>,
+        /// How many times the cases of the tests.
+        #[arg(long, default_value_t = 100)]
+        times: u32,
+        /// Where the cases begin; another number gives other cases.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Which requirement rows are demonstrated by tests.
     Trace {
@@ -165,6 +177,10 @@ fn run() -> Result<bool> {
                 bench.arg("--json");
             }
             Ok(bench.status()?.success())
+        }
+        Command::Fuzz { name, times, seed } => {
+            setup::machine(&root)?;
+            fuzz::run(&root, name.as_deref(), times, seed)
         }
         Command::Trace {
             requirements,

@@ -61,13 +61,10 @@ fn keys_off_the_curve_and_counts_beyond_buffers_are_refused() {
     assert_eq!(*device.decrypt(&own, Unwrap::Sm2, &ciphertext).unwrap(), [7; 40]);
 }
 
-/// `CUSTODY_FUZZ` seeds (60 without it), each some hundred replies. A failure names its seed.
+/// 60 seeds and more in `cargo xtask fuzz`, each some hundred replies. A failure names its seed.
 #[test]
 fn no_reply_whatever_breaks_the_caller() {
-    let seeds: u32 = std::env::var("CUSTODY_FUZZ")
-        .ok()
-        .and_then(|seeds| seeds.parse().ok())
-        .unwrap_or(60);
+    let seeds = kit::fuzz::cases(60);
     let bench = Bench::new();
     let device = bench.open();
     let (own, rsa, opener) = (key("sdf:1"), key("sdf:1;algorithm=rsa"), key("sdf:1;use=encrypt"));

@@ -1,6 +1,6 @@
 //! Whatever is changed in a signed document: it is refused, or what is covered is what was signed.
 //!
-//! `XMLDSIG_FUZZ=200000` runs as many cases; without it a short run.
+//! Long runs: `cargo xtask fuzz`.
 
 use std::sync::LazyLock;
 
@@ -44,10 +44,7 @@ static SIGNED: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 fn cases() -> u32 {
-    std::env::var("XMLDSIG_FUZZ")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(3000)
+    ::kit::fuzz::cases(3000)
 }
 
 /// One change of the bytes.

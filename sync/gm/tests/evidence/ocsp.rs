@@ -10,7 +10,7 @@ use crate::site::{Own, Site, each_bent, p256, present, sites};
 const NONCE: [u8; 16] = *b"sixteen bytes ok";
 
 /// The reply of openssl as responder to a request of ours.
-fn reply(site: &Site, request: &[u8], signer: &str, tag: &str) -> Vec<u8> {
+pub(crate) fn reply(site: &Site, request: &[u8], signer: &str, tag: &str) -> Vec<u8> {
     site.put(&format!("{tag}.req"), request);
     let (hash, option) = (site.hash(), site.sign_option().replace("-sigopt", "-rsigopt"));
     site.run(&format!(
@@ -19,7 +19,7 @@ fn reply(site: &Site, request: &[u8], signer: &str, tag: &str) -> Vec<u8> {
     site.get(&format!("{tag}.resp"))
 }
 
-fn asked(site: &Site, name: &str, hash: NameHash) -> Vec<u8> {
+pub(crate) fn asked(site: &Site, name: &str, hash: NameHash) -> Vec<u8> {
     let question = Question::new(&site.certificate(name), &site.root(), hash).expect("question");
     question.to_der(Some(&NONCE))
 }

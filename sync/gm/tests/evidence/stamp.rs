@@ -21,11 +21,11 @@ fn unfit<T: std::fmt::Debug>(result: Result<T, Refused>) -> Unfit {
 }
 
 /// openssl as time-stamp authority; SM2 it cannot.
-fn stampers() -> impl Iterator<Item = &'static Site> {
+pub(crate) fn stampers() -> impl Iterator<Item = &'static Site> {
     sites().iter().filter(|site| site.kind != Kind::Sm2)
 }
 
-fn reply(site: &Site, request: &[u8], section: &str, tag: &str) -> Vec<u8> {
+pub(crate) fn reply(site: &Site, request: &[u8], section: &str, tag: &str) -> Vec<u8> {
     site.put(&format!("{tag}.tsq"), request);
     site.run(&format!(
         "ts -reply -config ca.cnf -section {section} -chain ca.pem -queryfile {tag}.tsq -out {tag}.tsr"

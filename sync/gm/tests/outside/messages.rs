@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 pub(crate) const RX: &[u8] = "处方：阿莫西林胶囊 0.5 g，每日三次".as_bytes();
 
-fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
@@ -59,6 +59,10 @@ impl Desk {
 
     fn trust(&self) -> Trust {
         Trust::new([&self.chain[1].der]).expect("root")
+    }
+
+    pub(crate) fn key(&self) -> &dyn Signer {
+        self.key.as_ref()
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
