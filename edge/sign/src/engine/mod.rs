@@ -6,8 +6,10 @@ mod kek;
 mod proven;
 pub(crate) mod seal_stamp;
 mod signer;
+mod signer_root;
 
 pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
+pub(crate) use signer_root::owner as signer_root_owner;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -144,6 +144,7 @@ mod tests {
 
     fn row(id: &str) -> SignerRow {
         SignerRow {
+            root: None,
             id: id.to_owned(),
             organisation: "永州市中心医院".to_owned(),
             name: "王医生".to_owned(),

@@ -91,7 +91,8 @@ impl Engine {
         };
         let stretched = pin::stretch(text, &row.salt)?;
         let owner = owner(id);
-        let secret = Wrapping::derive(kek, Some(&stretched), &owner)?.unwrap(&row.wrapped, &owner)?;
+        let root = self.root_of(kek, &row)?;
+        let secret = Wrapping::derive(&root, Some(&stretched), &owner)?.unwrap(&row.wrapped, &owner)?;
         let Some(secret) = secret else {
             self.proven.forget(id);
             self.vault
@@ -136,7 +137,8 @@ impl Engine {
             now,
             Purpose::Documents,
         )?;
-        let (wrapped, salt) = wrap_under_pin(&kek, &asked.signer_id, &mut asked.pin, key.secret())?;
+        let (root, under) = self.root(&kek)?;
+        let (wrapped, salt) = wrap_under_pin(&under, &asked.signer_id, &mut asked.pin, key.secret())?;
         let row = SignerRow {
             id: asked.signer_id,
             organisation: asked.organisation,
@@ -146,6 +148,7 @@ impl Engine {
             wrapped,
             salt,
             tries_left: TRIES,
+            root: Some(root),
         };
         let new = self.vault.write(|unit| {
             let new = unit.put_signer(&row, true, now)?;
@@ -176,8 +179,9 @@ impl Engine {
         {
             // A revoked key is never certified again.
             opened.key = Arc::new(Sm2Key::generate()?);
-            let (wrapped, salt) = wrap_under_pin(kek, &asked.signer_id, &mut again, opened.key.secret())?;
-            (opened.row.wrapped, opened.row.salt) = (wrapped, salt);
+            let (root, under) = self.root(kek)?;
+            let (wrapped, salt) = wrap_under_pin(&under, &asked.signer_id, &mut again, opened.key.secret())?;
+            (opened.row.wrapped, opened.row.salt, opened.row.root) = (wrapped, salt, Some(root));
             let row = &opened.row;
             let authority = self.authority(kek, &row.organisation, now)?;
             let subject = subject(&row.id, &row.organisation, &row.name, &row.role);
@@ -216,10 +220,12 @@ impl Engine {
         let now = self.trusted_now()?;
         let kek = self.kek()?;
         let mut opened = self.open_signer(&kek, &asked.signer_id, &mut asked.pin, now)?;
-        let (wrapped, salt) = wrap_under_pin(&kek, &asked.signer_id, &mut asked.new_pin, opened.key.secret())?;
+        let (root, under) = self.root(&kek)?;
+        let (wrapped, salt) = wrap_under_pin(&under, &asked.signer_id, &mut asked.new_pin, opened.key.secret())?;
         self.proven.forget(&asked.signer_id);
         opened.row.wrapped = wrapped;
         opened.row.salt = salt;
+        opened.row.root = Some(root);
         opened.row.tries_left = TRIES;
         self.vault.write(|unit| {
             unit.put_signer(&opened.row, false, now)?;
@@ -310,11 +316,11 @@ fn subject(id: &str, organisation: &str, name: &str, role: &str) -> Identity {
     }
 }
 
-fn wrap_under_pin(kek: &[u8], id: &str, pin: &mut ops::Pin, secret: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+fn wrap_under_pin(root: &[u8], id: &str, pin: &mut ops::Pin, secret: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
     let text = Zeroizing::new(std::mem::take(&mut pin.0));
     let salt = wrap::random::<16>()?;
     let stretched = pin::stretch(&text, &salt)?;
     let owner = owner(id);
-    let wrapped = Wrapping::derive(kek, Some(&stretched), &owner)?.wrap(secret, &owner)?;
+    let wrapped = Wrapping::derive(root, Some(&stretched), &owner)?.wrap(secret, &owner)?;
     Ok((wrapped, salt.to_vec()))
 }

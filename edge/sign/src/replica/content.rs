@@ -3,8 +3,9 @@
 use crate::Refusal;
 use crate::keys;
 use crate::keys::device::Devices;
-use crate::manage::backup::content::{Content, Row, cell};
+use crate::manage::backup::content::{Cell, Content, Row, cell};
 use crate::manage::backup::restore::{put, put_keys};
+use crate::pin::TRIES;
 use crate::state::State;
 use crate::vault::Unit;
 
@@ -21,11 +22,14 @@ const TRAVELS: &[&str] = &[
     "chain",
     "chain_certificate",
     "certificate",
+    "signer_root",
+    "signer",
+    "signer_wrapping",
 ];
 
 /// What is there now for followers; secrets still wrapped under the key of keys. Keys in devices are left out, and named.
 pub(super) fn read(unit: &Unit<'_>) -> Result<(Content, Vec<String>), Refusal> {
-    let mut content = Content::read(unit)?.only(TRAVELS);
+    let mut content = Content::read_with_signers(unit)?.only(TRAVELS);
     let mut stay = Vec::new();
     let mut labels = Vec::new();
     for row in content.rows("server_key") {
@@ -40,7 +44,52 @@ pub(super) fn read(unit: &Unit<'_>) -> Result<(Content, Vec<String>), Refusal> {
             row.get("key_index").is_none_or(|index| !stay.contains(index))
         });
     }
+    let portable: Vec<_> = content
+        .rows("signer_wrapping")
+        .iter()
+        .filter_map(|row| row.get("signer").cloned())
+        .collect();
+    content.retain("signer", |row| {
+        // A try is taken and given back at each signature: what matters to others is whether there are any.
+        let locked = row.get("tries_left").and_then(Cell::as_integer) == Some(0);
+        row.insert(
+            "tries_left".to_owned(),
+            Cell::Integer(if locked { 0 } else { i64::from(TRIES) }),
+        );
+        row.get("id").is_some_and(|id| portable.contains(id))
+    });
     Ok((content, labels))
+}
+
+/// Signers of the source, with the same PINs. One that the source sent before and has not changed stays as it is here (the
+/// PIN may have been changed here, and tries are counted here), and so does one that was enrolled here.
+fn signers(unit: &Unit<'_>, content: &Content) -> Result<(), Refusal> {
+    for row in content.rows("signer_root") {
+        if unit.signer_root(&cell(row, "id")?.as_text())?.is_none() {
+            put(unit, "signer_root", row)?;
+        }
+    }
+    for row in content.rows("signer") {
+        let id = cell(row, "id")?.as_text();
+        let text = serde_json::to_vec(row).map_err(|_| Refusal::Damaged("signer"))?;
+        let digest = gm::sm3(&text).to_vec();
+        let sent_before = unit.taken_signer(&id)?;
+        let stays = match &sent_before {
+            Some(before) => *before == digest,
+            None => unit.signer(&id)?.is_some(),
+        };
+        if stays {
+            continue;
+        }
+        put(unit, "signer", row)?;
+        for wrapping in content.rows("signer_wrapping") {
+            if wrapping.get("signer") == row.get("id") {
+                put(unit, "signer_wrapping", wrapping)?;
+            }
+        }
+        unit.put_taken_signer(&id, &digest)?;
+    }
+    Ok(())
 }
 
 /// SM3 of what is there: another one when anything changed.
@@ -62,7 +111,7 @@ pub(super) fn apply(unit: &Unit<'_>, content: &Content, kek: &[u8]) -> Result<()
     let here = Content::read(unit)?;
     for row in content.rows("own_list") {
         let older = |other: &Row| {
-            let number = |row: &Row| row.get("number").and_then(|number| number.as_integer());
+            let number = |row: &Row| row.get("number").and_then(Cell::as_integer);
             other.get("issuer") == row.get("issuer") && number(other) >= number(row)
         };
         // A list's number never goes back.
@@ -71,6 +120,7 @@ pub(super) fn apply(unit: &Unit<'_>, content: &Content, kek: &[u8]) -> Result<()
         }
     }
     put_keys(unit, content)?;
+    signers(unit, content)?;
     for tables in [
         &["application_certificate", "application"][..],
         &["chain_certificate", "chain"],

@@ -148,6 +148,9 @@ impl Replica {
 
     /// Brings one follower what there is.
     async fn bring(self: &Arc<Self>, http: &reqwest::Client, row: &PeerRow) -> Result<(), String> {
+        // For one that is away nothing is made: each package is an entry in the log.
+        let there = http.get(format!("{}/manage/v1/session", row.url)).send().await;
+        there.map_err(|error| format!("对端没有应答（{}）", reason(&error)))?;
         let (making, id) = (Arc::clone(self), row.id.clone());
         let made = tokio::task::spawn_blocking(move || making.make(LINE, &id)).await;
         let made = match made {

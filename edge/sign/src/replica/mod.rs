@@ -3,15 +3,17 @@
 //!
 //! # What travels
 //! Server keys that are wrapped under the TPM with their states and certificates, the hospital's own authorities with what
-//! they revoked, applications with their policies and request keys, chains, kept certificates. It travels whole: a
-//! follower becomes as its source is, and a key that was destroyed there is destroyed here. Not: keys in PKCS#11 and SDF
+//! they revoked, applications with their policies and request keys, chains, kept certificates, signers. It travels whole:
+//! a follower becomes as its source is, and a key that was destroyed there is destroyed here. Not: keys in PKCS#11 and SDF
 //! devices (they do not leave them; an application asking the follower for one is told that it has no such key),
 //! accounts, TLS keys, settings of the machine, the time-stamp unit (two units with one key could give one serial number
 //! twice), the log (each appliance accounts for what it did itself).
 //!
-//! **Signers' keys** do not travel. They are wrapped under a key derived from the appliance's key of keys *and* the
-//! signer's PIN, so that nobody can wrap them for another appliance without the PIN. On a follower signers enrol with its
-//! own `edge`, under the same authority, which does travel.
+//! **Signers' keys** travel as they are wrapped: under a root *and* the signer's PIN (`engine::signer_root`). The root goes
+//! as every other key; the PIN goes nowhere, and opens the same key on the follower. Each appliance counts wrong tries for
+//! itself; who is locked at the source is locked at the follower with the next package. A signer enrolled on the follower,
+//! or with a PIN changed there, stays so until the source changes it. Signers from before there were roots come along when
+//! they have changed their PIN.
 //!
 //! # Why nobody on the way gets a key
 //! Each package has its own content key. It is put into a credential (`TPM2_MakeCredential`) for the follower's

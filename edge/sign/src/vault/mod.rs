@@ -11,6 +11,7 @@ mod replica;
 mod revocation;
 mod schema;
 mod signer;
+mod signer_root;
 mod trust;
 
 use std::path::Path;

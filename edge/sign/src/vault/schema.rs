@@ -10,6 +10,9 @@ CREATE TABLE IF NOT EXISTS signer (
   id TEXT PRIMARY KEY, organisation TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, certificate BLOB NOT NULL,
   wrapped BLOB NOT NULL, salt BLOB NOT NULL, tries_left INTEGER NOT NULL CHECK (tries_left >= 0),
   enrolled_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS signer_root (id TEXT PRIMARY KEY, wrapped BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS signer_wrapping (
+  signer TEXT PRIMARY KEY REFERENCES signer, root TEXT NOT NULL REFERENCES signer_root) STRICT;
 CREATE TABLE IF NOT EXISTS journal (
   key TEXT PRIMARY KEY, act TEXT NOT NULL, signer TEXT NOT NULL, digest BLOB NOT NULL, cms BLOB NOT NULL,
   serial TEXT NOT NULL, signed_at INTEGER NOT NULL) STRICT;
@@ -84,6 +87,7 @@ CREATE TABLE IF NOT EXISTS replica_peer (
   state TEXT NOT NULL CHECK (state IN ('proposed', 'approved', 'ended')),
   judged TEXT NOT NULL CHECK (judged IN ('certificate', 'people')), proposed_by TEXT NOT NULL, approved_by TEXT NOT NULL,
   number INTEGER NOT NULL, digest BLOB NOT NULL, settled_at INTEGER, trouble TEXT NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS replica_signer (signer TEXT PRIMARY KEY, digest BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS stamp_serial (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 ";

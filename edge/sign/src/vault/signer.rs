@@ -34,6 +34,8 @@ pub(crate) struct SignerRow {
     pub(crate) wrapped: Vec<u8>,
     pub(crate) salt: Vec<u8>,
     pub(crate) tries_left: u32,
+    /// The root under which the key is wrapped, beside the PIN; the key of keys itself when there is none.
+    pub(crate) root: Option<String>,
 }
 
 /// A signature that was made.
@@ -112,8 +114,8 @@ impl Unit<'_> {
     }
 
     pub(crate) fn signer(&self, id: &str) -> Result<Option<SignerRow>, Refusal> {
-        let sql =
-            "SELECT id, organisation, name, role, certificate, wrapped, salt, tries_left FROM signer WHERE id = ?1";
+        let sql = "SELECT id, organisation, name, role, certificate, wrapped, salt, tries_left, root FROM signer \
+                   LEFT JOIN signer_wrapping ON signer = id WHERE id = ?1";
         let row = self.0.query_row(sql, [id], |row| {
             Ok(SignerRow {
                 id: row.get(0)?,
@@ -124,6 +126,7 @@ impl Unit<'_> {
                 wrapped: row.get(5)?,
                 salt: row.get(6)?,
                 tries_left: row.get(7)?,
+                root: row.get(8)?,
             })
         });
         Ok(row.optional()?)
@@ -154,6 +157,9 @@ impl Unit<'_> {
                 at.as_micros()
             ],
         )?;
+        if changed == 1 {
+            self.put_signer_wrapping(&s.id, s.root.as_deref())?;
+        }
         Ok(changed == 1)
     }
 

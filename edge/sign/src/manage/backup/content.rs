@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::custodians::recovery_owner;
 use crate::Refusal;
-use crate::engine::authority_owner;
+use crate::engine::{authority_owner, signer_root_owner};
 use crate::keys::key_owner;
 use crate::manage::sign_in::totp_owner;
 use crate::settings::CARRIED;
@@ -187,6 +187,39 @@ pub(crate) const TABLES: &[Table] = &[
     },
 ];
 
+/// Signers with the roots of their keys: for an attested appliance, not for a file that lies about. A signer's own key needs
+/// the PIN besides, and stays as it is wrapped.
+const SIGNERS: &[Table] = &[
+    Table {
+        name: "signer_root",
+        columns: &["id", "wrapped", "made_at"],
+        key: 1,
+        secrets: &[("wrapped", "")],
+    },
+    Table {
+        name: "signer",
+        columns: &[
+            "id",
+            "organisation",
+            "name",
+            "role",
+            "certificate",
+            "wrapped",
+            "salt",
+            "tries_left",
+            "enrolled_at",
+        ],
+        key: 1,
+        secrets: &[],
+    },
+    Table {
+        name: "signer_wrapping",
+        columns: &["signer", "root"],
+        key: 1,
+        secrets: &[],
+    },
+];
+
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -265,7 +298,7 @@ pub(crate) fn cell<'r>(row: &'r Row, column: &str) -> Result<&'r Cell, Refusal> 
 
 impl Table {
     pub(crate) fn named(name: &str) -> Result<&'static Self, Refusal> {
-        let found = TABLES.iter().find(|table| table.name == name);
+        let found = TABLES.iter().chain(SIGNERS).find(|table| table.name == name);
         found.ok_or(Refusal::Damaged("table"))
     }
 
@@ -283,6 +316,7 @@ impl Table {
             ("authority", Cell::Text(organisation)) => authority_owner(part, organisation),
             ("server_key", Cell::Integer(index)) => key_owner(u32::try_from(*index).map_err(|_| damaged())?),
             ("application", Cell::Text(id)) => secret_owner(id),
+            ("signer_root", Cell::Text(id)) => signer_root_owner(id),
             ("custody_group", Cell::Bytes { hex }) => recovery_owner(&hex::decode(hex).map_err(|_| damaged())?),
             _ => return Err(damaged()),
         })
@@ -292,8 +326,17 @@ impl Table {
 impl Content {
     /// What is there now; secrets still wrapped under the key of keys.
     pub(crate) fn read(unit: &Unit<'_>) -> Result<Self, Refusal> {
+        Self::read_tables(unit, TABLES.iter())
+    }
+
+    /// The same, and the signers.
+    pub(crate) fn read_with_signers(unit: &Unit<'_>) -> Result<Self, Refusal> {
+        Self::read_tables(unit, TABLES.iter().chain(SIGNERS))
+    }
+
+    fn read_tables(unit: &Unit<'_>, wanted: impl Iterator<Item = &'static Table>) -> Result<Self, Refusal> {
         let mut tables = BTreeMap::new();
-        for table in TABLES {
+        for table in wanted {
             let mut rows = Vec::new();
             for values in unit.dump(table.name, table.columns)? {
                 let mut row = Row::new();
@@ -316,10 +359,10 @@ impl Content {
         self
     }
 
-    /// Leaves out the rows of a table that are not to be kept.
-    pub(crate) fn retain(&mut self, table: &str, keep: impl Fn(&Row) -> bool) {
+    /// Leaves out the rows of a table that are not to be kept; those that are may be changed.
+    pub(crate) fn retain(&mut self, table: &str, keep: impl FnMut(&mut Row) -> bool) {
         if let Some(rows) = self.0.get_mut(table) {
-            rows.retain(keep);
+            rows.retain_mut(keep);
         }
     }
 
@@ -332,7 +375,7 @@ impl Content {
         mut self,
         seal: impl Fn(&str, &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal>,
     ) -> Result<Self, Refusal> {
-        for table in TABLES {
+        for table in TABLES.iter().chain(SIGNERS) {
             for row in self.0.get_mut(table.name).into_iter().flatten() {
                 for (column, part) in table.secrets {
                     let Cell::Bytes { hex } = cell(row, column)? else {
