@@ -1,12 +1,12 @@
 //! The hospital's seal: an incremental update that adds a signature field (ISO 32000-1 12.7.4.5) whose detached CMS
-//! covers every byte of the file but itself. The file is prepared here, the digest signed elsewhere, the signature put
+//! covers every byte of the file but itself and carries a time stamp (PAdES-B-T, ETSI EN 319 142-1). The file is prepared here, the digest signed elsewhere, the signature put
 //! into the hole that was left for it.
 
 use lopdf::{Dictionary, Document, IncrementalDocument, Object, ObjectId, StringFormat, dictionary};
 use records::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// Room for the signature, in bytes; ours take about two thousand.
+/// Room for the signature, in bytes; ours take about four thousand with their time stamps.
 const ROOM: usize = 12 * 1024;
 /// A figure as wide as any offset will be, patched when the offsets are known.
 const WIDE: i64 = 9_999_999_999;
@@ -85,7 +85,8 @@ fn signature(hospital: &str, at: Timestamp) -> Dictionary {
     dictionary! {
         "Type" => "Sig",
         "Filter" => "Adobe.PPKLite",
-        "SubFilter" => "adbe.pkcs7.detached",
+        // PAdES: the message carries its time stamp and names the signer's certificate.
+        "SubFilter" => "ETSI.CAdES.detached",
         "ByteRange" => vec![0.into(), WIDE.into(), WIDE.into(), WIDE.into()],
         "Contents" => Object::String(vec![0; ROOM], StringFormat::Hexadecimal),
         "Name" => text(hospital),

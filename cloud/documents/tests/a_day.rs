@@ -95,6 +95,7 @@ async fn a_renewal_goes_from_the_desk_to_the_window_and_anybody_can_verify_it() 
             .unwrap();
         let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
         assert!(seen.contains("Signature is Valid."), "{seen}");
+        assert!(seen.contains("ETSI.CAdES.detached"), "{seen}");
 
         let code = rx["verify_code"].as_str().unwrap();
         let public = w.get("nobody", &format!("/verify/{code}")).await;
@@ -121,6 +122,8 @@ async fn a_renewal_goes_from_the_desk_to_the_window_and_anybody_can_verify_it() 
             (&same["valid"], &same["file_is_issued"], &same["file_seal"]),
             (&json!(true), &json!(true), &json!("valid"))
         );
+        let stamped = same["file_stamped_at"].as_str().unwrap_or_default();
+        assert!(stamped.starts_with("20"), "the time of the seal is proven: {same}");
         let mut forged = pdf.clone();
         let middle = forged.len() / 2;
         forged[middle] ^= 1;
@@ -129,6 +132,7 @@ async fn a_renewal_goes_from_the_desk_to_the_window_and_anybody_can_verify_it() 
             (&other["valid"], &other["file_is_issued"], &other["file_seal"]),
             (&json!(false), &json!(false), &json!("broken"))
         );
+        assert!(other["file_seal_reason"].is_string(), "{other}");
         let none = check(b"%PDF-1.7 nothing".to_vec()).await;
         assert_eq!(none["file_seal"], "absent");
     })

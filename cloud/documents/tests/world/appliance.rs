@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use gm::certificate::{Draft, Identity, Purpose};
 use gm::key::{P256Key, Signer};
-use gm::{Certificate, Sm2Key, cms};
+use gm::stamp::{Imprint, Unit, Unsigned, attach};
+use gm::{Certificate, Hash, Sm2Key, cms};
 use records::sign::{EnrolRequest, SealRequest, SignRequest};
 use records::{Clock, ManualClock, Outcome, TenantId};
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ pub(crate) struct Appliance {
     root: Certificate,
     seal_key: P256Key,
     seal_chain: Vec<Certificate>,
+    /// The seal's time-stamp unit.
+    unit_key: P256Key,
+    unit_chain: Vec<Certificate>,
     people: Mutex<HashMap<String, Person>>,
     made: Mutex<HashMap<String, Value>>,
     /// Answers to signing calls that get lost on the way back.
@@ -93,7 +97,17 @@ impl Appliance {
             Some(&seal_root),
             &seal_root_key,
         );
+        let unit_key = P256Key::from_pkcs8(&P256Key::generate().unwrap()).unwrap();
+        let unit = issue(
+            draft(4, Purpose::TimeStamping),
+            &identity("电子印章时间戳"),
+            &unit_key,
+            Some(&seal_root),
+            &seal_root_key,
+        );
         Self {
+            unit_key,
+            unit_chain: vec![unit, seal_root.clone()],
             clock,
             root_key,
             root,
@@ -175,6 +189,10 @@ impl Appliance {
         let digest: [u8; 32] = hex::decode(&request.digest_sha256).unwrap().try_into().unwrap();
         let message = cms::Unsigned::new(&digest, self.clock.now().offset(), &self.seal_chain).unwrap();
         let message = message.sign(&self.seal_key).unwrap();
+        let unit = Unit::new(&self.unit_key, &self.unit_chain, &[0x2a, 3], None).unwrap();
+        let over = Imprint::of(Hash::Sha256, &Unsigned::read(&message).unwrap().signature);
+        let token = unit.stamp(&over, &[7], self.clock.now().offset()).unwrap();
+        let message = attach(&message, &token).unwrap();
         Outcome::Done(json!({ "cms": BASE64.encode(message), "certificate_serial": self.seal_chain[0].serial_hex() }))
     }
 }

@@ -94,6 +94,11 @@ pub(crate) struct Verified {
     pub(crate) file_is_issued: Option<bool>,
     /// For an uploaded file: `valid`, `broken` or `absent`.
     pub(crate) file_seal: Option<String>,
+    /// Of a seal that does not hold: why, for a person.
+    pub(crate) file_seal_reason: Option<String>,
+    /// The time of the seal that a time stamp proves.
+    #[schema(value_type = Option<String>)]
+    pub(crate) file_stamped_at: Option<Timestamp>,
 }
 
 struct Case {
@@ -184,6 +189,8 @@ async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case, Verified), Api
         signatures,
         file_is_issued: None,
         file_seal: None,
+        file_seal_reason: None,
+        file_stamped_at: None,
     };
     Ok((tenant, case, verified))
 }
@@ -231,14 +238,18 @@ async fn by_file(State(ctx): State<Ctx>, Path(code): Path<String>, file: Bytes) 
     let anchors = signing::anchors(&ctx, &Scope::system(tenant)).await?;
     let seal = pdf::check(&file, &anchors.seals, ctx.now());
     verified.file_is_issued = Some(issued);
-    verified.file_seal = Some(
-        match seal {
-            Seal::Valid => "valid",
-            Seal::Broken => "broken",
-            Seal::Absent => "absent",
+    let word = match seal {
+        Seal::Valid { stamped_at } => {
+            verified.file_stamped_at = stamped_at;
+            "valid"
         }
-        .to_owned(),
-    );
+        Seal::Broken(reason) => {
+            verified.file_seal_reason = Some(reason);
+            "broken"
+        }
+        Seal::Absent => "absent",
+    };
+    verified.file_seal = Some(word.to_owned());
     if !issued {
         verified.valid = false;
         verified.reason = Some("文件与医院签发的处方笺不一致".to_owned());

@@ -3595,6 +3595,10 @@ export interface components {
             file_is_issued?: boolean | null;
             /** @description For an uploaded file: `valid`, `broken` or `absent`. */
             file_seal?: string | null;
+            /** @description Of a seal that does not hold: why, for a person. */
+            file_seal_reason?: string | null;
+            /** @description The time of the seal that a time stamp proves. */
+            file_stamped_at?: string | null;
             /** @description Why not. */
             reason?: string | null;
             /** @description The signatures. */
