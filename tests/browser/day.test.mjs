@@ -11,6 +11,7 @@ import { moneyBack } from './stories/money-back.mjs'
 import { theOffice } from './stories/office.mjs'
 import { thePaper } from './stories/paper.mjs'
 import { theSignatureServer } from './stories/signature-server.mjs'
+import { theTrust } from './stories/signature-trust.mjs'
 import { aVisit, theFarewell } from './stories/visit.mjs'
 import { Bench } from './world/bench.mjs'
 import { startSite } from './world/site.mjs'
@@ -39,6 +40,7 @@ moneyBack(world)
 theOffice(world)
 accounts(world)
 theSignatureServer(world)
+theTrust(world)
 
 it('no script has failed in anybody’s browser', () => {
   for (const person of world.people) person.ok()

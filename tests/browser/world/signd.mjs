@@ -1,7 +1,7 @@
 // A signature server of its own, with a software TPM, served with its management page.
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { get } from 'node:https'
@@ -13,8 +13,8 @@ const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target')
 const PAGE = join(ROOT, 'cloud/web/dist/signd')
 
 /** A process that has said one line on its standard output. */
-async function ready(program, args, said) {
-  const child = spawn(join(TARGET, 'debug', program), args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+export async function ready(program, args, said, env = {}) {
+  const child = spawn(join(TARGET, 'debug', program), args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   createInterface(child.stderr).on('line', (line) => said.push(line))
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const take = () => child.kill('SIGKILL')
@@ -23,17 +23,56 @@ async function ready(program, args, said) {
     new Promise((resolve) => createInterface(child.stdout).once('line', resolve)),
     ended.then((code) => { throw new Error(`${program} ended with ${code}:\n${said.join('\n')}`) }),
   ])
-  return async () => {
+  const stop = async () => {
     child.kill('SIGTERM')
     const killer = setTimeout(take, 10_000)
     await ended
     clearTimeout(killer)
     process.removeListener('exit', take)
   }
+  return Object.assign(stop, { signal: (name) => child.kill(name) })
 }
 
-/** Starts it; the answer has its `address`, the service's, its set-up code, what it said, and `stop()`. */
-export async function startSignd() {
+/** Where Debian keeps SoftHSM2's library. */
+function softHsm() {
+  const places = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so', '/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so']
+  const found = places.find((place) => existsSync(place))
+  if (!found) throw new Error('SoftHSM2 is not installed: softhsm2')
+  return found
+}
+
+/** What the devices' private keys ask for. */
+export const PINS = { sdf1: 'bench1234', hsm1: '4321' }
+
+/** An SDF device (`sdf1`, with SM1) and a PKCS#11 token (`hsm1`), whose PINs nobody wrote down: their settings, what the process needs, and how the SDF device is told to misbehave. */
+async function keyDevices(data) {
+  const at = (...path) => join(data, ...path)
+  await mkdir(at('sdf'))
+  await mkdir(at('tokens'))
+  const library = [join(TARGET, 'debug/libbench_sdf.so'), join(TARGET, 'debug/deps/libbench_sdf.so')].find((path) => existsSync(path))
+  if (!library) throw new Error('the SDF device is not built: cargo build -p bench-sdf')
+  await copyFile(library, at('sdf/libsdf.so'))
+  await writeFile(at('softhsm2.conf'), `directories.tokendir = ${at('tokens')}\nlog.level = ERROR\n`)
+  const env = { SOFTHSM2_CONF: at('softhsm2.conf') }
+  execFileSync('softhsm2-util', ['--init-token', '--free', '--label', 'yiqiao', '--so-pin', '87654321', '--pin', PINS.hsm1], { env: { ...process.env, ...env }, stdio: 'ignore' })
+  // In one step, so that the device never reads half of it.
+  const control = async (text) => {
+    await writeFile(at('sdf/control.new'), `sm1\n${text}\n`)
+    await rename(at('sdf/control.new'), at('sdf/control'))
+  }
+  await control('')
+  const settings = [
+    '[[device]]', 'name = "sdf1"', 'kind = "sdf"', `library = "${at('sdf/libsdf.so')}"`, 'answer_ms = 3000', 'sessions = 4', 'indexes = 4',
+    '[[device]]', 'name = "hsm1"', 'kind = "pkcs11"', `module = "${softHsm()}"`, 'token = "yiqiao"', '',
+  ]
+  return { settings, env, control }
+}
+
+/**
+ * Starts it, with key devices where asked for; the answer has its `address`, the service's, its set-up code, what it said, how it is
+ * `frozen`, `thawed` and started `again`, and `stop()`.
+ */
+export async function startSignd({ devices = false } = {}) {
   if (!existsSync(join(PAGE, 'index.html'))) throw new Error('the web apps are not built: npm ci && npm run build in cloud/web')
   const data = await mkdtemp(join(tmpdir(), 'yiqiao-signd-'))
   const first = await freeRange(4)
@@ -41,21 +80,29 @@ export async function startSignd() {
   const state = join(data, 'state')
   const config = join(data, 'signd.toml')
   await mkdir(state)
+  const kept = devices ? await keyDevices(data) : { settings: [], env: {}, control: undefined }
   await writeFile(config, [
     `state_dir = "${state}"`, `socket = "${join(data, 'signd.sock')}"`, `tpm = "swtpm:host=127.0.0.1,port=${tpm}"`,
     '[manage]', `listen = "127.0.0.1:${manage}"`, `web = "${PAGE}"`, 'names = ["signd.hospital.test"]', 'idle_s = 300',
-    '[service]', `listen = "127.0.0.1:${service}"`, '',
+    '[service]', `listen = "127.0.0.1:${service}"`, '', ...kept.settings,
   ].join('\n'))
   const said = []
   const stopTpm = await ready('hil', ['tpm', '--state', join(data, 'tpm'), '--port', String(tpm), '--control', String(control)], said)
-  const stopSignd = await ready('signd', ['--config', config], said)
+  const serve = () => ready('signd', ['--config', config], said, kept.env)
+  let signd = await serve()
   return {
     address: `https://127.0.0.1:${manage}`,
     service: `https://127.0.0.1:${service}`,
     said,
     setupCode: async () => (await readFile(join(state, 'setup-code'), 'utf8')).trim(),
+    sdf: kept.control,
+    frozen: () => signd.signal('SIGSTOP'),
+    thawed: () => signd.signal('SIGCONT'),
+    away: () => signd(),
+    again: async () => { signd = await serve() },
     stop: async () => {
-      await stopSignd()
+      signd.signal('SIGCONT')
+      await signd()
       await stopTpm()
       if (process.env.YIQIAO_KEEP) console.error(`data kept in ${data}`)
       else await rm(data, { recursive: true, force: true })
@@ -113,6 +160,9 @@ export async function outsideAuthority(name) {
   }
   return {
     root: () => file('ca.pem'),
+    at,
+    openssl,
+    read: readFile,
     /** Certifies a request (PEM text). */
     certify: async (request, as, days = 730) => {
       await writeFile(at('request.csr'), request)

@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 /// Packages with the daemons of the product and of the bench.
 const PROGRAMS: &[&str] = &["app", "edge", "sign", "hil", "site"];
 
-/// Instruction set of the dock's microcontroller.
+/// Boards of the dock: the one that QEMU emulates, and the intended silicon, which nothing runs here.
+const BOARDS: [&str; 2] = ["board-mps2", "board-stm32l4r5"];
+
+/// Instruction set of the dock's microcontrollers.
 const BOARD_TARGET: &str = "thumbv7em-none-eabihf";
 
 /// Runs a step with its name and time on standard error.
@@ -42,12 +45,13 @@ pub(crate) fn product(root: &Path) -> Result<()> {
     build
         .arg("build")
         .args(PROGRAMS.iter().flat_map(|p| ["-p", p]))
-        .args(["-p", "scenarios"]);
+        // The SDF device is a library that nothing links.
+        .args(["-p", "scenarios", "-p", "bench-sdf"]);
     step("building the daemons", &mut build)?;
     firmware(root)
 }
 
-/// The dock's firmware image, for the board that QEMU emulates.
+/// The dock's firmware images and boot loaders.
 pub(crate) fn firmware(root: &Path) -> Result<()> {
     let installed = Command::new("rustup")
         .args(["target", "list", "--installed"])
@@ -62,14 +66,15 @@ pub(crate) fn firmware(root: &Path) -> Result<()> {
             Command::new("rustup").args(["target", "add", BOARD_TARGET]),
         )?;
     }
-    let mut build = cargo(root);
-    build
-        .current_dir(root.join("firmware/board-mps2"))
-        .env("CARGO_TARGET_DIR", target(root).join("firmware"));
-    step(
-        "building the dock firmware",
-        build.args(["build", "--release", "--quiet", "--workspace"]),
-    )
+    for board in BOARDS {
+        let mut build = cargo(root);
+        build
+            .current_dir(root.join("firmware").join(board))
+            .env("CARGO_TARGET_DIR", target(root).join("firmware"))
+            .args(["build", "--release", "--quiet", "--workspace", "--locked"]);
+        step(&format!("building the dock firmware, {board}"), &mut build)?;
+    }
+    Ok(())
 }
 
 /// The daemons and benchmarks, optimised.
