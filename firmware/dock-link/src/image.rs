@@ -8,8 +8,8 @@ pub enum Board {
     /// MPS2 AN386, which QEMU emulates: the bench's.
     #[default]
     Mps2,
-    /// STM32H563, the intended one.
-    Stm32h563,
+    /// STM32L4R5, the intended one.
+    Stm32l4r5,
 }
 
 /// Version of the firmware.
@@ -110,7 +110,7 @@ impl Manifest {
         let manifest = Self {
             board: match board {
                 0 => Board::Mps2,
-                1 => Board::Stm32h563,
+                1 => Board::Stm32l4r5,
                 _ => return None,
             },
             version: FirmwareVersion {

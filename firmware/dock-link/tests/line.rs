@@ -26,7 +26,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn down() -> Vec<Down> {
     let manifest = Manifest {
-        board: Board::Stm32h563,
+        board: Board::Stm32l4r5,
         version: FirmwareVersion {
             major: 1,
             minor: 2,

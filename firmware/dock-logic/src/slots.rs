@@ -50,9 +50,9 @@ impl Layout {
                 boot: 0x5000..0x7000,
                 slots: [0x8000..0x2_8000, 0x2_8000..0x4_8000],
             },
-            // 2 MiB in sectors of 8 KiB; the first 64 KiB are the boot loader's. The slots lie in different banks, so
-            // that the running program is never held up by the writing of the other one's bank.
-            Board::Stm32h563 => Self {
+            // 2 MiB in pages of 4 KiB; the first 64 KiB are the boot loader's. The slots lie in different banks, so
+            // that a fault of one bank leaves the other slot; programs run from RAM and are not held up by writing.
+            Board::Stm32l4r5 => Self {
                 key: 0x1_0000,
                 settings: 0x1_2000..0x1_A000,
                 boot: 0x1_A000..0x1_E000,

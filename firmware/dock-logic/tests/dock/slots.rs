@@ -203,7 +203,7 @@ fn only_a_signed_image_for_this_board_is_taken_and_nothing_is_erased_before() {
     let mut begin = |manifest, signature| board.ask(Update::Begin { manifest, signature });
     assert_eq!(begin(manifest, foreign), Answer::Refused(Refusal::Signature));
     let other = Manifest {
-        board: Board::Stm32h563,
+        board: Board::Stm32l4r5,
         ..manifest
     };
     assert_eq!(begin(other, signature), Answer::Refused(Refusal::OtherBoard));
