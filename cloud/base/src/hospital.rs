@@ -80,7 +80,13 @@ pub async fn print(tx: &mut Tx<'_>, job: &PrintJob) -> Result<(), StoreError> {
 
 /// Says how a kind of printed document looks from now on, likewise.
 pub async fn template(tx: &mut Tx<'_>, template: &PrintTemplate) -> Result<(), StoreError> {
-    send(tx, records::line::kind::PRINT_TEMPLATE, template.kind.as_str(), template).await
+    send(
+        tx,
+        records::line::kind::PRINT_TEMPLATE,
+        template.kind.as_str(),
+        template,
+    )
+    .await
 }
 
 async fn send(tx: &mut Tx<'_>, kind: &str, subject: &str, body: &impl serde::Serialize) -> Result<(), StoreError> {

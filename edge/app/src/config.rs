@@ -45,6 +45,9 @@ pub(crate) struct Config {
     /// The recorder dock.
     #[serde(default)]
     pub(crate) dock: Option<Dock>,
+    /// Recorder docking.
+    #[serde(default)]
+    pub(crate) docking: crate::footage::Config,
 }
 
 /// The recorder dock.

@@ -4,9 +4,11 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use docking::Docking;
 use his::Bridge;
 use hub::Hub;
 use link::{ApplyError, Call, Calls, Inbox};
+use records::footage::{RecorderIssue, kind as footage};
 use records::his::Operation;
 use records::line::kind;
 use records::paper::PrintTemplate;
@@ -24,6 +26,7 @@ use crate::pictures::Pictures;
 /// then everything is asked to come again.
 pub(crate) struct Parts {
     pub(crate) bridge: Bridge,
+    pub(crate) docking: Docking,
     pub(crate) hub: Hub,
     pub(crate) signd: Client,
     pub(crate) health: Arc<Health>,
@@ -57,10 +60,31 @@ impl Inbox for Ends {
                 let template: PrintTemplate = read(entry)?;
                 Hub::accept_template(tx, &template).await?;
             }
-            other => return Err(ApplyError::unknown_kind(other)),
+            _ => return docked(parts, tx, entry).await,
         }
         Ok(())
     }
+}
+
+/// What concerns recorders and their footage.
+async fn docked(parts: &Parts, tx: &mut Tx<'_>, entry: &Entry) -> Result<(), ApplyError> {
+    match entry.kind.as_str() {
+        footage::RECORDER_LISTED => Docking::list(tx, &read(entry)?).await?,
+        footage::RECORDER_UNLISTED => Docking::unlist(tx, &read(entry)?).await?,
+        footage::RECORDER_ISSUED => {
+            let issue: RecorderIssue = read(entry)?;
+            Docking::issue(tx, &issue).await?;
+            let docking = parts.docking.clone();
+            tx.after_commit(move || docking.offer(&issue.serial));
+        }
+        footage::RECORDER_RETURNED => Docking::give_back(tx, &read(entry)?).await?,
+        footage::FOOTAGE_CONFIRMED => Docking::confirm(tx, &read(entry)?).await?,
+        footage::FOOTAGE_REFUSED => Docking::refuse(tx, &read(entry)?).await?,
+        other => return Err(ApplyError::unknown_kind(other)),
+    }
+    let docking = parts.docking.clone();
+    tx.after_commit(move || docking.wake());
+    Ok(())
 }
 
 fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, ApplyError> {

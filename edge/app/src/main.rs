@@ -3,6 +3,7 @@
 
 mod config;
 mod console;
+mod footage;
 mod health;
 mod identity;
 mod line;

@@ -7,6 +7,7 @@ use agent::Trust;
 use anyhow::Context;
 use axum::Router;
 use dock::Dock;
+use docking::Docking;
 use his::files::Files;
 use his::{Bridge, Callbacks, Profile};
 use hub::Hub;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::console;
+use crate::footage;
 use crate::health::Health;
 use crate::identity::{Enrolment, Identity, Key, Standing};
 use crate::line::{Ends, Parts};
@@ -45,6 +47,7 @@ pub(crate) struct Site {
     pub(crate) bridge: Bridge,
     pub(crate) callbacks: Callbacks,
     pub(crate) hub: Hub,
+    pub(crate) docking: Docking,
     dock_driver: Option<Arc<tokio::sync::Mutex<dock::Driver>>>,
     pub(crate) health: Arc<Health>,
     pub(crate) link: watch::Receiver<LinkStatus>,
@@ -205,7 +208,23 @@ async fn open(
         entity: identity.edge.to_string(),
         dock: dock.as_ref().map(Dock::state),
     });
+    let docking = footage::open(
+        &config.docking,
+        footage::Needs {
+            store: store.clone(),
+            scope: scope.clone(),
+            edge: identity.edge.clone(),
+            state_dir: &config.state_dir,
+            clock: Arc::clone(clock),
+            ids: Arc::clone(ids),
+            signd: signd.clone(),
+            uploader: uploader.clone(),
+            dock: dock.clone(),
+        },
+    )
+    .await?;
     let parts = Parts {
+        docking: docking.clone(),
         bridge: bridge.clone(),
         hub: hub.clone(),
         signd,
@@ -222,6 +241,7 @@ async fn open(
             bridge,
             callbacks,
             hub,
+            docking,
             dock_driver: dock_driver.map(|d| Arc::new(tokio::sync::Mutex::new(d))),
             health,
             link,
@@ -245,6 +265,14 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
         let hub = hub.clone();
         async move {
             hub.run(stop).await;
+            Ok(())
+        }
+    });
+    let docking = site.docking.clone();
+    supervisor.keep("docking", move |stop| {
+        let docking = docking.clone();
+        async move {
+            docking.run(stop).await;
             Ok(())
         }
     });

@@ -30,6 +30,6 @@ mod station;
 mod turns;
 
 pub use plan::{Class, Plan};
-pub use ports::{Bays, Carrier, Carried, Light, NoBays, Sealer, Signer};
+pub use ports::{Bays, Carried, Carrier, Light, NoBays, Sealer, Signer};
 pub use rows::{Clip, DockingRow};
 pub use station::{Docking, Options, Overview};

@@ -7,5 +7,6 @@
 pub mod books;
 pub mod client;
 pub mod counter;
+pub mod docking;
 pub mod faults;
 pub mod journey;

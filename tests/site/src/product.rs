@@ -213,7 +213,15 @@ width = 864
 
 [dock]
 port = {dock:?}
+
+[docking.plan]
+keep_free_bytes = 0
+[[docking.sources]]
+kind = "folder"
+path = {recorders:?}
+settle_s = 0
 "#,
+        recorders = layout.data.join("bench/recorders"),
         dock = layout.dock_tty(),
         tpm = ports.of(Service::Tpm),
         signd = layout.data.join("signd/signd.sock"),

@@ -65,20 +65,14 @@ impl BlobStore {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn verify(
-        &self,
-        tenant: &TenantId,
-        (sm3, sha256, size): (&str, &str, u64),
-    ) -> std::io::Result<bool> {
+    pub async fn verify(&self, tenant: &TenantId, (sm3, sha256, size): (&str, &str, u64)) -> std::io::Result<bool> {
         let place = self.folder(tenant, sm3).join(sm3);
         let expected = (sm3.to_owned(), sha256.to_owned(), size);
         blocking(move || Ok(is(&place, &expected)? == Some(true))).await
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
 
@@ -102,7 +96,7 @@ fn is(file: &PathBuf, (sm3, sha256, size): &(String, String, u64)) -> std::io::R
         sm3::Digest::update(&mut own_sm3, read);
         sha2::Digest::update(&mut own_sha, read);
     }
-    let same = hex::encode(sm3::Digest::finalize(own_sm3)) == *sm3
-        && hex::encode(sha2::Digest::finalize(own_sha)) == *sha256;
+    let same =
+        hex::encode(sm3::Digest::finalize(own_sm3)) == *sm3 && hex::encode(sha2::Digest::finalize(own_sha)) == *sha256;
     Ok(Some(same))
 }

@@ -80,7 +80,9 @@ async fn keep(ctx: &Ctx, scope: &Scope, clip: Clip) -> Result<(), ApiError> {
             let (clip, blob) = (clip.clone(), blob.clone());
             Box::pin(async move {
                 // Another replica may have been quicker.
-                let still = sql::get(tx, &clip.id).await?.is_some_and(|c| c.state == State::Received);
+                let still = sql::get(tx, &clip.id)
+                    .await?
+                    .is_some_and(|c| c.state == State::Received);
                 if !still {
                     return Ok(());
                 }

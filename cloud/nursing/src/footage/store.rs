@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use records::footage::{
-    ClipId, CustodyEntry, DockingId, FootageCleared, FootageConfirmed, FootageRefusal, FootageRefused, SealedFootage, kind,
+    ClipId, CustodyEntry, DockingId, FootageCleared, FootageConfirmed, FootageRefusal, FootageRefused, SealedFootage,
+    kind,
 };
 use records::id::{BlobId, EdgeId};
 use records::{PeerId, Timestamp};
@@ -137,7 +138,10 @@ pub async fn cleared(tx: &mut Tx<'_>, body: &FootageCleared) -> Result<(), Store
 
 pub(crate) async fn get(tx: &mut Tx<'_>, id: &ClipId) -> Result<Option<Clip>, StoreError> {
     let tenant = tx.tenant().clone();
-    let sql = format!("SELECT {} FROM nursing_clip WHERE tenant_id = $1 AND id = $2", Clip::COLUMNS);
+    let sql = format!(
+        "SELECT {} FROM nursing_clip WHERE tenant_id = $1 AND id = $2",
+        Clip::COLUMNS
+    );
     tx.opt(&sql, &[&tenant, id]).await
 }
 
@@ -152,7 +156,11 @@ pub(crate) async fn unjudged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<Clip>, S
 }
 
 /// The entry at a place of an appliance's chain.
-pub(crate) async fn entry_at(tx: &mut Tx<'_>, appliance: &EdgeId, sequence: u64) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) async fn entry_at(
+    tx: &mut Tx<'_>,
+    appliance: &EdgeId,
+    sequence: u64,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let tenant = tx.tenant().clone();
     let row: Option<(Vec<u8>,)> = tx
         .opt(
@@ -180,16 +188,18 @@ async fn confirm_again(tx: &mut Tx<'_>, clip: &Clip) -> Result<(), StoreError> {
         sha256: clip.sha256.clone(),
         at: tx.now(),
     };
-    send_to(tx, &PeerId::edge(&clip.appliance), kind::FOOTAGE_CONFIRMED, clip.id.as_str(), &body).await
+    send_to(
+        tx,
+        &PeerId::edge(&clip.appliance),
+        kind::FOOTAGE_CONFIRMED,
+        clip.id.as_str(),
+        &body,
+    )
+    .await
 }
 
 /// The clip is not kept.
-pub(crate) async fn refuse(
-    tx: &mut Tx<'_>,
-    clip: &Clip,
-    reason: FootageRefusal,
-    text: &str,
-) -> Result<(), StoreError> {
+pub(crate) async fn refuse(tx: &mut Tx<'_>, clip: &Clip, reason: FootageRefusal, text: &str) -> Result<(), StoreError> {
     let tenant = tx.tenant().clone();
     let state = match reason {
         FootageRefusal::Missing => State::Missing,
@@ -216,7 +226,14 @@ async fn answer_refused(
         text: text.to_owned(),
         at: tx.now(),
     };
-    send_to(tx, &PeerId::edge(appliance), kind::FOOTAGE_REFUSED, clip.as_str(), &body).await
+    send_to(
+        tx,
+        &PeerId::edge(appliance),
+        kind::FOOTAGE_REFUSED,
+        clip.as_str(),
+        &body,
+    )
+    .await
 }
 
 /// Which clips a list shows; empty texts mean all.
@@ -243,14 +260,27 @@ pub(crate) async fn search(
     );
     let part = format!(
         "%{}%",
-        filter.holder.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+        filter
+            .holder
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_")
     );
-    let wanted = "tenant_id = $1 AND ($2 = '' OR holder = $2 OR holder_name LIKE $3 ESCAPE '\\') AND ($4 = '' OR order_no = $4)
+    let wanted =
+        "tenant_id = $1 AND ($2 = '' OR holder = $2 OR holder_name LIKE $3 ESCAPE '\\') AND ($4 = '' OR order_no = $4)
         AND ($5 = '' OR serial = $5) AND began_at >= $6 AND began_at < $7";
     let (total,): (u64,) = tx
         .one(
             &format!("SELECT COUNT(*) FROM nursing_clip WHERE {wanted}"),
-            &[&tenant, &filter.holder, &part, &filter.order, &filter.serial, &from, &until],
+            &[
+                &tenant,
+                &filter.holder,
+                &part,
+                &filter.order,
+                &filter.serial,
+                &from,
+                &until,
+            ],
         )
         .await?;
     let sql = format!(

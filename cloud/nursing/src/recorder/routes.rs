@@ -96,7 +96,10 @@ impl RecorderView {
 async fn view(tx: &mut Tx<'_>, recorder: Recorder) -> Result<RecorderView, StoreError> {
     let issue = sql::open_issue(tx, &recorder.serial).await?;
     let docked = sql::last_docked(tx).await?;
-    let docked = docked.into_iter().find(|(s, _)| *s == recorder.serial).map(|(_, at)| at);
+    let docked = docked
+        .into_iter()
+        .find(|(s, _)| *s == recorder.serial)
+        .map(|(_, at)| at);
     Ok(RecorderView::of(recorder, issue, docked, tx.now()))
 }
 
@@ -192,8 +195,8 @@ async fn register(
     staff: Staff<Configures>,
     Json(new): Json<NewRecorder>,
 ) -> Result<(StatusCode, Json<RecorderView>), ApiError> {
-    let number = serial(&new.serial)
-        .ok_or_else(|| ApiError::field("serial", "序列号应为3到40个字母、数字、“-”或“_”"))?;
+    let number =
+        serial(&new.serial).ok_or_else(|| ApiError::field("serial", "序列号应为3到40个字母、数字、“-”或“_”"))?;
     let (model, note) = (short("model", &new.model)?, short("note", &new.note)?);
     let view = ctx
         .store
@@ -211,7 +214,11 @@ async fn register(
                 };
                 sql::put(tx, &recorder).await?;
                 sql::announce(tx, &recorder).await?;
-                let act = if known.is_some() { "recorder.change" } else { "recorder.register" };
+                let act = if known.is_some() {
+                    "recorder.change"
+                } else {
+                    "recorder.register"
+                };
                 let detail = json!({ "model": recorder.model, "listed": recorder.listed });
                 audit::record(tx, act, &recorder.serial, detail).await?;
                 view(tx, recorder).await.map_err(ApiError::from)
@@ -305,7 +312,10 @@ async fn act(
                     Act::Retire | Act::Restore | Act::Delete => {}
                 }
                 sql::put(tx, &recorder).await?;
-                if matches!(step, Step::List | Step::Unlist | Step::Retire | Step::Restore | Step::Delete) {
+                if matches!(
+                    step,
+                    Step::List | Step::Unlist | Step::Retire | Step::Restore | Step::Delete
+                ) {
                     sql::announce(tx, &recorder).await?;
                 }
                 audit::record(tx, word, &number, detail).await?;
@@ -400,7 +410,9 @@ async fn dockings(
         })
         .await
         .map_err(|e: StoreError| e)?;
-    Ok(Json(page.of(rows.into_iter().filter_map(docking_view).collect(), total)))
+    Ok(Json(
+        page.of(rows.into_iter().filter_map(docking_view).collect(), total),
+    ))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {

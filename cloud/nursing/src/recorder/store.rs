@@ -1,9 +1,7 @@
 //! SQL of recorders, issues and dockings; each change that the appliance must know of is appended in the same unit.
 
 use base::hospital::appliance;
-use records::footage::{
-    DockingReport, IssueId, RecorderIssue, RecorderListed, RecorderReturn, RecorderUnlisted, kind,
-};
+use records::footage::{DockingReport, IssueId, RecorderIssue, RecorderListed, RecorderReturn, RecorderUnlisted, kind};
 use records::{Ids, Lane, PeerId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -93,7 +91,11 @@ pub(crate) async fn announce(tx: &mut Tx<'_>, recorder: &Recorder) -> Result<(),
         };
         send(tx, kind::RECORDER_LISTED, &recorder.serial, &body).await
     } else {
-        let reason = if recorder.listed { recorder.state.text() } else { "已移出白名单" };
+        let reason = if recorder.listed {
+            recorder.state.text()
+        } else {
+            "已移出白名单"
+        };
         let body = RecorderUnlisted {
             serial: recorder.serial.clone(),
             reason: reason.to_owned(),
@@ -219,10 +221,8 @@ pub async fn docked(tx: &mut Tx<'_>, from: &PeerId, report: &DockingReport) -> R
     if report.serial.is_empty() || report.state != "copying" {
         return Ok(());
     }
-    let (Some(mut recorder), Some(open)) = (
-        get(tx, &report.serial).await?,
-        open_issue(tx, &report.serial).await?,
-    ) else {
+    let (Some(mut recorder), Some(open)) = (get(tx, &report.serial).await?, open_issue(tx, &report.serial).await?)
+    else {
         return Ok(());
     };
     if open.issued_at > report.arrived_at {
@@ -255,7 +255,9 @@ pub(crate) async fn dockings(
         .await?;
     let rows: Vec<(Value,)> = tx
         .all(
-            &format!("SELECT report FROM nursing_docking WHERE {wanted} ORDER BY arrived_at DESC, id DESC LIMIT $3 OFFSET $4"),
+            &format!(
+                "SELECT report FROM nursing_docking WHERE {wanted} ORDER BY arrived_at DESC, id DESC LIMIT $3 OFFSET $4"
+            ),
             &[&tenant, &serial, &limit, &offset],
         )
         .await?;

@@ -37,7 +37,6 @@ pub async fn signer_roots(ctx: &Ctx, scope: &Scope) -> Result<gm::Trust, ApiErro
     Ok(anchors(ctx, scope).await?.signers)
 }
 
-
 /// The server signs in milliseconds; the line may need more.
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Times an unknown outcome is asked for again while the person waits.

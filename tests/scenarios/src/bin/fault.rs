@@ -1,5 +1,6 @@
 //! `fault NAME --runs N --seed S`: runs a scenario while something breaks, and compares the books.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Parser;
 use scenarios::client::PATIENCE;
+use scenarios::docking::{SmallDisk, Ward};
 use scenarios::faults::{LONGEST_OUTAGE, Plan, Striker};
 use scenarios::{books, journey};
 use serde_json::json;
@@ -47,13 +49,41 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<bool> {
-    if arguments.name != "follow-up-visit" {
-        bail!("unknown scenario {}; there is: follow-up-visit", arguments.name);
-    }
     site::prepare();
     let temporary = tempfile::tempdir()?;
     let folder = arguments.keep.clone().unwrap_or_else(|| temporary.path().to_path_buf());
-    let site = Arc::new(Mutex::new(Site::start(&folder, Options::free_ports()?).await?));
+    match arguments.name.as_str() {
+        "follow-up-visit" => follow_up_visit(&arguments, &folder).await,
+        "docking" => docking(&arguments, &folder).await,
+        other => bail!("unknown scenario {other}; there are: follow-up-visit, docking"),
+    }
+}
+
+/// Recorders come back while something breaks: every byte is in the cloud or still on its recorder.
+async fn docking(arguments: &Arguments, folder: &Path) -> Result<bool> {
+    let _disk = SmallDisk::mount(folder)?;
+    let site = Arc::new(Mutex::new(Site::start(folder, Options::free_ports()?).await?));
+    let ward = Ward::open(Arc::clone(&site)).await?;
+    let told = scenarios::docking::runs(&ward, arguments.seed, arguments.runs).await;
+    site.lock().await.stop().await;
+    let (counted, fired, details, differences) = told?;
+    report(arguments, counted, fired, &details, differences);
+    Ok(differences == 0 && counted == arguments.runs)
+}
+
+fn report(arguments: &Arguments, counted: u32, fired: u32, details: &[serde_json::Value], differences: usize) {
+    if arguments.json {
+        println!(
+            "{}",
+            json!({ "runs": counted, "faults_fired": fired, "differences": differences, "details": details })
+        );
+    } else {
+        println!("{counted} runs, {fired} faults fired, {differences} differences");
+    }
+}
+
+async fn follow_up_visit(arguments: &Arguments, folder: &Path) -> Result<bool> {
+    let site = Arc::new(Mutex::new(Site::start(folder, Options::free_ports()?).await?));
     let addresses = site.lock().await.addresses().clone();
     let cast = journey::gather(&addresses).await?;
     // Whoever meets an outage of minutes comes back after it.
@@ -99,13 +129,6 @@ async fn run(arguments: Arguments) -> Result<bool> {
         seed += 1;
     }
     site.lock().await.stop().await;
-    if arguments.json {
-        println!(
-            "{}",
-            json!({ "runs": counted, "faults_fired": fired, "differences": differences, "details": details })
-        );
-    } else {
-        println!("{counted} runs, {fired} faults fired, {differences} differences");
-    }
+    report(arguments, counted, fired, &details, differences);
     Ok(differences == 0 && counted == arguments.runs)
 }
