@@ -86,7 +86,8 @@ pub struct Revoked {
 
 impl Revoked {
     /// A revocation that no newer evidence takes back: all but a suspension.
-    pub(crate) fn stands(&self, at: OffsetDateTime) -> bool {
+    #[must_use]
+    pub fn stands(&self, at: OffsetDateTime) -> bool {
         self.reason != Reason::CertificateHold && Status::at(Some(*self), at) == Status::Revoked(*self)
     }
 }

@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::cms::{self, Content, Unsigned};
-use gm::{Certificate, Trust};
+use gm::evidence::{Reason, Revoked};
+use gm::{Certificate, Refused, Trust};
 use records::{Timestamp, sign as ops};
 
 use super::{Engine, caller_key, decode};
 use crate::Refusal;
-use crate::vault::JournalRow;
+use crate::vault::{JournalRow, RevokedRow};
 
 /// Larger documents are not signed.
 const MAX_DOCUMENT: usize = 1024 * 1024;
@@ -136,9 +137,10 @@ impl Engine {
 
     pub(super) fn verify(&self, asked: &ops::VerifyRequest) -> Result<ops::Verification, Refusal> {
         let (cms, document) = (decode(&asked.cms, "cms")?, decode(&asked.document, "document")?);
-        let roots = self.vault.write(|unit| unit.roots())?;
+        let (roots, revoked) = self.vault.read(|unit| Ok((unit.roots()?, unit.revoked()?)))?;
         let trust = Trust::new(roots.iter().flat_map(|(a, b)| [a, b]))?;
         let found = cms::verify(&cms, Content::Bytes(&document), &trust, self.clock.now().offset());
+        let found = found.and_then(|seen| not_revoked(&seen, &revoked).map(|()| seen));
         Ok(match found {
             Ok(seen) => ops::Verification {
                 valid: true,
@@ -167,6 +169,28 @@ impl Engine {
         }
         Ok(made)
     }
+}
+
+/// Whether our own authority had revoked none of the certificates when it was signed; one whose key is compromised never
+/// counts (RFC 5280 5.3.1).
+fn not_revoked(seen: &cms::Verified, revoked: &[RevokedRow]) -> Result<(), Refused> {
+    for certificate in &seen.path {
+        let print = gm::key::sha256(&certificate.der);
+        let Some(row) = revoked.iter().find(|row| row.fingerprint == print) else {
+            continue;
+        };
+        let entry = Revoked {
+            at: row.revoked_at.offset(),
+            reason: Reason::from_code(row.reason).unwrap_or_default(),
+        };
+        if entry.stands(seen.signing_time) {
+            return Err(Refused::Revoked {
+                serial: certificate.serial_hex(),
+                since: entry.at,
+            });
+        }
+    }
+    Ok(())
 }
 
 fn same(made: &JournalRow, act: &str, signer: &str, digest: &[u8; 32]) -> Result<(), Refusal> {

@@ -176,6 +176,23 @@ impl Lists {
         }
     }
 
+    /// Takes out the lists of those who are no longer among the issuers; ours stay. Answers whose.
+    pub(super) fn forget_all_but(&mut self, issuers: &[Certificate]) -> Vec<ListId> {
+        let known = |kept: &Kept| {
+            let signer = kept.crl.issuer();
+            kept.own.is_some() || issuers.iter().any(|issuer| issuer.public_key == signer.public_key)
+        };
+        let gone: Vec<ListId> = self
+            .kept
+            .values()
+            .filter(|kept| !known(kept))
+            .map(|kept| kept.id)
+            .collect();
+        self.kept.retain(|id, _| !gone.contains(id));
+        self.crls = self.kept.values().map(|kept| Arc::clone(&kept.crl)).collect();
+        gone
+    }
+
     fn put(&mut self, kept: Kept) {
         self.kept.insert(kept.id, kept);
         self.crls = self.kept.values().map(|kept| Arc::clone(&kept.crl)).collect();

@@ -28,8 +28,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use gm::Certificate;
 use gm::crl::{Crl, Head, MAX_CRL};
+use gm::evidence::Unfit;
+use gm::{Certificate, Refused};
 use records::Timestamp;
 use tokio::sync::{Notify, watch};
 
@@ -134,9 +135,13 @@ impl Revocation {
             let read = |bytes: &[u8]| Crl::read(bytes, issuers).map(Arc::new);
             let base = match read(&full) {
                 Ok(base) => base,
+                Err(Refused::Evidence(Unfit::WrongIssuer { .. })) => {
+                    // Its chain was removed; it is fetched again when the chain comes back.
+                    self.delete(&id);
+                    continue;
+                }
                 Err(reason) => {
-                    // Its chain may have been removed; it is fetched again when the chain comes back.
-                    tracing::info!(%reason, list = %id, "a kept list is left aside");
+                    tracing::warn!(%reason, list = %id, "a kept list is left aside");
                     continue;
                 }
             };
@@ -151,6 +156,21 @@ impl Revocation {
             }
         }
         self.loaded.send_replace(true);
+    }
+
+    /// Takes lists of removed chains out of force, and off the disk. Blocks.
+    pub(super) fn forget_all_but(&self, issuers: &[Certificate]) {
+        let forgotten = self.change(|lists| Ok(lists.forget_all_but(issuers)));
+        for id in forgotten.unwrap_or_default() {
+            self.delete(&id);
+        }
+    }
+
+    fn delete(&self, id: &lists::ListId) {
+        match self.store.remove(id) {
+            Ok(()) => tracing::info!(list = %id, "the list of a removed chain is deleted"),
+            Err(error) => tracing::warn!(%error, list = %id, "the list of a removed chain is not deleted"),
+        }
     }
 
     /// The bytes of a list in force, as evidence. Blocks.

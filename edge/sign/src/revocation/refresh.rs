@@ -44,6 +44,11 @@ impl Service {
                 own_due = now.plus(self.renew_own_lists().await);
             }
             if !surveyed.as_ref().is_some_and(|before| Arc::ptr_eq(before, &state)) {
+                let (service, known) = (Arc::clone(&self), issuers(&state));
+                let forget = move || service.revocation.forget_all_but(&known);
+                if tokio::task::spawn_blocking(forget).await.is_err() {
+                    tracing::error!("lists of removed chains could not be deleted");
+                }
                 self.revocation.survey(&state, now);
             }
             surveyed = Some(state);

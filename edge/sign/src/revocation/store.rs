@@ -41,6 +41,17 @@ impl Store {
         File::open(&self.folder)?.sync_all()
     }
 
+    /// Deletes a list and its delta; what is not there is gone already.
+    pub(super) fn remove(&self, id: &ListId) -> io::Result<()> {
+        for kind in ["delta", "crl"] {
+            match fs::remove_file(self.path(id, kind)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        File::open(&self.folder)?.sync_all()
+    }
+
     pub(super) fn get(&self, id: &ListId) -> Option<Vec<u8>> {
         read(&self.path(id, "crl")).ok()
     }

@@ -206,6 +206,71 @@ async fn seal(site: &Site, key: &str, digest: [u8; 32]) -> records::Outcome<Seal
     site.client.call::<SealPdf>(Some(key), &asked).await
 }
 
+/// The seal's time stamp as openssl judges it, and as we do.
+async fn its_time_is_proven(site: &Site, pdf: &[u8], message: &[u8]) {
+    let dir = site.dir.path();
+    let beside = gm::stamp::Unsigned::read(message).expect("read");
+    let [token] = beside.stamps.as_slice() else {
+        panic!("{} stamps", beside.stamps.len());
+    };
+    let trust = site
+        .client
+        .call::<records::sign::TrustRoots>(None, &records::sign::TrustRequest {})
+        .await;
+    let seals: Vec<_> = trust.done().expect("roots").seals;
+    let root = STANDARD.decode(seals.first().expect("seal root")).expect("base64");
+    std::fs::write(dir.join("root.pem"), gm::pem::write("CERTIFICATE", &root)).expect("written");
+    std::fs::write(dir.join("signature"), &beside.signature).expect("written");
+    std::fs::write(dir.join("token"), token).expect("written");
+    let said = run(
+        dir,
+        "openssl",
+        &[
+            "ts",
+            "-verify",
+            "-data",
+            "signature",
+            "-in",
+            "token",
+            "-token_in",
+            "-CAfile",
+            "root.pem",
+        ],
+    );
+    assert!(said.contains("Verification: OK"), "{said}");
+    std::fs::write(dir.join("signature"), b"another").expect("written");
+    let said = run(
+        dir,
+        "openssl",
+        &[
+            "ts",
+            "-verify",
+            "-data",
+            "signature",
+            "-in",
+            "token",
+            "-token_in",
+            "-CAfile",
+            "root.pem",
+        ],
+    );
+    assert!(
+        said.contains("FAILED") && said.contains("message imprint mismatch"),
+        "{said}"
+    );
+
+    let trust = gm::Trust::new([&root]).expect("trust");
+    let checked = gm::pdf::verify(pdf, &trust, &trust, time::OffsetDateTime::now_utc()).expect("looked through");
+    let [one] = checked.as_slice() else {
+        panic!("{} signatures", checked.len());
+    };
+    assert_eq!(one.findings, []);
+    let Ok(gm::pdf::Verdict::Signed { stamp: Some(stamp), .. }) = &one.verdict else {
+        panic!("{:?}", one.verdict);
+    };
+    assert_eq!(stamp.unit.subject.common_name, "电子印章时间戳");
+}
+
 /// Rows: AP-229
 #[tokio::test]
 async fn pdfsig_accepts_the_hospitals_seal_and_sees_a_changed_page() {
@@ -224,6 +289,7 @@ async fn pdfsig_accepts_the_hospitals_seal_and_sees_a_changed_page() {
             said.contains(HOSPITAL) && said.contains("SHA-256"),
             "{sub_filter}: {said}"
         );
+        its_time_is_proven(&site, &pdf, &STANDARD.decode(&sealed.cms).expect("base64")).await;
 
         let at = pdf.windows(9).position(|w| w == b"[0 0 200 ").expect("page size");
         pdf[at + 5] = b'3';

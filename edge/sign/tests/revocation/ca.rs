@@ -5,7 +5,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bench_ca::{Addresses, Kind, Settings};
-use gm::Certificate;
+use gm::certificate::{Draft, Extras, Purpose};
+use gm::key::Signer;
+use gm::pkcs8::PrivateKey;
+use gm::{Certificate, Identity, Sm2Key};
 use rig::probe;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) struct Ca {
     at: Addresses,
     pub(crate) root: Certificate,
-    _folder: TempDir,
+    folder: TempDir,
     serving: Option<tokio::runtime::Runtime>,
 }
 
@@ -50,7 +53,7 @@ impl Ca {
         Self {
             at,
             root: Certificate::parse(&root).expect("root"),
-            _folder: folder,
+            folder: folder,
             serving: Some(serving),
         }
     }
@@ -88,6 +91,40 @@ impl Ca {
         let made = self.control("/control/certificates", json!({"name": name}));
         Card {
             certificate: certificate(&made),
+            name: name.to_owned(),
+        }
+    }
+
+    /// A certificate that the authority's key signed and its books do not know.
+    pub(crate) fn off_the_books(&self, name: &str) -> Card {
+        let file = std::fs::read(self.folder.path().join("ca/ca.key")).expect("key");
+        let key = match PrivateKey::from_file(&file, None).expect("key") {
+            PrivateKey::Sm2(key) => key,
+            _ => panic!("an authority of SM2"),
+        };
+        let subject = Identity {
+            common_name: name.to_owned(),
+            ..Identity::default()
+        };
+        let (own, now) = (Sm2Key::generate().expect("key"), time::OffsetDateTime::now_utc());
+        let certificate = Draft {
+            serial: [0x5a; 16],
+            subject: &subject,
+            public_key: own.public_key(),
+            purpose: Purpose::Documents,
+            not_before: now - time::Duration::minutes(5),
+            not_after: now + time::Duration::days(30),
+        }
+        .issue_with(
+            Some(&self.root),
+            key.as_ref(),
+            &Extras {
+                responders: vec![self.url("/ocsp")],
+                ..Extras::default()
+            },
+        );
+        Card {
+            certificate: certificate.expect("certificate"),
             name: name.to_owned(),
         }
     }

@@ -126,6 +126,37 @@ async fn lists_are_renewed_by_schedule_and_never_by_worse_ones() {
     assert_ne!(by_hand["number"], renewed["number"]);
 }
 
+/// A removed chain's lists go with it, from memory and from the disk; those of the others stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_a_removed_chain_are_deleted() {
+    let (leaving, staying) = (Ca::new(Kind::P256), Ca::new(Kind::Sm2));
+    let works = Works::new(&[&leaving, &staying]).await;
+    works.rule("crl", true).await;
+    for ca in [&leaving, &staying] {
+        works.accepts(&ca.person("wang")).await;
+        works.until(ca, |list| !list.is_null()).await;
+    }
+    let files = || {
+        let names = std::fs::read_dir(works.site.state().join("lists")).expect("folder");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("entry").file_name();
+        names
+            .map(name)
+            .filter(|name| name.to_string_lossy().ends_with(".crl"))
+            .count()
+    };
+    assert_eq!(files(), 2);
+    works.remove_chain().await;
+    works.until(&leaving, serde_json::Value::is_null).await;
+    for _ in 0..300 {
+        if files() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(files(), 1);
+    assert!(!works.list(&staying).await.is_null());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_million_entries_and_a_power_cut() {
     let mut ca = Ca::new(Kind::P256);

@@ -83,6 +83,20 @@ async fn responders_are_asked_and_every_misbehaviour_is_refused_or_forgiven_by_t
     }
 }
 
+/// Not knowing a certificate of its own authority is no accident of a responder: the soft rule refuses as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_the_responder_does_not_know_is_refused_by_every_rule() {
+    let ca = Ca::new(Kind::Sm2);
+    let works = Works::new(&[&ca]).await;
+    let stranger = ca.off_the_books("stranger");
+    for must_be_known in [true, false] {
+        works.rule("ocsp", must_be_known).await;
+        works.accepts(&ca.person(&format!("known-{must_be_known}"))).await;
+        let (code, text) = works.judge(&stranger.certificate).await.refused();
+        assert_eq!(code, "revocation_unreachable", "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_stands_first_and_the_chains_responder_before_the_certificates() {
     let ca = Ca::new(Kind::P256);

@@ -1,6 +1,9 @@
 //! The hospital's own authority revokes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gm::crl::Crl;
+use records::sign::{Enrol, EnrolRequest, Pin, SignDocument, SignRequest, Verify, VerifyRequest};
 use serde_json::json;
 
 use crate::site::{HOSPITAL, file};
@@ -90,11 +93,53 @@ async fn our_own_revocation_is_in_our_own_list_and_stops_the_key_at_once() {
 
 /// The issuing certificate in a message of ours.
 fn issuing_of(signed: &serde_json::Value) -> Vec<u8> {
-    use base64::Engine as _;
     let message = signed["message"].as_str().expect("message");
-    let message = base64::engine::general_purpose::STANDARD
-        .decode(message)
-        .expect("Base64");
+    let message = STANDARD.decode(message).expect("Base64");
     let message = gm::cms::Message::read(&message, gm::cms::Profile::default()).expect("message");
     message.certificates[1].der.clone()
+}
+
+/// What doctors' signatures are worth after their certificates were revoked, as the appliance asks over the socket.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_appliance_is_told_of_a_revoked_doctor() {
+    let works = Works::new(&[]).await;
+    let client = sign::Client::new(&works.site.state().join("signd.sock"));
+    let document = STANDARD.encode("处方");
+    for (id, name, reason, holds) in [
+        ("stf_wang", "王医生", "cessation-of-operation", true),
+        ("stf_li", "李医生", "key-compromise", false),
+    ] {
+        let pin = Pin("135790".to_owned());
+        let enrol = EnrolRequest {
+            signer_id: id.to_owned(),
+            name: name.to_owned(),
+            role: "doctor".to_owned(),
+            organisation: HOSPITAL.to_owned(),
+            pin: pin.clone(),
+        };
+        client.call::<Enrol>(Some(id), &enrol).await.done().expect("enrolled");
+        let asked = SignRequest {
+            signer_id: id.to_owned(),
+            pin,
+            document: document.clone(),
+        };
+        let key = format!("{id}.1");
+        let signed = client.call::<SignDocument>(Some(&key), &asked).await.done();
+        let verify = VerifyRequest {
+            cms: signed.expect("signed").cms,
+            document: document.clone(),
+        };
+        let seen = async || client.call::<Verify>(None, &verify).await.done().expect("answered");
+        assert!(seen().await.valid);
+        let own = works.admin.get("revocation/own").await.done();
+        let one = own.as_array().expect("own").iter().find(|one| one["subject"] == name);
+        // The signature was made in an earlier second than the revocation.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        let asked = json!({"serial": one.expect("doctor")["serial"], "reason": reason, "confirm": name});
+        works.admin.post("revocation/own", asked).await.done();
+        let after = seen().await;
+        assert_eq!(after.valid, holds, "{after:?}");
+        let said = (!holds).then_some("certificate_revoked");
+        assert_eq!(after.reason.as_deref(), said, "{after:?}");
+    }
 }

@@ -122,6 +122,17 @@ impl Works {
             .done();
     }
 
+    /// The first foreign chain is taken out of the policy and removed.
+    pub(crate) async fn remove_chain(&self) {
+        let id = self.chains.iter().find(|id| **id != self.own).expect("chain");
+        let mut policy = self.policy("crl", true);
+        let left: Vec<&String> = self.chains.iter().filter(|other| *other != id).collect();
+        policy["chains"] = json!(left);
+        let asked = json!({"name": "医院信息系统", "enabled": true, "policy": policy});
+        self.operator.put("applications/app_his", asked).await.done();
+        self.operator.delete(&format!("chains/{id}")).await.done();
+    }
+
     pub(crate) async fn ask(&self, path: &str, body: Value) -> Answer {
         let url = format!("https://127.0.0.1:{}{path}", self.port);
         let answered = self.app.post(url).json(&body).send().await.expect("answered");
