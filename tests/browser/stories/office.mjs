@@ -96,6 +96,44 @@ export function theOffice(world) {
       }
     })
 
+    step('prints a test page, once, and sees it in the queue', async () => {
+      await admin.click('nav-printers')
+      await admin.waits('queue-printer', 'state', 'ready')
+      const before = await admin.one('print-job', 'state', 'printed').count()
+      await admin.find('test-page').first().click()
+      await until('the test page on paper', async () => {
+        await admin.click('refresh')
+        return (await admin.one('print-job', 'state', 'printed').count()) > before
+      }, 40_000)
+      await admin.shots('admin-printers')
+      await admin.fits()
+    })
+
+    step('changes how the pick-up slip looks and sees it before it is printed; what cannot be is told at its place', async () => {
+      await admin.click('nav-templates')
+      await admin.one('template', 'kind', 'pickup_slip').waitFor()
+      await admin.shots('admin-templates')
+      await admin.one('template', 'kind', 'pickup_slip').click()
+      await admin.sees('preview')
+      const pieces = () => admin.find('piece').count()
+      const before = await pieces()
+      await admin.find('add-type').selectOption('barcode')
+      await admin.click('add')
+      await until('one piece more', async () => (await pieces()) === before + 1)
+      await admin.fill('piece-height_mm', '2')
+      await admin.sees('preview-wrong')
+      await admin.fill('piece-height_mm', '12')
+      await admin.find('preview-wrong').waitFor({ state: 'hidden' })
+      await admin.shots('admin-template')
+      await admin.fits()
+      await admin.click('save')
+      await admin.says('已保存并下发')
+      await admin.click('restore')
+      await admin.agrees()
+      await admin.says('已恢复默认版式并下发')
+      await until('as many pieces as before', async () => (await pieces()) === before)
+    })
+
     // Rows: AP-034, FT-202
     step('looks through payments and refunds', async () => {
       await admin.click('nav-payments')

@@ -12,7 +12,7 @@ type Level = 'good' | 'warn' | 'bad' | 'quiet'
 const LEVELS: Record<string, readonly [Level, string]> = {
   online: ['good', '在线'], offline: ['bad', '离线'], ok: ['good', '正常'], ready: ['good', '正常'], idle: ['good', '空闲'], printing: ['good', '打印中'], up: ['good', '正常'], closed: ['good', '正常'], healthy: ['good', '正常'],
   half_open: ['warn', '试探恢复中'], degraded: ['warn', '不稳定'], slow: ['warn', '响应慢'], paper_low: ['warn', '纸将用尽'], paper_near_end: ['warn', '纸将用尽'], near_end: ['warn', '纸将用尽'],
-  open: ['bad', '已熔断'], down: ['bad', '不可用'], out_of_paper: ['bad', '缺纸'], paper_out: ['bad', '缺纸'], no_paper: ['bad', '缺纸'], cover_open: ['bad', '机盖打开'], error: ['bad', '故障'], failed: ['bad', '故障'], unavailable: ['bad', '不可用'], unreachable: ['bad', '连接不上'], locked: ['bad', '已锁定'], absent: ['bad', '未找到'], missing: ['bad', '未找到'],
+  open: ['bad', '已熔断'], down: ['bad', '不可用'], out_of_paper: ['bad', '缺纸'], paper_out: ['bad', '缺纸'], no_paper: ['bad', '缺纸'], cover_open: ['bad', '机盖打开'], head_hot: ['warn', '打印头过热'], cutter: ['bad', '切刀卡住'], error: ['bad', '故障'], failed: ['bad', '故障'], unavailable: ['bad', '不可用'], unreachable: ['bad', '连接不上'], locked: ['bad', '已锁定'], absent: ['bad', '未找到'], missing: ['bad', '未找到'],
   unknown: ['quiet', '未知'], disabled: ['quiet', '未启用'],
 }
 /** Colour and words of a health reading. */

@@ -1,5 +1,5 @@
 import { api, body, path, slow } from './call'
-import type { Paged, Visit, Appliance, Settings, StaffForm } from './types'
+import type { Appliance, FoundPrinter, Paged, PrintLayout, PrintPaper, PrintTemplate, Printing, Settings, StaffForm, Visit } from './types'
 
 const one = (id: string) => ({ params: { path: { id } } })
 /** Filters of the visit search. */
@@ -17,6 +17,14 @@ export const adminApi = {
   visit: (id: string) => body(api.GET('/api/v1/admin/visits/{id}', one(id))),
   // Printers and endpoints come as the appliance reports them.
   appliances: () => body(api.GET('/api/v1/admin/appliances')) as Promise<Appliance[]>,
+  printing: () => body(api.GET('/api/v1/admin/printers')) as unknown as Promise<Printing>,
+  decidePrint: (key: string, act: 'mark_printed' | 'reprint' | 'cancel') => body(api.POST('/api/v1/admin/printers/decide', { body: { key, act } })),
+  testPage: (printer: string) => body(api.POST('/api/v1/admin/printers/test', { body: { printer } })),
+  // The appliance asks every address of its networks.
+  findPrinters: () => body(api.POST('/api/v1/admin/printers/find', { ...slow })) as unknown as Promise<FoundPrinter[]>,
+  templates: () => body(api.GET('/api/v1/admin/print/templates')) as unknown as Promise<PrintTemplate[]>,
+  saveTemplate: (kind: string, version: number, template?: PrintLayout) => body(api.PUT('/api/v1/admin/print/templates/{kind}', { params: { path: { kind } }, body: { version, template: template as never } })) as unknown as Promise<PrintTemplate>,
+  previewTemplate: (kind: string, template: PrintLayout, paper: PrintPaper) => body(api.POST('/api/v1/admin/print/templates/{kind}/preview', { params: { path: { kind } }, body: { template: template as never, ...paper } })),
   manual: () => body(api.GET('/api/v1/admin/manual')),
   retry: (id: string) => body(api.POST('/api/v1/admin/manual/{id}/retry', one(id))),
   settle: (id: string, note: string, outcome?: Outcome) => body(api.POST('/api/v1/admin/manual/{id}/settle', { ...one(id), body: { note, outcome } })),

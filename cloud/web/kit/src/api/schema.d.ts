@@ -277,6 +277,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/print/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each kind of document looks. */
+        get: operations["get_admin_print_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/print/templates/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes how a kind of document looks and sends it to the appliance, or brings back the one that came with the software. */
+        put: operations["put_admin_print_templates_kind"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/print/templates/{kind}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a template would print, with sample data. */
+        post: operations["post_admin_print_templates_kind_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/printers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Printers with their queues, and the jobs nobody knows the end of. */
+        get: operations["get_admin_printers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/printers/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Settles a job: it is on paper, print it again with a mark, or not any more. */
+        post: operations["post_admin_printers_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/printers/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks for printers on the appliance's USB ports and in its own networks; takes up to a minute. */
+        post: operations["post_admin_printers_find"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/printers/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prints a test page. */
+        post: operations["post_admin_printers_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/settings": {
         parameters: {
             query?: never;
@@ -2030,6 +2149,13 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description A decision about a job. */
+        DecisionForm: {
+            /** @description `mark_printed`, `reprint` or `cancel`. */
+            act: string;
+            /** @description Key of the job. */
+            key: string;
+        };
         /** @description Whether the hospital decocts herbs (代煎), and for how much. */
         Decoction: {
             /**
@@ -2364,6 +2490,13 @@ export interface components {
          * @enum {string}
          */
         Kind: "western" | "herbal";
+        /** @description A field of a kind of document. */
+        LabelView: {
+            /** @description Its name, as placeholders call it. */
+            label: string;
+            /** @description For the preview. */
+            sample: string;
+        };
         /**
          * @description The visit an answer rests on: what the rule needs and no more. Whoever knows a person's name and number can enter
          *     them as their patient; diagnoses and doctors stay between the hospital and the doctor of the visit (个人信息保护法 第二十八条).
@@ -3119,6 +3252,77 @@ export interface components {
              */
             written_fen: number;
         };
+        /** @description What a preview is wanted of. */
+        PreviewQuestion: {
+            /**
+             * Format: int32
+             * @description Dots per inch.
+             */
+            dpi: number;
+            /**
+             * Format: int32
+             * @description Height of a label in millimetres; none on a roll.
+             */
+            label_mm?: number | null;
+            /** @description As a reprint, with its mark. */
+            reprint?: boolean;
+            /** @description The layout's elements. */
+            template: Record<string, never>;
+            /**
+             * Format: int32
+             * @description Dots across.
+             */
+            width: number;
+        };
+        /** @description What would come out of the printer. */
+        PreviewView: {
+            /**
+             * Format: int32
+             * @description Height of the paper used, in millimetres.
+             */
+            height_mm: number;
+            /** @description PNG in base64, one a page. */
+            pages: string[];
+        };
+        /** @description A job, without what is on it. */
+        PrintJobView: {
+            /**
+             * Format: date-time
+             * @description Last change.
+             */
+            changed_at: string;
+            /**
+             * Format: int32
+             * @description Which copy, from 1.
+             */
+            copy: number;
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            created_at: string;
+            /** @description Key. */
+            key: string;
+            /** @description Kind of document, for people. */
+            name: string;
+            /** @description Plain words. */
+            note: string;
+            /** @description Role name of the printer it is for. */
+            printer: string;
+            /** @description waiting, printing, printed, unknown or failed. */
+            state: string;
+            /** @description Role name of the printer it went to, once it did. */
+            used?: string | null;
+        };
+        /** @description What stands at the printers. */
+        PrintingView: {
+            /** @description Jobs to decide first, then open ones, then the newest. */
+            jobs: components["schemas"]["PrintJobView"][];
+            /** @description Printers. */
+            printers: Record<string, never>[];
+            /** @description Template versions the appliance uses. */
+            templates: Record<string, never>[];
+        };
         /**
          * @description The nine classes of problems a review looks for (nothing else is a reason for rejection).
          * @enum {string}
@@ -3518,12 +3722,52 @@ export interface components {
             /** @description In words. */
             state_text: string;
         };
+        /** @description A changed template. */
+        TemplateChange: {
+            /** @description The layout's elements; without it the one that came with the software. */
+            template?: Record<string, never> | null;
+            /**
+             * Format: int64
+             * @description The version that was changed, so that two people do not overwrite each other.
+             */
+            version: number;
+        };
+        /** @description How a kind of document looks. */
+        TemplateView: {
+            /**
+             * Format: date-time
+             * @description When it was changed.
+             */
+            changed_at?: string | null;
+            /** @description receipt, pickup_slip, queue_ticket, label, wristband or e_invoice. */
+            kind: string;
+            /** @description Fields of this kind. */
+            labels: components["schemas"]["LabelView"][];
+            /** @description For people. */
+            name: string;
+            /** @description Whether it is the hospital's own; otherwise the one that came with the software. */
+            own: boolean;
+            /** @description What must be shown. */
+            required: string[];
+            /** @description The layout's elements. */
+            template: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Counts up with every change; 0 was never changed.
+             */
+            version: number;
+        };
         /** @description A coded term. */
         Term: {
             /** @description Code. */
             code: string;
             /** @description Name. */
             name: string;
+        };
+        /** @description Where a test page is wanted. */
+        TestForm: {
+            /** @description Role name of the printer. */
+            printer: string;
         };
         /** @description The password was right. */
         Ticket: {
@@ -4280,6 +4524,215 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PrescriptionView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_print_templates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateView"][];
+                };
+            };
+        };
+    };
+    put_admin_print_templates_kind: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_print_templates_kind_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewQuestion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_printers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrintingView"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_printers_decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrintJobView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_printers_find: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>[];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_printers_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrintJobView"];
                 };
             };
             409: {

@@ -68,3 +68,26 @@ export interface PastVisit { visit_number: string; date: string; department_code
 export interface PastPrescription { number: string; date: string; department_name: string; doctor_name: string; items: { drug_code: string; name: string; specification: string; usage: string; quantity: string }[] }
 export interface LabReport { report_number: string; name: string; reported_at: string; department_name: string; items: { name: string; result: string; unit: string; reference: string; flag: string }[] }
 export interface ExamReport { report_number: string; name: string; part: string; reported_at: string; department_name: string; findings: string; opinion: string; has_picture: boolean }
+
+/** How a kind of printed document looks. */
+export type PrintTemplate = Omit<Shape['TemplateView'], 'template'> & { template: PrintLayout }
+/** A piece of a printed page; sizes in points, lengths in millimetres. */
+export type PrintElement =
+  | { type: 'text'; text: string; size_pt: number; weight?: 'normal' | 'bold'; align?: 'left' | 'centre' | 'right'; fit?: 'wrap' | 'shrink' }
+  | { type: 'pair'; left: string; right: string; size_pt: number; weight?: 'normal' | 'bold' }
+  | { type: 'fields'; only?: string[]; size_pt: number }
+  | { type: 'items'; size_pt: number; notes: boolean }
+  | { type: 'footer'; size_pt: number }
+  | { type: 'qr'; content: string; side_mm: number; caption: boolean }
+  | { type: 'barcode'; content: string; height_mm: number; caption: boolean }
+  | { type: 'rule'; dashed?: boolean }
+  | { type: 'space'; height_mm: number }
+  | { type: 'image'; png: string; width_mm: number; align?: 'left' | 'centre' | 'right' }
+export interface PrintLayout { elements: PrintElement[] }
+/** Paper of a preview. */
+export interface PrintPaper { width: number; dpi: number; label_mm?: number; reprint: boolean }
+export type PrintJob = Shape['PrintJobView']
+export interface QueuePrinter { id: string; name: string; state: string; language: string; address: string; width: number; dpi: number; height?: number | null; stand_in?: string | null; waiting: number; unknown: number }
+/** What stands at the printers, as the appliance tells it. */
+export interface Printing { printers: QueuePrinter[]; jobs: PrintJob[]; templates: { kind: string; version: number; refused?: string | null }[] }
+export interface FoundPrinter { address: string; language?: string | null; state: string; known_as?: string | null }
