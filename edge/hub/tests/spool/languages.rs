@@ -100,16 +100,7 @@ async fn troubles_of_a_label_printer_are_told_and_end_like_those_of_a_receipt_pr
             window.until_health(0, word).await;
         }
         printer.post("state", json!({"offline": false, "error": "hot"})).await;
-        window
-            .until_health(
-                0,
-                if language == Language::Tspl {
-                    "head_hot"
-                } else {
-                    "head_hot"
-                },
-            )
-            .await;
+        window.until_health(0, "head_hot").await;
         window.print("a").await;
         assert_eq!(window.state("a").await.0, State::Waiting);
         printer.post("state", json!({"error": "none"})).await;

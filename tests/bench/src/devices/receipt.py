@@ -37,7 +37,7 @@ def make():
         draw.text((16, y), line, font=faces[size], fill=0)
         y += int(size * 1.35)
     out = Dummy()
-    out.image(page)
+    out.image(page, center=False)
     out.qr(slip["qr"], native=False, size=7)
     out.text(slip["qr"] + "\n")
     out.cut()
