@@ -107,6 +107,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/dockings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Dockings, newest first: also of recorders that are held because nobody knows them. */
+        get: operations["get_admin_dockings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Footage of the hospital, newest first. */
+        get: operations["get_admin_footage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A clip with its custody entry, whose signature and chain are verified now. */
+        get: operations["get_admin_footage_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recording itself, with ranges, for the player and for saving. */
+        get: operations["get_admin_footage_id_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads the kept bytes of a clip anew and verifies everything. */
+        post: operations["post_admin_footage_id_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/manual": {
         parameters: {
             query?: never;
@@ -390,6 +475,58 @@ export interface paths {
         put?: never;
         /** Prints a test page. */
         post: operations["post_admin_printers_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/recorders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hospital's recorders. */
+        get: operations["get_admin_recorders"];
+        put?: never;
+        /** Takes a recorder in (新增), or changes model and remark of a known one (维护). */
+        post: operations["post_admin_recorders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/recorders/{serial}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A recorder with who had it. */
+        get: operations["get_admin_recorders_serial"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/recorders/{serial}/acts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does something with a recorder: white list, issue, return, retire, restore, delete. */
+        post: operations["post_admin_recorders_serial_acts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1964,6 +2101,33 @@ export interface components {
             /** @description `138****0000`. */
             phone_masked: string;
         };
+        /** @description What is done, and with what. */
+        Act: {
+            /** @enum {string} */
+            act: "list";
+        } | {
+            /** @enum {string} */
+            act: "unlist";
+        } | {
+            /** @enum {string} */
+            act: "issue";
+            /** @description Staff id of who gets it. */
+            holder: string;
+            /** @description Number of the order it is for; may be empty. */
+            order?: string;
+        } | {
+            /** @enum {string} */
+            act: "return";
+        } | {
+            /** @enum {string} */
+            act: "retire";
+        } | {
+            /** @enum {string} */
+            act: "restore";
+        } | {
+            /** @enum {string} */
+            act: "delete";
+        };
         /** @description Where a parcel goes. */
         Address: {
             /** @description Street and house. */
@@ -2092,6 +2256,65 @@ export interface components {
             /** @description The key they verify with (an uncompressed SM2 point, hexadecimal); keep a copy outside of this system. */
             public_key: string;
         };
+        /** @description A clip with its custody. */
+        ClipDetail: components["schemas"]["ClipView"] & {
+            /** @description The signature, CMS, DER, base64. */
+            cms: string;
+            /** @description Its custody entry as it was signed. */
+            entry: Record<string, never>;
+            /** @description SM3 of that entry, hex: what the next entry names. */
+            entry_sm3: string;
+            /** @description What was checked. */
+            proof: components["schemas"]["Proof"];
+        };
+        /** @description A clip. */
+        ClipView: {
+            /**
+             * Format: date-time
+             * @description When the recording began, by the hospital's time; when it was docked where that cannot be told.
+             */
+            began_at: string;
+            /**
+             * Format: date-time
+             * @description When it was cleared from its recorder.
+             */
+            cleared_at?: string | null;
+            /** @description `complete`, `truncated`, `damaged`, `unknown`. */
+            condition: string;
+            /**
+             * Format: date-time
+             * @description When it was confirmed.
+             */
+            confirmed_at?: string | null;
+            /** @description `mp4`, `ts`, `avi`, `wav`, `jpeg`, `other`. */
+            container: string;
+            /**
+             * Format: int64
+             * @description Length in milliseconds.
+             */
+            duration_ms?: number | null;
+            /** @description Path on the recorder. */
+            file: string;
+            /** @description Who had it: staff id. */
+            holder: string;
+            /** @description Name. */
+            holder_name: string;
+            /** @description Id. */
+            id: string;
+            /** @description Plain words. */
+            note: string;
+            /** @description Order number. */
+            order: string;
+            /** @description Serial number of the recorder. */
+            serial: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            /** @description `received`, `missing`, `confirmed`, `refused`. */
+            state: string;
+        };
         /** @description The code that came. */
         CodeGiven: {
             /** @description Six digits. */
@@ -2194,6 +2417,56 @@ export interface components {
             main: boolean;
             /** @description Name. */
             name: string;
+        };
+        /** @description A docking as the appliance reported it. */
+        DockingView: {
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            arrived_at: string;
+            /**
+             * Format: date-time
+             * @description When it came to this.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description Percent.
+             */
+            battery?: number | null;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Files cleared.
+             */
+            cleared: number;
+            /**
+             * Format: int64
+             * @description Files.
+             */
+            clips: number;
+            /**
+             * Format: int64
+             * @description Milliseconds its clock was ahead.
+             */
+            clock_offset_ms?: number | null;
+            /** @description Pauses in the footage. */
+            gaps: Record<string, never>[];
+            /** @description Id. */
+            id: string;
+            /** @description Plain words. */
+            note: string;
+            /** @description Where. */
+            place: string;
+            /** @description Serial number; empty when it could not be told. */
+            serial: string;
+            /** @description State. */
+            state: string;
         };
         /** @description A doctor shown online. */
         DoctorView: {
@@ -2485,6 +2758,27 @@ export interface components {
             /** @description For `RTCPeerConnection`. */
             ice_servers: components["schemas"]["IceServer"][];
         };
+        /** @description An issue. */
+        IssueView: {
+            /** @description Who has it: staff id. */
+            holder: string;
+            /** @description Name. */
+            holder_name: string;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was given out.
+             */
+            issued_at: string;
+            /** @description Order number. */
+            order: string;
+            /**
+             * Format: date-time
+             * @description When it came back.
+             */
+            returned_at?: string | null;
+        };
         /**
          * @description Western or herbal.
          * @enum {string}
@@ -2657,6 +2951,17 @@ export interface components {
             /** @description Until when it is in force, if it ends. */
             valid_until?: string | null;
         };
+        /** @description A new recorder, or what is known of one. */
+        NewRecorder: {
+            /** @description Put on the white list at once. */
+            listed?: boolean;
+            /** @description Make and model. */
+            model?: string;
+            /** @description Remark. */
+            note?: string;
+            /** @description Serial number as the recorder itself says it. */
+            serial: string;
+        };
         /** @description A visit to be booked. */
         NewVisit: {
             /** @description Consent accepted. */
@@ -2704,6 +3009,140 @@ export interface components {
                 /** @description What the patient takes otherwise, as told. */
                 medications: string;
             })[];
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Items per page.
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Items on all pages.
+             */
+            total: number;
+        };
+        /** @description A page of a list. */
+        Paged_ClipView: {
+            /** @description This page. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When the recording began, by the hospital's time; when it was docked where that cannot be told.
+                 */
+                began_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was cleared from its recorder.
+                 */
+                cleared_at?: string | null;
+                /** @description `complete`, `truncated`, `damaged`, `unknown`. */
+                condition: string;
+                /**
+                 * Format: date-time
+                 * @description When it was confirmed.
+                 */
+                confirmed_at?: string | null;
+                /** @description `mp4`, `ts`, `avi`, `wav`, `jpeg`, `other`. */
+                container: string;
+                /**
+                 * Format: int64
+                 * @description Length in milliseconds.
+                 */
+                duration_ms?: number | null;
+                /** @description Path on the recorder. */
+                file: string;
+                /** @description Who had it: staff id. */
+                holder: string;
+                /** @description Name. */
+                holder_name: string;
+                /** @description Id. */
+                id: string;
+                /** @description Plain words. */
+                note: string;
+                /** @description Order number. */
+                order: string;
+                /** @description Serial number of the recorder. */
+                serial: string;
+                /**
+                 * Format: int64
+                 * @description Bytes.
+                 */
+                size: number;
+                /** @description `received`, `missing`, `confirmed`, `refused`. */
+                state: string;
+            }[];
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Items per page.
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Items on all pages.
+             */
+            total: number;
+        };
+        /** @description A page of a list. */
+        Paged_DockingView: {
+            /** @description This page. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it came.
+                 */
+                arrived_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it came to this.
+                 */
+                at: string;
+                /**
+                 * Format: int32
+                 * @description Percent.
+                 */
+                battery?: number | null;
+                /**
+                 * Format: int64
+                 * @description Their bytes.
+                 */
+                bytes: number;
+                /**
+                 * Format: int64
+                 * @description Files cleared.
+                 */
+                cleared: number;
+                /**
+                 * Format: int64
+                 * @description Files.
+                 */
+                clips: number;
+                /**
+                 * Format: int64
+                 * @description Milliseconds its clock was ahead.
+                 */
+                clock_offset_ms?: number | null;
+                /** @description Pauses in the footage. */
+                gaps: Record<string, never>[];
+                /** @description Id. */
+                id: string;
+                /** @description Plain words. */
+                note: string;
+                /** @description Where. */
+                place: string;
+                /** @description Serial number; empty when it could not be told. */
+                serial: string;
+                /** @description State. */
+                state: string;
+            }[];
             /**
              * Format: int32
              * @description From 1.
@@ -3328,6 +3767,22 @@ export interface components {
          * @enum {string}
          */
         ProblemClass: "interaction" | "allergy" | "injection_compatibility" | "dose" | "contraindication" | "adverse_reaction" | "duplicate" | "route" | "special_population";
+        /** @description What was checked, now. */
+        Proof: {
+            /** @description `whole`, `open` (the entry before has not come yet), `broken`. */
+            chain: string;
+            /** @description The kept bytes have the entry's hashes; absent when they were not read. */
+            content?: boolean | null;
+            /** @description The entry's signature holds, by the appliance that took the clip, under a root of the hospital. */
+            signature: boolean;
+            /**
+             * Format: date-time
+             * @description When it was signed.
+             */
+            signed_at?: string | null;
+            /** @description Plain words where something does not hold. */
+            text: string;
+        };
         /** @description The patient's judgement after the visit. */
         Rating: {
             /**
@@ -3403,6 +3858,34 @@ export interface components {
              * @description The version that was shown when it was written; 0 for the form that nobody had saved yet.
              */
             based_on?: number;
+        };
+        /** @description A recorder with its issues. */
+        RecorderDetail: components["schemas"]["RecorderView"] & {
+            /** @description Who had it, newest first. */
+            issues: components["schemas"]["IssueView"][];
+        };
+        /** @description A recorder. */
+        RecorderView: {
+            issue?: components["schemas"]["IssueView"] | null;
+            /**
+             * Format: date-time
+             * @description When it was last docked.
+             */
+            last_docked_at?: string | null;
+            /** @description On the white list: its footage is taken. */
+            listed: boolean;
+            /** @description Make and model. */
+            model: string;
+            /** @description Remark. */
+            note: string;
+            /** @description It should have come back. */
+            overdue: boolean;
+            /** @description Serial number. */
+            serial: string;
+            /** @description `stock`, `issued`, `retired`, `deleted`. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
         };
         /** @description A recording for replay. */
         RecordingView: {
@@ -4249,6 +4732,159 @@ export interface operations {
             };
         };
     };
+    get_admin_dockings: {
+        parameters: {
+            query?: {
+                /** @description Of this recorder. */
+                serial?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 100. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_DockingView"];
+                };
+            };
+        };
+    };
+    get_admin_footage: {
+        parameters: {
+            query?: {
+                /** @description Who had the recorder: staff id, or part of the name. */
+                holder?: string;
+                /** @description Order number. */
+                order?: string;
+                /** @description Serial number of the recorder. */
+                serial?: string;
+                /** @description First day (`YYYY-MM-DD`). */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 100. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_ClipView"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the recording */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description a part of it */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_footage_id_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_admin_manual: {
         parameters: {
             query?: never;
@@ -4736,6 +5372,134 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_recorders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecorderView"][];
+                };
+            };
+        };
+    };
+    post_admin_recorders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRecorder"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecorderView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_recorders_serial: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecorderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_recorders_serial_acts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Act"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecorderView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
