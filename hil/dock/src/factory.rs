@@ -58,40 +58,71 @@ pub(crate) fn make(flash: &Path, firmware: &Path) -> Result<()> {
     std::fs::write(flash, bytes).with_context(|| format!("making {}", flash.display()))
 }
 
-/// The bytes of an ELF program as they lie in flash, from its lowest loaded address on.
-pub fn image(elf: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(elf).with_context(|| format!("the firmware {}", elf.display()))?;
-    ensure!(
-        bytes.starts_with(b"\x7fELF\x01\x01"),
-        "{} is no 32-bit ELF",
-        elf.display()
-    );
+/// A part of a program as the linker laid it out.
+struct Part<'a> {
+    /// Where it runs.
+    runs_at: usize,
+    /// Where it is loaded.
+    loaded_at: usize,
+    /// What is loaded.
+    bytes: &'a [u8],
+    /// Memory that it takes where it runs.
+    memory: usize,
+}
+
+fn parts(elf: &[u8]) -> Result<Vec<Part<'_>>> {
+    ensure!(elf.starts_with(b"\x7fELF\x01\x01"), "no 32-bit ELF program");
     let half = |at: usize| -> Result<usize> {
-        let half = bytes.get(at..at + 2).context("ELF ends early")?;
+        let half = elf.get(at..at + 2).context("ELF ends early")?;
         Ok(usize::from(u16::from_le_bytes(half.try_into()?)))
     };
     let word = |at: usize| -> Result<usize> {
-        let word = bytes.get(at..at + 4).context("ELF ends early")?;
+        let word = elf.get(at..at + 4).context("ELF ends early")?;
         Ok(u32::from_le_bytes(word.try_into()?) as usize)
     };
     let (table, size, count) = (word(28)?, half(42)?, half(44)?);
     let mut parts = Vec::new();
     for header in (0..count).map(|n| table + n * size) {
-        let (kind, offset, address, length) =
-            (word(header)?, word(header + 4)?, word(header + 12)?, word(header + 16)?);
-        if kind == 1 && length > 0 {
-            parts.push((address, bytes.get(offset..offset + length).context("ELF ends early")?));
+        let (offset, length) = (word(header + 4)?, word(header + 16)?);
+        if word(header)? == 1 {
+            parts.push(Part {
+                runs_at: word(header + 8)?,
+                loaded_at: word(header + 12)?,
+                bytes: elf.get(offset..offset + length).context("ELF ends early")?,
+                memory: word(header + 20)?,
+            });
         }
     }
-    parts.sort_by_key(|(address, _)| *address);
-    let Some((start, _)) = parts.first().copied() else {
+    Ok(parts)
+}
+
+/// The bytes of an ELF program as they lie in flash, from its lowest loaded address on.
+pub fn image(elf: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(elf).with_context(|| format!("the firmware {}", elf.display()))?;
+    let mut parts = parts(&bytes)?;
+    parts.retain(|part| !part.bytes.is_empty());
+    parts.sort_by_key(|part| part.loaded_at);
+    let Some(start) = parts.first().map(|part| part.loaded_at) else {
         bail!("nothing to load")
     };
     let mut image = Vec::new();
-    for (address, part) in parts {
-        ensure!(address - start >= image.len(), "parts overlap");
-        image.resize(address - start, 0xFF);
-        image.extend_from_slice(part);
+    for part in parts {
+        ensure!(part.loaded_at - start >= image.len(), "parts overlap");
+        image.resize(part.loaded_at - start, 0xFF);
+        image.extend_from_slice(part.bytes);
     }
     Ok(image)
+}
+
+/// Bytes of flash, and of memory for data, that a program takes.
+pub fn footprint(elf: &Path) -> Result<(usize, usize)> {
+    let flash = image(elf)?.len();
+    let bytes = std::fs::read(elf)?;
+    let moved = |part: &Part<'_>| part.runs_at != part.loaded_at || part.bytes.is_empty();
+    let ram = parts(&bytes)?
+        .iter()
+        .filter(|part| moved(part))
+        .map(|part| part.memory)
+        .sum();
+    Ok((flash, ram))
 }

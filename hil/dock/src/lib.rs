@@ -37,7 +37,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, watch};
 
-pub use factory::{image, signed};
+pub use factory::{footprint, image, signed};
 pub use soak::{Soaked, soak};
 
 /// How the dock is started.

@@ -1,4 +1,8 @@
 //! The recorder dock: the real firmware under QEMU, the real driver at its serial line.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot set up fails the test"
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;
