@@ -10,6 +10,7 @@ const ACTS: Record<string, string> = {
   'prescription.write': '开方', 'prescription.issue': '提交处方', 'prescription.discard': '作废草稿', 'prescription.fulfilment': '选择取药方式', 'prescription.hold': '处方转人工',
   'prescription.retry': '处方人工重试', 'prescription.settle': '处方人工了结', 'prescription.write_back_retry': '退费登记重试', 'prescription.refund_settled_by_hand': '退费人工了结',
   'manual.settle': '人工了结', 'refund.retry': '退款重试', 'parked.settle': '滞留数据了结', 'signing.enrol': '登记签名', 'signing.roots_pinned': '信任签名根证书',
+  'print.template': '修改打印模板', 'print.decide': '处理打印任务', 'print.test': '打印测试页', 'print.find': '查找打印机',
 }
 /** An action in words. */
 export const actName = (action: string): string => ACTS[action] ?? action
