@@ -1,8 +1,5 @@
 //! The recorder dock: the real firmware under QEMU, the real driver at its serial line.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test cannot set up fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -94,7 +91,7 @@ impl Rig {
     async fn bench(&self, bay: usize) -> Value {
         let url = format!("http://127.0.0.1:{}/control/world", self.control);
         let world: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
-        world["bays"][bay].clone()
+        world.pointer(&format!("/bays/{bay}")).cloned().unwrap()
     }
 
     async fn until_bench(&self, bay: usize, what: &str, so: impl Fn(&Value) -> bool) {
