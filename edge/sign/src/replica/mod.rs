@@ -58,7 +58,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gm::Trust;
 use records::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use utoipa::ToSchema;
 
 use crate::Refusal;
@@ -68,6 +68,9 @@ use crate::service::Service;
 
 pub(crate) use pairing::{Proposal, Replication};
 pub(crate) use taking::Receipt;
+
+/// Packages received at a time: their senders are not known yet.
+const TURNS: usize = 4;
 
 /// What a paired appliance is to this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -139,6 +142,8 @@ pub(crate) struct Replica {
     name: String,
     following: AtomicBool,
     wake: Notify,
+    /// Packages received at a time.
+    pub(crate) turns: Semaphore,
     /// When a package from the line was last refused.
     refused_at: Mutex<Option<Timestamp>>,
 }
@@ -158,6 +163,7 @@ impl Replica {
             name,
             following: AtomicBool::new(false),
             wake: Notify::new(),
+            turns: Semaphore::new(TURNS),
             refused_at: Mutex::default(),
         };
         replica.look()?;
@@ -171,6 +177,15 @@ impl Replica {
     /// What is served here comes from another appliance, and is changed there.
     pub(crate) fn follows(&self) -> bool {
         self.following.load(Ordering::Relaxed)
+    }
+
+    /// Packages are expected by the line at all.
+    pub(crate) fn expects(&self) -> Result<(), Refusal> {
+        if self.follows() {
+            Ok(())
+        } else {
+            Err(taking::unpaired())
+        }
     }
 
     /// Something changed that followers should have.

@@ -35,10 +35,12 @@ fn source(unit: &Unit<'_>, fingerprint: &str) -> Result<PeerRow, Refusal> {
     let bytes: [u8; 32] = bytes.ok_or_else(damaged)?;
     let row = unit.peer(&id(&bytes))?;
     let row = row.filter(|row| row.state == PeerState::Approved.name() && row.role == PeerRole::Source.name());
-    row.ok_or_else(|| {
-        let text = "制作复制包的设备没有作为主设备与本设备配对（或配对尚未批准、已解除），未导入。";
-        Refusal::no("replica_unpaired", text)
-    })
+    row.ok_or_else(unpaired)
+}
+
+pub(super) fn unpaired() -> Refusal {
+    let text = "制作复制包的设备没有作为主设备与本设备配对（或配对尚未批准、已解除），未导入。";
+    Refusal::no("replica_unpaired", text)
 }
 
 /// A number is taken once.

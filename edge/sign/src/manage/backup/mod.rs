@@ -3,9 +3,9 @@
 //! # What is in it
 //! Applications, chains, kept certificates, settings, accounts, server keys, the hospital's own authorities. Not in it: the
 //! log and the journal (they say what *this* device did), TLS keys (they name this device), keys that live in devices
-//! (their record is), and **signers' keys**: they are wrapped under a key that is derived from this device's key of keys
-//! *and* the signer's PIN, so nobody can wrap them for another device without the PIN. On the same device they are
-//! untouched by a restore; on another one signers enrol anew.
+//! (their record is), and **signers' keys**: they are wrapped under a key that is derived from a root
+//! *and* the signer's PIN, and roots go to an attested appliance only (`crate::replica`), not into a file that lies about.
+//! On the same device they are untouched by a restore; on another one signers enrol anew.
 //!
 //! # How it is kept
 //! One file ([`file`]): a header that says who made it, and a body under a fresh key. That key is wrapped twice: under this

@@ -41,9 +41,6 @@ use crate::state::Fingerprint;
 /// Bytes of a request: many certificates at once, or a backup file in Base64. Only who is signed in may send so many.
 const MAX_BODY: usize = 96 * 1024 * 1024;
 
-/// Bytes of a package: it comes from somebody who is not signed in.
-const MAX_PACKAGE: usize = 16 * 1024 * 1024;
-
 pub(super) type Door = Arc<Manage>;
 pub(super) type Answer<T> = Result<Json<T>, Failure>;
 
@@ -137,11 +134,7 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(replica::end))
         .routes(routes!(replica::package))
         .routes(routes!(replica::import))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(replica::take))
-                .layer(DefaultBodyLimit::max(MAX_PACKAGE)),
-        )
+        .routes(routes!(replica::take))
         .routes(routes!(applications::list, applications::register))
         .routes(routes!(applications::change))
         .routes(routes!(applications::add_certificate))

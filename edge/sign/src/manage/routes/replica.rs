@@ -1,9 +1,10 @@
 //! Replication: paired appliances, packages.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::header;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -12,6 +13,11 @@ use super::gate::Signed;
 use super::{Answer, Asked, Done, Door, file};
 use crate::manage::failure::{Failure, Refused};
 use crate::replica::{Proposal, Receipt, Replication};
+
+/// Bytes of a package: it comes from somebody who is not signed in.
+const MAX_PACKAGE: usize = 16 * 1024 * 1024;
+/// It is sent within this time.
+const SENDING: Duration = Duration::from_secs(30);
 
 /// This appliance's introduction, and those it is paired with.
 #[utoipa::path(get, path = "/manage/v1/replica", tag = "replica",
@@ -96,6 +102,20 @@ pub(super) async fn import(State(door): State<Door>, signed: Signed, Asked(asked
 #[utoipa::path(post, path = "/manage/v1/replica/packages", tag = "replica",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Receipt), (status = 422, body = Refused)))]
-pub(super) async fn take(State(door): State<Door>, body: Bytes) -> Answer<Receipt> {
+pub(super) async fn take(State(door): State<Door>, request: Request) -> Answer<Receipt> {
+    // A stranger's body is not read where no package is expected, and few of them at a time where one is.
+    door.replica.expects()?;
+    let Ok(_turn) = door.replica.turns.try_acquire() else {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "正在接收其他复制包，请稍后重试。",
+        ));
+    };
+    let body = tokio::time::timeout(SENDING, axum::body::to_bytes(request.into_body(), MAX_PACKAGE)).await;
+    let Ok(Ok(body)) = body else {
+        let text = format!("复制包最多 {} MiB，且须完整发送。", MAX_PACKAGE / 1024 / 1024);
+        return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
+    };
     Ok(Json(door.change(move |manage| manage.replica.take(None, &body)).await?))
 }
