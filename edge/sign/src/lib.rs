@@ -1,8 +1,9 @@
 //! The signature server's engine, custody, server `signd` and client.
 //!
 //! # Invariants
-//! * A signing key is stored only wrapped: AES-256-GCM under a key derived from the KEK *and* the signer's PIN. The KEK is
-//!   stored only sealed by the TPM to the machine's measured state; unsealed it stays at most a minute, in locked memory, and
+//! * A signing key is stored only wrapped: AES-256-GCM under the KEK; a signer's under a root (itself under the KEK) *and*
+//!   the PIN. It goes to another appliance only wrapped to that one's attested TPM (`replica`). The KEK is stored only
+//!   sealed by the TPM to the machine's measured state; unsealed it stays at most a minute, in locked memory, and
 //!   is used only while the TPM answers with that state. A stolen disk gives nothing; a stolen machine gives nothing
 //!   without the PIN.
 //! * Nothing is signed for a person without the PIN, typed for that signature. For minutes after a right one only its
