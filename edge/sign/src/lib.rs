@@ -32,6 +32,7 @@ pub mod http;
 pub mod keys;
 mod ledger;
 pub mod manage;
+pub mod memory;
 mod pin;
 mod refusal;
 mod replica;

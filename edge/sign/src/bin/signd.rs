@@ -21,7 +21,7 @@ use sign::engine::Rules;
 use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
 use sign::settings::{Published, Settings};
-use sign::{Engine, Refusal, guard, selftest, server, syslog};
+use sign::{Engine, Refusal, guard, memory, selftest, server, syslog};
 use smtls::{Both, Offer};
 use timesource::{MachineClocks, Pace};
 use tokio::net::TcpListener;
@@ -270,6 +270,10 @@ async fn test_daily(service: Arc<Service>, stop: CancellationToken) {
         let tested = tokio::task::spawn_blocking(move || testing.self_test("signd")).await;
         if let Ok(Err(refusal)) = tested {
             tracing::error!(sign.refusal = %refusal, "the self-test could not be logged");
+        }
+        // It runs all that is ever run, most of it until the next one; and the start is over.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(memory::give_back).await {
+            tracing::warn!(%error, "memory could not be given back");
         }
         tokio::select! {
             () = stop.cancelled() => {}
