@@ -36,6 +36,9 @@ struct Arguments {
     /// Tiny sizes, to see that the harness works.
     #[arg(long)]
     quick: bool,
+    /// Seconds of load of `serve`, to look at a change; a figure takes its minute.
+    #[arg(long)]
+    seconds: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,11 +61,11 @@ impl Name {
         Self::Slots,
     ];
 
-    async fn run(self, quick: bool) -> Result<Vec<Row>> {
+    async fn run(self, quick: bool, seconds: Option<u64>) -> Result<Vec<Row>> {
         match self {
             Self::SyncLog => sync_log::run(quick).await,
             Self::Sign => sign_rate::run(quick).await,
-            Self::Serve => serve::run(quick).await,
+            Self::Serve => serve::run(quick, seconds).await,
             Self::Memory => memory::run(quick).await,
             Self::Call => call::run(quick).await,
             Self::Slots => slots::run(quick).await,
@@ -99,7 +102,7 @@ fn run() -> Result<()> {
     for name in Name::ALL {
         if arguments.name.is_none_or(|wanted| wanted == name) {
             say(&format!("{name:?}"));
-            let rows = runtime.block_on(name.run(arguments.quick));
+            let rows = runtime.block_on(name.run(arguments.quick, arguments.seconds));
             results.extend(rows.with_context(|| format!("benchmark {name:?}"))?);
         }
     }

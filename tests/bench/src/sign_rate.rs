@@ -1,4 +1,5 @@
-//! SM2, SM3 and SM4 alone, then signatures through `signd`'s socket, with a software TPM: PIN, unwrapping under the TPM, SM2, CMS, journal.
+//! SM2, SM3 and SM4 alone, then doctors' signatures through `signd`'s socket, with a software TPM: PIN, unwrapping under the
+//! TPM, SM2, CMS, journal.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -24,36 +25,8 @@ const DOCUMENT: usize = 1024;
 pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let mut rows = crate::sm2::run(quick)?;
     rows.extend(crate::block::run(quick)?);
-    let (seconds, warm) = if quick { (1, 4) } else { (8, 40) };
-    let folder = tempfile::tempdir()?;
-    let tpm = SoftTpm::start(&folder.path().join("tpm"));
-    let (state, socket) = (folder.path().join("state"), folder.path().join("state/signd.sock"));
-    std::fs::create_dir_all(&state)?;
-    let config = state.join("signd.toml");
-    let text = format!("state_dir = {state:?}\nsocket = {socket:?}\ntpm = {:?}\n", tpm.tcti());
-    std::fs::write(&config, text)?;
-    let mut command = Command::new(binary("signd"));
-    command.arg("--config").arg(&config);
-    let _signd = Process::spawn(command).ready(Duration::from_secs(60));
-    let client = Client::new(&socket);
-    for signer in 0..8 {
-        enrol(&client, signer).await?;
-    }
-    say("warm-up");
-    load(&client, 1, Duration::ZERO, warm).await?;
-
-    for clients in [1, 8] {
-        say(&format!("{clients} clients"));
-        let (times, took, errors) = load(&client, clients, Duration::from_secs(seconds), 0).await?;
-        let processes = clients.min(std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
-        let openssl = openssl(processes, if quick { 1 } else { 3 })?;
-        rows.push(
-            Row::new(format!("sign through signd, {clients} clients"), rate(times.len(), took), "signatures/s")
-                .beside(format!("openssl speed sm2, {processes} processes: raw signatures"), openssl)
-                .times(&times)
-                .errors(errors)
-                .note("1 KiB document; PIN stretched by Argon2id, key unwrapped under the TPM, CMS, journal on disk; one connection a signature"),
-        );
+    for remembered in [true, false] {
+        rows.extend(through_signd(quick, remembered).await?);
     }
     let own = in_process(Duration::from_secs(if quick { 1 } else { 3 }))?;
     let raw = openssl(1, if quick { 1 } else { 3 })?;
@@ -67,6 +40,57 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
         .times(&own.0)
         .note("1 KiB message, DER; wall time"),
     );
+    Ok(rows)
+}
+
+/// Doctors at the socket; `remembered` as it is shipped, otherwise every PIN is stretched.
+async fn through_signd(quick: bool, remembered: bool) -> Result<Vec<Row>> {
+    let (seconds, warm) = if quick { (1, 4) } else { (8, 40) };
+    let folder = tempfile::tempdir()?;
+    let tpm = SoftTpm::start(&folder.path().join("tpm"));
+    let (state, socket) = (folder.path().join("state"), folder.path().join("state/signd.sock"));
+    std::fs::create_dir_all(&state)?;
+    let config = state.join("signd.toml");
+    let mut text = format!("state_dir = {state:?}\nsocket = {socket:?}\ntpm = {:?}\n", tpm.tcti());
+    if !remembered {
+        text.push_str("pin_remembered_s = 0\n");
+    }
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(binary("signd"));
+    command.arg("--config").arg(&config);
+    let _signd = Process::spawn(command).ready(Duration::from_secs(60));
+    let client = Client::new(&socket);
+    for signer in 0..8 {
+        enrol(&client, signer).await?;
+    }
+    say("warm-up");
+    load(&client, 1, Duration::ZERO, warm).await?;
+    let (name, note) = if remembered {
+        (
+            "",
+            "the PIN with each signature, stretched by Argon2id at a signer's first",
+        )
+    } else {
+        (", every PIN stretched", "PIN stretched by Argon2id each time")
+    };
+    let mut rows = Vec::new();
+    for clients in [1, 8] {
+        say(&format!("{clients} clients{name}"));
+        let (times, took, errors) = load(&client, clients, Duration::from_secs(seconds), 0).await?;
+        let processes = clients.min(std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
+        let openssl = openssl(processes, if quick { 1 } else { 3 })?;
+        let row = format!("sign through signd, {clients} clients{name}");
+        rows.push(
+            Row::new(row, rate(times.len(), took), "signatures/s")
+                .beside(format!("openssl speed sm2, {processes} processes: raw signatures"), openssl)
+                .times(&times)
+                .errors(errors)
+                .note(format!(
+                    "1 KiB document, a signer each; {note}; the TPM asked for its state, CMS, journal on disk; one connection a \
+                     signature"
+                )),
+        );
+    }
     Ok(rows)
 }
 
@@ -139,7 +163,7 @@ fn in_process(time: Duration) -> Result<(Samples, Duration)> {
 }
 
 /// Signatures per second of Debian's OpenSSL.
-fn openssl(processes: u64, seconds: u64) -> Result<f64> {
+pub(crate) fn openssl(processes: u64, seconds: u64) -> Result<f64> {
     let mut command = Command::new("openssl");
     command.args(["speed", "-elapsed", "-seconds", &seconds.to_string()]);
     if processes > 1 {
