@@ -1,4 +1,5 @@
 //! Recorders and their footage over the real router, on both databases; the appliance is a key pair and a stream of entries.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};

@@ -1,4 +1,5 @@
 //! The station with real folders and a real database; the signature server, the cloud and the recorders' faults are played.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::HashMap;
 use std::io::Read;
