@@ -9,6 +9,7 @@
 
 mod certificates;
 mod ciphers;
+mod fuzz;
 mod long;
 mod messages;
 mod once;
