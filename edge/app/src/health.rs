@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dock::DockState;
+use dock::{Bay, Charge, DockState, Fault, Lock};
 use his::Bridge;
 use hub::Hub;
 use link::LinkStatus;
-use records::line::{ApplianceHealth, DockHealth, kind};
+use records::line::{ApplianceHealth, BayHealth, DockHealth, kind};
 use records::{Clock, Lane, Outcome, PeerId, Timestamp};
 use serde_json::json;
 use sign::Client;
@@ -116,9 +116,39 @@ fn dock_health(state: &DockState) -> DockHealth {
     } else {
         state.trouble.clone()
     };
+    let board = state.board.filter(|_| state.online);
+    let low = board.filter(|b| b.supply_low);
     DockHealth {
         state: word,
         bays: state.bays.iter().map(|bay| bay.present).collect(),
+        details: state.bays.iter().map(bay_health).collect(),
+        firmware: board.map(|b| b.firmware.to_string()).unwrap_or_default(),
+        warnings: low
+            .map(|_| "供电电压过低，已停止充电，请检查采集坞电源".to_owned())
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn bay_health(bay: &Bay) -> BayHealth {
+    let charge = match bay.charge {
+        Charge::Absent => "absent",
+        Charge::Idle => "idle",
+        Charge::Charging => "charging",
+        Charge::Full => "full",
+        Charge::Fault => "fault",
+    };
+    let fault = match bay.fault {
+        None => "",
+        Some(Fault::OverCurrent) => "充电电流过大，已断电，请取出记录仪检查",
+        Some(Fault::LockStuck) => "锁舌卡住，请检查槽位",
+        Some(Fault::Forced) => "记录仪被强行取出",
+    };
+    BayHealth {
+        serial: bay.serial.to_string(),
+        charge: charge.to_owned(),
+        locked: bay.lock == Lock::Closed,
+        fault: fault.to_owned(),
     }
 }
 

@@ -198,6 +198,28 @@ pub struct DockHealth {
     pub state: String,
     /// Whether a recorder is in, by bay.
     pub bays: Vec<bool>,
+    /// What is in them, by bay; empty from an appliance of before.
+    #[serde(default)]
+    pub details: Vec<BayHealth>,
+    /// Version of the board's firmware; empty while it has not been heard.
+    #[serde(default)]
+    pub firmware: String,
+    /// What needs a hand though the board answers, in plain words: a low supply.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A bay (槽位) of the dock, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BayHealth {
+    /// Serial number of the recorder in it; empty when not known.
+    pub serial: String,
+    /// `absent`, `idle`, `charging`, `full`, `fault`.
+    pub charge: String,
+    /// Held by its lock.
+    pub locked: bool,
+    /// Plain words when something is wrong with it.
+    pub fault: String,
 }
 
 /// State of one printer.

@@ -145,13 +145,33 @@ async fn overview(State(console): State<Console>) -> Answer {
     let printers = printers.map(|p| vec![escape(&p.name), state_word(&p.state), p.waiting.to_string()]);
     page = page.table(&["打印机", "状态", "排队"], printers.collect());
     if let Some(dock) = &health.dock {
-        let bays = dock.bays.iter().enumerate();
-        let bays = bays
-            .map(|(n, present)| format!("{}号{}", n + 1, if *present { "在位" } else { "空" }))
-            .collect::<Vec<_>>();
-        page = page
-            .heading("记录仪采集坞")
-            .facts(&[("状态", state_word(&dock.state)), ("仓位", escape(&bays.join("　")))]);
+        let bays = dock.bays.iter().zip(&dock.details).enumerate();
+        let rows = bays.map(|(n, (present, bay))| {
+            let serial = if *present && bay.serial.is_empty() {
+                "未识别"
+            } else {
+                bay.serial.as_str()
+            };
+            let lock = if bay.locked { "已锁" } else { "开" };
+            vec![
+                format!("{}号", n + 1),
+                if *present {
+                    "在位".to_owned()
+                } else {
+                    "空".to_owned()
+                },
+                escape(serial),
+                charge_word(&bay.charge).to_owned(),
+                lock.to_owned(),
+                escape(&bay.fault),
+            ]
+        });
+        page = page.heading("记录仪采集坞").facts(&[
+            ("状态", state_word(&dock.state)),
+            ("固件", escape(&dock.firmware)),
+            ("提醒", escape(&dock.warnings.join("；"))),
+        ]);
+        page = page.table(&["仓位", "记录仪", "编号", "充电", "锁", "故障"], rows.collect());
     }
     let restarts = console.shown.supervisor.restarts();
     if !restarts.is_empty() {
@@ -163,6 +183,17 @@ async fn overview(State(console): State<Console>) -> Answer {
             .table(&["任务", "次数"], restarts.collect());
     }
     Ok(Html(page.finish(true)))
+}
+
+/// Charging of a recorder in its bay.
+fn charge_word(charge: &str) -> &'static str {
+    match charge {
+        "idle" => "未充电",
+        "charging" => "充电中",
+        "full" => "已充满",
+        "fault" => "故障",
+        _ => "",
+    }
 }
 
 fn state_word(state: &str) -> String {
