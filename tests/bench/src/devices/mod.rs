@@ -1,5 +1,6 @@
 //! The appliance's devices. Each part is measured alone: `bench devices` runs them all.
 
+mod dock;
 mod receipt;
 
 use anyhow::{Context, Result};
@@ -11,5 +12,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     say("receipt-203");
     rows.extend(receipt::run(quick).await.context("receipt-203")?);
+    say("dock-round-trip");
+    rows.extend(dock::run(quick).await.context("dock-round-trip")?);
     Ok(rows)
 }
