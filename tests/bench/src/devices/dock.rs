@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
 use ::dock::Dock;
+use anyhow::{Context, Result, ensure};
 
 use crate::report::Row;
 use crate::say;
