@@ -315,14 +315,14 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
         let (_, proven) = admin.post("/admin/footage/clp_1/verification", json!({})).await;
         assert_eq!(proven["proof"]["content"], true);
 
-        let part = Request::get("/admin/footage/clp_1/content").header(header::RANGE, "bytes=4-7");
+        let bearer = format!("Bearer {}", admin.token().unwrap());
+        let ask = || Request::get("/admin/footage/clp_1/content").header(header::AUTHORIZATION, &bearer);
+        let part = ask().header(header::RANGE, "bytes=4-7");
         let part = admin.send(part.body(Body::empty()).unwrap()).await;
         assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
         assert_eq!(part.headers()[header::CONTENT_TYPE], "video/mp4");
         assert_eq!(to_bytes(part.into_body(), 100).await.unwrap().as_ref(), b"ftyp");
-        let whole = Request::get("/admin/footage/clp_1/content")
-            .body(Body::empty())
-            .unwrap();
+        let whole = ask().body(Body::empty()).unwrap();
         let whole = admin.send(whole).await;
         assert_eq!(to_bytes(whole.into_body(), 1000).await.unwrap().as_ref(), VIDEO);
         let (views,): (u64,) = site

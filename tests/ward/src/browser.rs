@@ -26,6 +26,11 @@ impl Browser {
         self
     }
 
+    /// Its token, for requests made by hand.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Sends any request.
     pub async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.expect("the router answers")
