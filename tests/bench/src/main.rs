@@ -5,6 +5,7 @@
 
 mod block;
 mod call;
+mod devices;
 mod http;
 mod memory;
 mod papers;
@@ -49,16 +50,18 @@ enum Name {
     Memory,
     Call,
     Slots,
+    Devices,
 }
 
 impl Name {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::SyncLog,
         Self::Sign,
         Self::Serve,
         Self::Memory,
         Self::Call,
         Self::Slots,
+        Self::Devices,
     ];
 
     async fn run(self, quick: bool, seconds: Option<u64>) -> Result<Vec<Row>> {
@@ -69,6 +72,7 @@ impl Name {
             Self::Memory => memory::run(quick).await,
             Self::Call => call::run(quick).await,
             Self::Slots => slots::run(quick).await,
+            Self::Devices => devices::run(quick).await,
         }
     }
 }
