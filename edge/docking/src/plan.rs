@@ -75,13 +75,9 @@ impl Plan {
     }
 
     /// Percent of the room that is taken.
-    pub(crate) const fn taken(&self, room: Room) -> u64 {
+    pub(crate) fn taken(&self, room: Room) -> u64 {
         let all = room.kept.saturating_add(self.left(room));
-        if all == 0 {
-            100
-        } else {
-            room.kept.saturating_mul(100) / all
-        }
+        room.kept.saturating_mul(100).checked_div(all).unwrap_or(100)
     }
 
     /// What is removed so that `wanted` bytes fit, and what has been kept long enough. Empty when removing would not help.
