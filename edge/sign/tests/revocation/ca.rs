@@ -53,7 +53,7 @@ impl Ca {
         Self {
             at,
             root: Certificate::parse(&root).expect("root"),
-            folder: folder,
+            folder,
             serving: Some(serving),
         }
     }
