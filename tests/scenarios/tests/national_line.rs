@@ -1,5 +1,6 @@
 //! A hospital that wants national algorithms between its appliance and the cloud: enrolment, the line and files speak TLS 1.3
 //! with SM2, SM3 and SM4 (RFC 8998) and nothing else.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,8 @@
 //! Printing from the administrator's page to the paper, over the public APIs, every part real.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a story fails where it stands; JSON answers null"
+)]
 
 use std::process::Command;
 
