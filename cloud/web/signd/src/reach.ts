@@ -37,7 +37,9 @@ function answered(): void {
   const was = reach.state
   reach.state = 'good'
   reach.heard = Date.now()
-  if (was === 'lost') for (const listener of [...back]) listener()
+  // Those of now: one that asks to be told again is told the next time.
+  const now = [...back]
+  if (was === 'lost') for (const listener of now) listener()
 }
 
 /** It did not. */
