@@ -9,6 +9,7 @@
 
 mod certificates;
 mod ciphers;
+mod crowd;
 mod fuzz;
 mod long;
 mod messages;
