@@ -204,8 +204,21 @@ impl Revocation {
             open.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
             return Ok(states);
         }
+        self.take_note(&look);
         decide(seen, &states)?;
         Ok(states)
+    }
+
+    /// A list that was at hand (kept over a restart, brought by somebody) does not say where the next one comes from; the
+    /// certificates do. The schedule fetches from there.
+    fn take_note(&self, look: &Look) {
+        let now = Timestamp::from_offset(look.moment.now);
+        let below = look.path.iter().take(look.path.len().saturating_sub(1)).enumerate();
+        for (place, certificate) in below {
+            if by_list(rule_at(look.rule, place)) && !self.learn(certificate, now).is_empty() {
+                self.wake.notify_one();
+            }
+        }
     }
 
     /// Whether there is somebody to ask about the certificate at this place.

@@ -12,5 +12,6 @@ mod own;
 #[expect(dead_code, reason = "shared with the tests of the management interface")]
 #[path = "../manage/site.rs"]
 mod site;
+mod soak;
 mod stamps;
 mod works;

@@ -8,12 +8,14 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::ca::{Ca, Card};
-use crate::site::{Authority, Browser, HOSPITAL, Site, file};
+use crate::site::{Authority, Browser, HOSPITAL, Person, Site, file};
 
 pub(crate) struct Works {
     pub(crate) site: Site,
     pub(crate) admin: Browser,
     pub(crate) operator: Browser,
+    /// Who the operator is.
+    keeper: Person,
     pub(crate) app: reqwest::Client,
     pub(crate) port: u16,
     own: String,
@@ -50,7 +52,8 @@ impl Works {
         let [port] = free_ports::<1>();
         let site = Site::with(&format!("[service]\nlisten = \"127.0.0.1:{port}\"\n"));
         let admin = site.administrator().await;
-        let operator = site.person(&admin, "li.op", "operator").await.browser;
+        let keeper = site.person(&admin, "li.op", "operator").await;
+        let operator = keeper.browser.clone();
         let admin = admin.browser;
         admin
             .post("keys", json!({"label": "签名", "algorithm": "sm2"}))
@@ -85,6 +88,7 @@ impl Works {
             site,
             admin,
             operator,
+            keeper,
             port,
             own,
             chains,
@@ -98,6 +102,13 @@ impl Works {
             .await
             .done();
         works
+    }
+
+    /// The power goes and comes back, and the operator signs in again.
+    pub(crate) async fn power_cut(&mut self) {
+        self.site.power_cut();
+        self.operator = self.site.browser();
+        self.keeper.sign_in(&self.operator).await.done();
     }
 
     fn policy(&self, revocation: &str, must_be_known: bool) -> Value {
