@@ -160,7 +160,10 @@ async fn signatures_go_on_over_days_of_new_lists_imports_and_restarts() {
         common.done.load(Ordering::SeqCst),
         common.cut_off.load(Ordering::SeqCst),
     );
-    println!("{days:?} days, {done} signed and verified, {cut_off} cut off, memory {first:.1} and {last:.1} MiB");
+    println!(
+        "{} days, {done} signed and verified, {cut_off} cut off, memory {first:.1} and {last:.1} MiB",
+        days.start
+    );
     assert!(
         done > 0 && last < first + GROWTH,
         "{done} done, {first:.1} MiB grew to {last:.1}"
