@@ -13,6 +13,10 @@ use crate::site::{Authority, file};
 use crate::works::Works;
 
 const CALLERS: u32 = 4;
+/// Days of a run, whatever it lasts; a slow machine has fewer.
+const DAYS: u32 = 400;
+/// An operator's phone shows a new code twice a minute.
+const BETWEEN_KILLS: Duration = Duration::from_secs(60);
 /// What a process may have taken more at the end than when it had warmed up, MiB.
 const GROWTH: f64 = 6.0;
 
@@ -123,11 +127,13 @@ async fn signatures_go_on_over_days_of_new_lists_imports_and_restarts() {
         .map(|number| tokio::spawn(caller(works.app.clone(), works.port, number, Arc::clone(&common))))
         .collect();
     let (begun, lasts) = (Instant::now(), lasts());
-    let mut days = 0..;
+    let (mut days, mut kill_at) = (0.., begun);
     // In the first half the process is killed now and then; in the second one its memory is watched.
     while begun.elapsed() < lasts / 2 || days.start < 2 {
         a_day(&works, &ca, days.next().expect("a day")).await;
-        if days.start % 40 == 2 {
+        tokio::time::sleep(lasts / DAYS).await;
+        if days.start >= 2 && Instant::now() >= kill_at {
+            kill_at = Instant::now() + BETWEEN_KILLS;
             common.life.fetch_add(1, Ordering::SeqCst);
             works.power_cut().await;
             // Its keys are open when it signs again.
@@ -144,6 +150,7 @@ async fn signatures_go_on_over_days_of_new_lists_imports_and_restarts() {
     let mut at_first = None;
     while begun.elapsed() < lasts || at_first.is_none() {
         a_day(&works, &ca, days.next().expect("a day")).await;
+        tokio::time::sleep(lasts / DAYS).await;
         if Instant::now() > warm && at_first.is_none() {
             at_first = Some(memory(&works));
         }
