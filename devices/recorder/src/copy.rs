@@ -1,12 +1,15 @@
-//! Copying footage with its hashes on the way.
+//! Copying footage with its hashes on the way, read back from the disk behind the writing.
 //!
-//! On disk: `NAME.part` while bytes come, `fdatasync` every 32 MiB; cut to what was read, `fsync`, renamed to `NAME`, folder
-//! synced. Then [`read_back`] drops the pages from the cache and compares what the disk gives with what was read from the
-//! recorder. Recovery: a `.part` counts for nothing, whatever its length; the file is copied anew. Memory is constant:
-//! [`AHEAD`] pieces of [`PIECE`] bytes per copy; reading, each hash and writing go on beside each other.
+//! On disk: `NAME.part` while bytes come; every [`SYNC`] bytes what was written is made durable (`fdatasync`), dropped from
+//! the cache and read again from the disk, while reading and writing go on; cut to what was read, `fsync`, compared with what
+//! was read from the recorder, renamed to `NAME`, folder synced. Recovery: a `.part` counts for nothing, whatever its length;
+//! the file is copied anew. A `NAME` found after a start is read again by [`read_back`].
+//!
+//! Memory is constant: [`AHEAD`] pieces of [`PIECE`] bytes per copy; reading, each hash, writing and reading back go on
+//! beside each other, and the slowest of them (SM3, or the disk) sets the pace.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,10 +25,10 @@ use crate::Fault;
 pub const PIECE: usize = 1 << 20;
 /// Pieces that may be read but not yet hashed or written.
 pub const AHEAD: usize = 8;
-/// Bytes after which what was written is made durable.
+/// Bytes after which what was written is made durable and read back.
 const SYNC: u64 = 32 << 20;
 
-/// A finished copy.
+/// A finished copy: durable, and equal to what the disk gave when it was read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
     /// Bytes.
@@ -56,7 +59,8 @@ pub fn part(to: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Fault::Card`] from reading, [`Fault::Full`] and [`Fault::Disk`] from writing, [`Fault::Changed`] when there are fewer
-/// bytes or more. Nothing is left but perhaps the `.part`.
+/// bytes or more, [`Fault::ReadBack`] when the disk gives something else than was written. Nothing is left but perhaps the
+/// `.part`.
 pub fn copy(from: Box<dyn Read + Send>, size: u64, to: &Path, control: &Control) -> Result<Copied, Fault> {
     let unfinished = part(to);
     let copied = pump(from, size, &unfinished, control)?;
@@ -91,6 +95,8 @@ fn pump(from: Box<dyn Read + Send>, size: u64, to: &Path, control: &Control) -> 
         let (to_sha, sha_in) = sync_channel::<Arc<Vec<u8>>>(AHEAD);
         let (to_disk, disk_in) = sync_channel::<Arc<Vec<u8>>>(AHEAD);
         let (spare, spares) = sync_channel::<Vec<u8>>(AHEAD * 2);
+        // One more than the one being made durable: the writer runs ahead of the disk by so much and no further.
+        let (to_check, check_in) = sync_channel::<u64>(1);
         let reading = scope.spawn(move || read(from, size, &[to_disk, to_sm3, to_sha], &spares, control));
         let sm3 = scope.spawn(move || {
             let mut hash = Sm3::default();
@@ -104,16 +110,20 @@ fn pump(from: Box<dyn Read + Send>, size: u64, to: &Path, control: &Control) -> 
             sha_in.iter().for_each(|piece| hash.update(piece.as_slice()));
             <[u8; 32]>::from(hash.finalize())
         });
-        let written = write(&mut file, &disk_in, &spare, control);
+        let checking = scope.spawn(move || follow(to, &check_in));
+        let written = write(&mut file, &disk_in, &spare, to_check, control);
         // Whoever still reads ends at the closed channel.
         drop(disk_in);
         let died = |_| Fault::Disk(io::Error::other("a copying thread died"));
         let read = reading.join().map_err(died)?;
         let (sm3, sha256) = (sm3.join().map_err(died)?, sha256.join().map_err(died)?);
-        let written = written?;
-        let read = read?;
+        let checked = checking.join().map_err(died)?;
+        let (written, checked, read) = (written?, checked?, read?);
         if read != size || written != size {
             return Err(Fault::Changed);
+        }
+        if checked != sha256 {
+            return Err(Fault::ReadBack);
         }
         file.set_len(size).map_err(disk)?;
         file.sync_all().map_err(disk)?;
@@ -172,27 +182,66 @@ fn write(
     file: &mut File,
     pieces: &Receiver<Arc<Vec<u8>>>,
     spare: &SyncSender<Vec<u8>>,
+    to_check: SyncSender<u64>,
     control: &Control,
 ) -> Result<u64, Fault> {
-    let (mut total, mut unsynced) = (0u64, 0u64);
+    let (mut total, mut handed) = (0u64, 0u64);
     for piece in pieces {
         file.write_all(&piece).map_err(disk)?;
         total += piece.len() as u64;
-        unsynced += piece.len() as u64;
         control.done.store(total, Ordering::Relaxed);
         // The buffer is used again when the hashes are through with it already.
         if let Some(buffer) = Arc::into_inner(piece) {
             let _ = spare.try_send(buffer);
         }
-        if unsynced >= SYNC {
-            file.sync_data().map_err(disk)?;
-            unsynced = 0;
+        if total - handed >= SYNC {
+            handed = total;
+            if to_check.send(total).is_err() {
+                // Whoever follows gave up and says why itself.
+                return Ok(total);
+            }
         }
+    }
+    if total > handed {
+        let _ = to_check.send(total);
     }
     Ok(total)
 }
 
-/// Reads a copy from the disk itself and compares it with what was read from the recorder.
+/// Follows the writer: makes durable what it wrote, and reads it again from the disk. Answers the SHA-256 of what the disk
+/// gave.
+fn follow(path: &Path, written: &Receiver<u64>) -> Result<[u8; 32], Fault> {
+    let mut file = File::open(path).map_err(disk)?;
+    let (mut hash, mut at, mut buffer) = (Sha256::new(), 0u64, vec![0u8; PIECE]);
+    for end in written {
+        file.sync_data().map_err(disk)?;
+        // Clean now, so it can be dropped: the disk answers, not the memory.
+        drop_cached(&file, at, end - at);
+        file.seek(SeekFrom::Start(at)).map_err(disk)?;
+        let mut range = (&file).take(end - at);
+        loop {
+            let n = match range.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.map_err(disk)?,
+            };
+            match buffer.get(..n) {
+                Some(read) if n > 0 => hash.update(read),
+                _ => break,
+            }
+        }
+        // Footage is not read again soon: leave the cache to others.
+        drop_cached(&file, at, end - at);
+        at = end;
+    }
+    Ok(hash.finalize().into())
+}
+
+/// Drops what is durable from the cache; without effect where the system does not do that.
+fn drop_cached(file: &File, at: u64, length: u64) {
+    let _ = fadvise(file, at, std::num::NonZeroU64::new(length), Advice::DontNeed);
+}
+
+/// Reads a copy of before from the disk itself and compares it with what was read from the recorder.
 ///
 /// # Errors
 /// [`Fault::ReadBack`] when they differ, [`Fault::Disk`] when the disk does not give it.
@@ -201,13 +250,9 @@ pub fn read_back(path: &Path, expected: &Copied, control: &Control) -> Result<()
     if file.metadata().map_err(disk)?.len() != expected.size {
         return Err(Fault::ReadBack);
     }
-    // What is durable is dropped from the cache, so that the disk answers, not the memory.
-    let _ = fadvise(&file, 0, None, Advice::DontNeed);
-    let hash = sha256(file, control, Fault::Disk)?;
-    // Footage is not read again soon: leave the cache to others.
-    if let Ok(file) = File::open(path) {
-        let _ = fadvise(&file, 0, None, Advice::DontNeed);
-    }
+    drop_cached(&file, 0, 0);
+    let hash = sha256(&file, control, Fault::Disk)?;
+    drop_cached(&file, 0, 0);
     if hash == (expected.sha256, expected.size) {
         Ok(())
     } else {

@@ -25,6 +25,15 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// How often what was kept long enough is looked for.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// When a copy was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copy {
+    /// Right now: [`copy::copy`] has read it back already.
+    JustNow,
+    /// Before this start: what the disk holds now has to be looked at.
+    OfBefore,
+}
+
 impl Docking {
     /// After a start: what was on its way when we ended.
     pub(crate) async fn recover(&self) -> Result<(), StoreError> {
@@ -59,14 +68,14 @@ impl Docking {
                 tracing::error!(clip.id = %clip.id, "our copy is gone; it is taken from the recorder again");
                 self.step(&clip.id, ClipStep::Spoil, "本机副本丢失，将重新采集").await?;
             } else if clip.state == ClipState::Copied {
-                self.verify(&clip).await?;
+                self.verify(&clip, Copy::OfBefore).await?;
             }
         }
         Ok(())
     }
 
-    /// Reads a copy back. `false` when it has to be taken again.
-    pub(crate) async fn verify(&self, clip: &Clip) -> Result<bool, StoreError> {
+    /// Has a copy read back, and looks what it contains. `false` when it has to be taken again.
+    pub(crate) async fn verify(&self, clip: &Clip, made: Copy) -> Result<bool, StoreError> {
         let decode = |text: &Option<String>| {
             let bytes = hex::decode(text.as_deref().unwrap_or_default()).ok()?;
             <[u8; 32]>::try_from(bytes).ok()
@@ -83,7 +92,9 @@ impl Docking {
         };
         let path = self.path(&clip.id);
         let looked = tokio::task::spawn_blocking(move || {
-            copy::read_back(&path, &expected, &Control::default())?;
+            if made == Copy::OfBefore {
+                copy::read_back(&path, &expected, &Control::default())?;
+            }
             let facts = std::fs::File::open(&path).and_then(|mut file| recorder::container::probe(&mut file));
             facts.map_err(Fault::Disk)
         })

@@ -12,6 +12,7 @@ use records::footage::{DockingId, FootageCleared, kind};
 use store::{StoreError, Tx};
 use tokio_util::sync::CancellationToken;
 
+use crate::pipeline::Copy;
 use crate::ports::Light;
 use crate::rows::{self, Clip, Said};
 use crate::state::{ClipState, ClipStep, DockingStep};
@@ -286,7 +287,7 @@ impl Stay<'_> {
             })
             .await?;
         if let Some(fresh) = fresh {
-            self.own.verify(&fresh).await?;
+            self.own.verify(&fresh, Copy::JustNow).await?;
         }
         Ok(())
     }

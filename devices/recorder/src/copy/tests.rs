@@ -115,10 +115,11 @@ fn a_full_disk_is_told_as_such_and_spares_what_was_there() {
     let mut full = File::options().write(true).open("/dev/full").unwrap();
     let (send, pieces) = sync_channel(1);
     let (spare, _spares) = sync_channel(1);
+    let (to_check, _check_in) = sync_channel(1);
     send.send(Arc::new(bytes(PIECE))).unwrap();
     drop(send);
     assert!(matches!(
-        write(&mut full, &pieces, &spare, &Control::default()),
+        write(&mut full, &pieces, &spare, to_check, &Control::default()),
         Err(Fault::Full)
     ));
     drop(folder);
@@ -149,6 +150,54 @@ fn a_disk_that_gives_back_something_else_is_found_out() {
         read_back(&to(&folder), &copied, &Control::default()),
         Err(Fault::ReadBack)
     ));
+}
+
+/// More than is made durable at once, so that reading back runs behind the writing; and a disk that changes what it was
+/// given while the copy still goes on.
+#[test]
+fn what_the_disk_gives_back_is_looked_at_while_the_copy_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let length = 2 * SYNC as usize + PIECE + 5;
+    let data = bytes(length);
+    let copied = copy(
+        Box::new(Cursor::new(data.clone())),
+        length as u64,
+        &to(&folder),
+        &Control::default(),
+    )
+    .unwrap();
+    assert_eq!(copied.sha256, <[u8; 32]>::from(Sha256::digest(&data)));
+
+    /// Spoils a byte that was written, before it gives the last ones.
+    struct Spoiling(Cursor<Vec<u8>>, PathBuf);
+    impl Read for Spoiling {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            use std::os::unix::fs::FileExt;
+            if self.0.position() == 2 << 20 {
+                let part = File::options().read(true).write(true).open(&self.1)?;
+                let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                let mut byte = [0u8];
+                // What the writer has not written yet, it would write over.
+                while part.read_exact_at(&mut byte, 7).is_err() || byte[0] != self.0.get_ref()[7] {
+                    assert!(std::time::Instant::now() < end, "nothing was written");
+                    std::thread::yield_now();
+                }
+                part.write_all_at(&[byte[0] ^ 1], 7)?;
+            }
+            self.0.read(to)
+        }
+    }
+    let small = data[..3 << 20].to_vec();
+    let spoiling = Spoiling(Cursor::new(small.clone()), part(&to(&folder)));
+    std::fs::remove_file(to(&folder)).unwrap();
+    let fault = copy(
+        Box::new(spoiling),
+        small.len() as u64,
+        &to(&folder),
+        &Control::default(),
+    );
+    assert!(matches!(fault, Err(Fault::ReadBack)), "{fault:?}");
+    assert!(!to(&folder).exists());
 }
 
 #[test]
