@@ -54,7 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
 
 /// The settings of every context.
 pub(crate) fn settings() -> Vec<Kind> {
-    [care::settings(), treatment::settings()].concat()
+    [care::settings(), treatment::settings(), nursing::settings()].concat()
 }
 
 /// What contexts need besides [`Ctx`].

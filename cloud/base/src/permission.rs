@@ -42,7 +42,7 @@ impl Role {
         match (self, permission) {
             (Self::Doctor, P::Treat | P::Prescribe) | (Self::Doctor | Self::Pharmacist, P::Sign) => Reach::Own,
             (Self::Pharmacist, P::Review | P::Dispense)
-            | (Self::Admin, P::Oversee | P::Settle | P::Configure | P::ManageStaff | P::SeeAppliances | P::Dispense)
+            | (Self::Admin, P::Oversee | P::Settle | P::Configure | P::ManageStaff | P::SeeAppliances | P::SeeFootage | P::Dispense)
             | (Self::Auditor, P::SeeAudit) => Reach::Hospital,
             _ => Reach::Nothing,
         }
@@ -72,6 +72,8 @@ pub enum Permission {
     ManageStaff,
     /// The state of appliances.
     SeeAppliances,
+    /// 视音频: see, verify and take out what nurses' recorders filmed in patients' homes.
+    SeeFootage,
     /// Read the audit chain.
     SeeAudit,
 }
@@ -127,6 +129,8 @@ gates! {
     ManagesStaff = Some(Permission::ManageStaff);
     /// Needs [`Permission::SeeAppliances`].
     SeesAppliances = Some(Permission::SeeAppliances);
+    /// Needs [`Permission::SeeFootage`].
+    SeesFootage = Some(Permission::SeeFootage);
     /// Needs [`Permission::SeeAudit`].
     SeesAudit = Some(Permission::SeeAudit);
 }
@@ -151,6 +155,7 @@ mod tests {
             Permission::Settle,
             Permission::Configure,
             Permission::ManageStaff,
+            Permission::SeeFootage,
         ] {
             assert_eq!(Role::Auditor.reach(permission), Reach::Nothing);
         }

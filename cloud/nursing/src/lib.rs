@@ -6,6 +6,7 @@
 //! may clear the recorder ([`footage`]).
 
 pub mod footage;
+mod patient;
 pub mod recorder;
 
 use base::Ctx;
@@ -13,10 +14,21 @@ use store::Migration;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "nursing/0001_recorders",
-    sql: include_str!("schema.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "nursing/0001_recorders",
+        sql: include_str!("schema.sql"),
+    },
+    Migration {
+        name: "nursing/0002_patients",
+        sql: include_str!("schema-0002.sql"),
+    },
+];
+
+/// The settings of this crate.
+pub fn settings() -> Vec<base::settings::Kind> {
+    vec![base::settings::kind::<recorder::RecorderSettings>()]
+}
 
 /// The routes of this crate.
 pub fn routes() -> OpenApiRouter<Ctx> {

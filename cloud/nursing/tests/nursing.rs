@@ -53,7 +53,7 @@ fn a_recorder_is_registered_listed_issued_returned_retired_and_deleted_and_the_a
             (StatusCode::CREATED, Some("ZFY0001"))
         );
         assert_eq!(told(&site, kind::RECORDER_UNLISTED).await.len(), 1);
-        let issue = json!({ "act": "issue", "holder": nurse, "order": "N1" });
+        let issue = json!({ "act": "issue", "holder": nurse, "order": "N1", "patient_name": "欧阳娜娜", "patient_number": "0012-x" });
         let (status, refused) = act(&admin, "ZFY0001", issue.clone()).await;
         assert_eq!(
             (status, refused["code"].as_str()),
@@ -79,11 +79,29 @@ fn a_recorder_is_registered_listed_issued_returned_retired_and_deleted_and_the_a
             "{issued}"
         );
         assert_eq!(issued["issue"]["order"], "N1");
+        // The name is recognised later and never shown again, and nobody but the cloud is told.
+        assert_eq!(issued["issue"]["patient_masked"], "欧**娜");
+        assert!(!told(&site, kind::RECORDER_ISSUED).await[0].to_string().contains("欧"));
+        assert_eq!(
+            (&issued["standing"], &issued["missing"]),
+            (&json!("out"), &json!(false))
+        );
         assert_eq!(told(&site, kind::RECORDER_ISSUED).await[0]["holder"], json!(nurse));
-        site.clock.advance(Duration::from_secs(25 * 3600));
+        site.clock.advance(Duration::from_secs(13 * 3600));
         let admin = site.sign_in("admin").await;
         let (_, all) = admin.get("/admin/recorders").await;
-        assert_eq!(all[0]["overdue"], true);
+        assert_eq!((&all[0]["overdue"], &all[0]["missing"]), (&json!(true), &json!(false)));
+        site.clock.advance(Duration::from_secs(13 * 3600));
+        let admin = site.sign_in("admin").await;
+        let (_, all) = admin.get("/admin/recorders").await;
+        assert_eq!(all[0]["standing_text"], "已26小时未入坞");
+        let (status, table) = admin.get("/admin/recorders.csv").await;
+        assert_eq!(status, StatusCode::OK);
+        let table = table.as_str().unwrap().to_owned();
+        assert!(
+            table.contains("ZFY0001") && table.contains("已26小时未入坞") && table.contains("欧**娜"),
+            "{table}"
+        );
 
         // Docked: that returns it.
         let report = DockingReport {
@@ -109,6 +127,11 @@ fn a_recorder_is_registered_listed_issued_returned_retired_and_deleted_and_the_a
         .await;
         let (_, one) = admin.get("/admin/recorders/ZFY0001").await;
         assert_eq!((&one["state"], &one["overdue"]), (&json!("stock"), &json!(false)));
+        assert_eq!((&one["standing"], &one["missing"]), (&json!("docked"), &json!(false)));
+        assert_eq!(
+            (&one["docking"]["place"], &one["docking"]["appliance"]),
+            (&json!("bay1"), &json!("edg_1"))
+        );
         assert!(one["issues"][0]["returned_at"].is_string());
         assert_eq!(told(&site, kind::RECORDER_RETURNED).await.len(), 1);
         let (_, dockings) = admin.get("/admin/dockings?serial=ZFY0001").await;
@@ -133,6 +156,8 @@ fn a_recorder_is_registered_listed_issued_returned_retired_and_deleted_and_the_a
 
         let doctor = site.staff("doctor", &[Role::Doctor]).await;
         let (status, _) = doctor.get("/admin/recorders").await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        let (status, _) = doctor.get("/admin/recorders.csv").await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         for bad in ["", "a b", "../../x", "序列号一"] {
             let (status, _) = admin.post("/admin/recorders", json!({ "serial": bad })).await;
@@ -263,6 +288,17 @@ async fn send(site: &Site, body: &SealedFootage) -> Result<(), String> {
     taken
 }
 
+/// Gives a recorder out for a patient; answers the issue.
+async fn issued_for(site: &Site, admin: &Browser, name: &str, number: &str) -> IssueId {
+    let nurse = site.hire("nurse", &[Role::Doctor]).await;
+    admin.post("/admin/recorders", json!({ "serial": "ZFY0001" })).await;
+    let issue =
+        json!({ "act": "issue", "holder": nurse, "order": "N1", "patient_name": name, "patient_number": number });
+    let (status, issued) = act(admin, "ZFY0001", issue).await;
+    assert_eq!(status, StatusCode::OK, "{issued}");
+    IssueId::parse(issued["issue"]["id"].as_str().unwrap()).unwrap()
+}
+
 const VIDEO: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0 and a video";
 
 /// Confirmed only when signature, chain and bytes hold; found by nurse, order and time; played in parts; proven; audited.
@@ -271,7 +307,8 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
     ward::on_both(nursing::routes, TABLES, |site| async move {
         let appliance = Appliance::new(&site);
         let admin = site.staff("admin", &[Role::Admin]).await;
-        let first = appliance.entry(1, CustodyEntry::FIRST, VIDEO);
+        let mut first = appliance.entry(1, CustodyEntry::FIRST, VIDEO);
+        first.issue.as_mut().unwrap().id = issued_for(&site, &admin, "欧阳娜娜", "0012-x").await;
         let good = appliance.sealed(&first, "appliance", "edg_1/7");
 
         // The bytes are not there yet: asked for again. Then they are.
@@ -291,6 +328,9 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
             "holder=%E6%9D%8E",
             "order=N1",
             "serial=zfy0001",
+            "patient=%E6%AC%A7%E9%98%B3%E5%A8%9C%E5%A8%9C",
+            "patient=0012X",
+            "condition=complete&state=confirmed",
             "from=2026-11-24&to=2026-11-24",
             "",
         ] {
@@ -301,7 +341,17 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
                 "{query}: {found}"
             );
         }
-        for query in ["holder=stf_2", "order=N2", "from=2026-11-25", "holder=%25"] {
+        for query in [
+            "holder=stf_2",
+            "order=N2",
+            "from=2026-11-25",
+            "holder=%25",
+            // Part of a name finds nobody: who looks for a person knows whom.
+            "patient=%E6%AC%A7%E9%98%B3",
+            "patient=0012",
+            "condition=damaged",
+            "state=refused",
+        ] {
             let (_, found) = admin.get(&format!("/admin/footage?{query}")).await;
             assert_eq!(found["total"], 0, "{query}");
         }
@@ -314,6 +364,39 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
         );
         let (_, proven) = admin.post("/admin/footage/clp_1/verification", json!({})).await;
         assert_eq!(proven["proof"]["content"], true);
+        assert_eq!(clip["patient_masked"], "欧**娜");
+        let (chain, docked) = (&clip["chain"], &clip["docked"]);
+        assert_eq!(
+            (chain.as_array().unwrap().len(), &chain[0]["link"]),
+            (1, &json!("whole"))
+        );
+        assert_eq!(docked["clips"][0]["id"], "clp_1");
+
+        // Taken out only with a reason, which stands in the audit.
+        let (status, _) = admin.get("/admin/footage/clp_1/original?reason=%20").await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        let bearer = format!("Bearer {}", admin.token().unwrap());
+        let wanted = Request::get("/admin/footage/clp_1/original?reason=%E6%8A%95%E8%AF%89%E6%A0%B8%E6%9F%A5");
+        let wanted = wanted
+            .header(header::AUTHORIZATION, &bearer)
+            .body(Body::empty())
+            .unwrap();
+        let taken = admin.send(wanted).await;
+        let named = taken.headers()[header::CONTENT_DISPOSITION]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(named, "attachment; filename=\"ZFY0001_202611240731_clp_1.mp4\"");
+        assert_eq!(taken.headers()[header::CACHE_CONTROL], "private, no-store");
+        assert_eq!(to_bytes(taken.into_body(), 1000).await.unwrap().as_ref(), VIDEO);
+        let (reason,): (String,) = site
+            .look("SELECT detail FROM base_audit WHERE action = 'footage.download'")
+            .await;
+        assert!(reason.contains("投诉核查"), "{reason}");
+        let (searches,): (u64,) = site
+            .look("SELECT COUNT(*) FROM base_audit WHERE action = 'footage.search'")
+            .await;
+        assert_eq!(searches, 4);
 
         let bearer = format!("Bearer {}", admin.token().unwrap());
         let ask = || Request::get("/admin/footage/clp_1/content").header(header::AUTHORIZATION, &bearer);
@@ -359,7 +442,12 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
         assert_eq!(proven["proof"]["signature"], false);
 
         let doctor = site.staff("doctor", &[Role::Doctor]).await;
-        for path in ["/admin/footage", "/admin/footage/clp_1", "/admin/footage/clp_1/content"] {
+        for path in [
+            "/admin/footage",
+            "/admin/footage/clp_1",
+            "/admin/footage/clp_1/content",
+            "/admin/footage/clp_1/original?reason=curious",
+        ] {
             let (status, _) = doctor.get(path).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
         }

@@ -6,6 +6,7 @@
 //!     └──────────────▶ missing ──sent again──▶ received
 //! ```
 
+mod around;
 mod judge;
 mod routes;
 pub(crate) mod store;

@@ -11,7 +11,8 @@ use records::{PeerId, Timestamp};
 use store::{StoreError, Tx};
 
 use super::State;
-use crate::recorder::store::send_to;
+use crate::patient::Marked;
+use crate::recorder::store::{self as recorders, send_to};
 
 store::row! {
     /// A clip.
@@ -25,6 +26,7 @@ store::row! {
         pub(crate) holder: String,
         pub(crate) holder_name: String,
         pub(crate) order_no: String,
+        pub(crate) patient_masked: String,
         pub(crate) file: String,
         pub(crate) size: u64,
         pub(crate) sm3: String,
@@ -90,11 +92,15 @@ async fn insert(tx: &mut Tx<'_>, said: &CustodyEntry, entry: &[u8], cms: &[u8]) 
         .as_ref()
         .map(|i| (i.holder.clone(), i.holder_name.clone(), i.order.clone()))
         .unwrap_or_default();
+    let issue = said.issue.as_ref().map(|i| i.id.to_string()).unwrap_or_default();
+    let patient = recorders::patient_of(tx, &issue).await?;
     let began = said.corrected_at().unwrap_or(said.docked_at);
     tx.exec(
         "INSERT INTO nursing_clip(tenant_id, id, appliance, sequence, docking, serial, holder, holder_name, order_no, file,
-            size, sm3, sha256, container, condition, began_at, duration_ms, entry, cms, state, note, received_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'received', '', $20)",
+            size, sm3, sha256, container, condition, began_at, duration_ms, entry, cms, state, note, received_at,
+            issue_id, patient_masked, patient_name_index, patient_number_index)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'received', '', $20,
+            $21, $22, $23, $24)",
         &[
             &tenant,
             &said.clip,
@@ -116,6 +122,10 @@ async fn insert(tx: &mut Tx<'_>, said: &CustodyEntry, entry: &[u8], cms: &[u8]) 
             &entry,
             &cms,
             &now,
+            &issue,
+            &patient.masked,
+            &patient.name_index,
+            &patient.number_index,
         ],
     )
     .await
@@ -169,6 +179,27 @@ pub(crate) async fn entry_at(
         )
         .await?;
     Ok(row.map(|(entry,)| entry))
+}
+
+/// Clips of an appliance's chain between two places.
+pub(crate) async fn of_chain(tx: &mut Tx<'_>, appliance: &EdgeId, from: u64, to: u64) -> Result<Vec<Clip>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!(
+        "SELECT {} FROM nursing_clip WHERE tenant_id = $1 AND appliance = $2 AND sequence >= $3 AND sequence <= $4
+         ORDER BY sequence, id",
+        Clip::COLUMNS
+    );
+    tx.all(&sql, &[&tenant, appliance, &from, &to]).await
+}
+
+/// Clips of a docking, in the order in which they were recorded.
+pub(crate) async fn of_docking(tx: &mut Tx<'_>, docking: &DockingId, limit: u32) -> Result<Vec<Clip>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!(
+        "SELECT {} FROM nursing_clip WHERE tenant_id = $1 AND docking = $2 ORDER BY began_at, file, id LIMIT $3",
+        Clip::COLUMNS
+    );
+    tx.all(&sql, &[&tenant, docking, &limit]).await
 }
 
 /// The clip is kept: its row, and the word to the appliance.
@@ -243,6 +274,10 @@ pub(crate) struct Filter {
     pub(crate) holder: String,
     pub(crate) order: String,
     pub(crate) serial: String,
+    /// The patient, by name or number; see [`Marked::wanted`].
+    pub(crate) patient: Marked,
+    pub(crate) condition: String,
+    pub(crate) state: String,
     pub(crate) from: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
 }
@@ -268,7 +303,9 @@ pub(crate) async fn search(
     );
     let wanted =
         "tenant_id = $1 AND ($2 = '' OR holder = $2 OR holder_name LIKE $3 ESCAPE '\\') AND ($4 = '' OR order_no = $4)
-        AND ($5 = '' OR serial = $5) AND began_at >= $6 AND began_at < $7";
+        AND ($5 = '' OR serial = $5) AND began_at >= $6 AND began_at < $7
+        AND ($8 = '' OR patient_name_index = $8 OR ($9 <> '' AND patient_number_index = $9))
+        AND ($10 = '' OR condition = $10) AND ($11 = '' OR state = $11)";
     let (total,): (u64,) = tx
         .one(
             &format!("SELECT COUNT(*) FROM nursing_clip WHERE {wanted}"),
@@ -280,11 +317,15 @@ pub(crate) async fn search(
                 &filter.serial,
                 &from,
                 &until,
+                &filter.patient.name_index,
+                &filter.patient.number_index,
+                &filter.condition,
+                &filter.state,
             ],
         )
         .await?;
     let sql = format!(
-        "SELECT {} FROM nursing_clip WHERE {wanted} ORDER BY began_at DESC, id DESC LIMIT $8 OFFSET $9",
+        "SELECT {} FROM nursing_clip WHERE {wanted} ORDER BY began_at DESC, id DESC LIMIT $12 OFFSET $13",
         Clip::COLUMNS
     );
     let rows = tx
@@ -298,6 +339,10 @@ pub(crate) async fn search(
                 &filter.serial,
                 &from,
                 &until,
+                &filter.patient.name_index,
+                &filter.patient.number_index,
+                &filter.condition,
+                &filter.state,
                 &limit,
                 &offset,
             ],

@@ -4,13 +4,16 @@
 //! docked, by itself, or by hand. Deleting keeps the row: footage names the recorder for as long as it is kept.
 
 mod routes;
+mod standing;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod view;
 
 use std::str::FromStr;
 
 pub(crate) use routes::routes;
+pub use standing::RecorderSettings;
 pub use store::docked;
 
 /// Where a recorder stands.

@@ -1,137 +1,90 @@
 //! Recorders over HTTP, for the administrator.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
+use axum::response::Response;
 use base::permission::{Configures, Oversees};
-use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff, audit};
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff, audit, csv};
 use records::Timestamp;
-use records::footage::DockingReport;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use store::{Scope, StoreError, Tx};
+use serde::Deserialize;
+use serde_json::json;
+use store::{Scope, StoreError};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::store::{self as sql, Issue, Recorder};
+use super::store::{self as sql, Recorder};
+use super::view::{DockingView, IssueView, RecorderDetail, RecorderView, docking_view, view, views};
 use super::{State, Step, serial};
-
-/// An issue that has not come back after this is overdue (超期未还).
-const OVERDUE: Duration = Duration::from_secs(24 * 3600);
-
-/// An issue.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-struct IssueView {
-    /// Id.
-    id: String,
-    /// Who has it: staff id.
-    holder: String,
-    /// Name.
-    holder_name: String,
-    /// Order number.
-    order: String,
-    /// When it was given out.
-    #[schema(value_type = String, format = DateTime)]
-    issued_at: Timestamp,
-    /// When it came back.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    returned_at: Option<Timestamp>,
-}
-
-impl From<Issue> for IssueView {
-    fn from(i: Issue) -> Self {
-        Self {
-            id: i.id.into_string(),
-            holder: i.holder,
-            holder_name: i.holder_name,
-            order: i.order_no,
-            issued_at: i.issued_at,
-            returned_at: i.returned_at,
-        }
-    }
-}
-
-/// A recorder.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-struct RecorderView {
-    /// Serial number.
-    serial: String,
-    /// Make and model.
-    model: String,
-    /// Remark.
-    note: String,
-    /// `stock`, `issued`, `retired`, `deleted`.
-    state: String,
-    /// In words.
-    state_text: String,
-    /// On the white list: its footage is taken.
-    listed: bool,
-    /// Who has it now.
-    issue: Option<IssueView>,
-    /// It should have come back.
-    overdue: bool,
-    /// When it was last docked.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    last_docked_at: Option<Timestamp>,
-}
-
-impl RecorderView {
-    fn of(recorder: Recorder, issue: Option<Issue>, docked: Option<Timestamp>, now: Timestamp) -> Self {
-        Self {
-            serial: recorder.serial,
-            model: recorder.model,
-            note: recorder.note,
-            state: recorder.state.as_str().to_owned(),
-            state_text: recorder.state.text().to_owned(),
-            listed: recorder.listed,
-            overdue: issue.as_ref().is_some_and(|i| now.since(i.issued_at) > OVERDUE),
-            issue: issue.map(IssueView::from),
-            last_docked_at: docked,
-        }
-    }
-}
-
-async fn view(tx: &mut Tx<'_>, recorder: Recorder) -> Result<RecorderView, StoreError> {
-    let issue = sql::open_issue(tx, &recorder.serial).await?;
-    let docked = sql::last_docked(tx).await?;
-    let docked = docked
-        .into_iter()
-        .find(|(s, _)| *s == recorder.serial)
-        .map(|(_, at)| at);
-    Ok(RecorderView::of(recorder, issue, docked, tx.now()))
-}
+use crate::patient::Marked;
 
 /// The hospital's recorders.
 #[utoipa::path(get, path = "/admin/recorders", tag = "nursing", responses((status = 200, body = Vec<RecorderView>)))]
 async fn list(Extract(ctx): Extract<Ctx>, staff: Staff<Oversees>) -> Result<Json<Vec<RecorderView>>, ApiError> {
-    let views = ctx
+    let all = ctx.store.read(&staff.scope(), |tx| Box::pin(views(tx))).await;
+    Ok(Json(all.map_err(|e: StoreError| e)?))
+}
+
+fn table(recorders: &[RecorderView]) -> String {
+    let head = [
+        "序列号",
+        "型号",
+        "备注",
+        "状态",
+        "白名单",
+        "去向",
+        "持有人",
+        "订单号",
+        "就诊人",
+        "发放时间",
+        "最近卡位",
+        "电量",
+    ];
+    let rows = recorders.iter().map(|r| {
+        let issue = r.issue.as_ref();
+        let docking = r.docking.as_ref();
+        let row = [
+            r.serial.clone(),
+            r.model.clone(),
+            r.note.clone(),
+            r.state_text.clone(),
+            if r.listed { "是" } else { "否" }.to_owned(),
+            r.standing_text.clone(),
+            issue.map(|i| i.holder_name.clone()).unwrap_or_default(),
+            issue.map(|i| i.order.clone()).unwrap_or_default(),
+            issue.map(|i| i.patient_masked.clone()).unwrap_or_default(),
+            issue
+                .map(|i| i.issued_at)
+                .map(Timestamp::local_text)
+                .unwrap_or_default(),
+            docking.map(|d| d.place.clone()).unwrap_or_default(),
+            docking
+                .and_then(|d| d.battery)
+                .map(|b| format!("{b}%"))
+                .unwrap_or_default(),
+        ];
+        row.map(Cow::Owned).to_vec()
+    });
+    csv::table(std::iter::once(head.map(Cow::Borrowed).to_vec()).chain(rows))
+}
+
+/// All recorders as a table for spreadsheets.
+#[utoipa::path(get, path = "/admin/recorders.csv", tag = "nursing",
+    responses((status = 200, description = "text/csv, UTF-8 with BOM", body = String, content_type = "text/csv")))]
+async fn export(Extract(ctx): Extract<Ctx>, staff: Staff<Oversees>) -> Result<Response, ApiError> {
+    let all = ctx
         .store
-        .read(&staff.scope(), |tx| {
+        .write(&staff.scope(), |tx| {
             Box::pin(async move {
-                let docked = sql::last_docked(tx).await?;
-                let mut views = Vec::new();
-                for recorder in sql::all(tx).await? {
-                    let issue = sql::open_issue(tx, &recorder.serial).await?;
-                    let at = docked.iter().find(|(s, _)| *s == recorder.serial).map(|(_, at)| *at);
-                    views.push(RecorderView::of(recorder, issue, at, tx.now()));
-                }
-                Ok::<_, StoreError>(views)
+                let all = views(tx).await?;
+                audit::record(tx, "recorder.export", "recorders.csv", json!({ "rows": all.len() })).await?;
+                Ok::<_, StoreError>(all)
             })
         })
         .await?;
-    Ok(Json(views))
-}
-
-/// A recorder with its issues.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-struct RecorderDetail {
-    /// The recorder.
-    #[serde(flatten)]
-    recorder: RecorderView,
-    /// Who had it, newest first.
-    issues: Vec<IssueView>,
+    Ok(csv::download("recorders.csv", table(&all)))
 }
 
 /// A recorder with who had it.
@@ -210,6 +163,7 @@ async fn register(
                     note,
                     state: known.as_ref().map_or(State::Stock, |r| r.state),
                     listed: known.as_ref().map_or(listed, |r| r.listed),
+                    created_at: known.as_ref().map_or(tx.now(), |r| r.created_at),
                     changed_at: tx.now(),
                 };
                 sql::put(tx, &recorder).await?;
@@ -229,7 +183,7 @@ async fn register(
 }
 
 /// What is done, and with what.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(tag = "act", rename_all = "snake_case")]
 enum Act {
     /// 添加白名单.
@@ -243,6 +197,12 @@ enum Act {
         /// Number of the order it is for; may be empty.
         #[serde(default)]
         order: String,
+        /// Name of the patient it is for, by which the footage is found; only its mask is shown again. May be empty.
+        #[serde(default)]
+        patient_name: String,
+        /// The patient's card or outpatient number; may be empty.
+        #[serde(default)]
+        patient_number: String,
     },
     /// 归还.
     Return,
@@ -279,11 +239,11 @@ async fn act(
     Json(wanted): Json<Act>,
 ) -> Result<Json<RecorderView>, ApiError> {
     let scope: Scope = staff.scope();
-    let ids = ctx.ids.clone();
+    let (ids, deps) = (ctx.ids.clone(), ctx.clone());
     let view = ctx
         .store
         .write(&scope, move |tx| {
-            let (number, wanted, ids) = (number.clone(), wanted.clone(), ids.clone());
+            let (number, wanted, ids, deps) = (number.clone(), wanted.clone(), ids.clone(), deps.clone());
             Box::pin(async move {
                 let mut recorder = sql::get(tx, &number).await?.ok_or_else(ApiError::not_found)?;
                 let (step, word) = wanted.step();
@@ -295,12 +255,18 @@ async fn act(
                 match &wanted {
                     Act::List => recorder.listed = true,
                     Act::Unlist => recorder.listed = false,
-                    Act::Issue { holder, order } => {
+                    Act::Issue {
+                        holder,
+                        order,
+                        patient_name,
+                        patient_number,
+                    } => {
                         let order = short("order", order)?;
+                        let patient = Marked::of(&deps, tx.tenant(), patient_name, patient_number)?;
                         let name = sql::staff_name(tx, holder).await?;
                         let name = name.ok_or_else(|| ApiError::field("holder", "没有找到该人员"))?;
-                        let id = sql::issue(tx, &ids, &number, (holder, &name), &order).await?;
-                        detail = json!({ "issue": id, "holder": holder, "order": order });
+                        let id = sql::issue(tx, &ids, &number, (holder, &name), &order, &patient).await?;
+                        detail = json!({ "issue": id, "holder": holder, "order": order, "patient": patient.masked });
                     }
                     Act::Return => {
                         if let Some(open) = sql::open_issue(tx, &number).await? {
@@ -337,59 +303,6 @@ struct WantedDockings {
     size: Option<u32>,
 }
 
-/// A docking as the appliance reported it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-struct DockingView {
-    /// Id.
-    id: String,
-    /// Serial number; empty when it could not be told.
-    serial: String,
-    /// Where.
-    place: String,
-    /// State.
-    state: String,
-    /// Plain words.
-    note: String,
-    /// When it came.
-    #[schema(value_type = String, format = DateTime)]
-    arrived_at: Timestamp,
-    /// Milliseconds its clock was ahead.
-    clock_offset_ms: Option<i64>,
-    /// Percent.
-    battery: Option<u8>,
-    /// Files.
-    clips: u64,
-    /// Their bytes.
-    bytes: u64,
-    /// Files cleared.
-    cleared: u64,
-    /// Pauses in the footage.
-    #[schema(value_type = Vec<Object>)]
-    gaps: Vec<records::footage::FootageGap>,
-    /// When it came to this.
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-}
-
-fn docking_view(report: Value) -> Option<DockingView> {
-    let r: DockingReport = serde_json::from_value(report).ok()?;
-    Some(DockingView {
-        id: r.id.into_string(),
-        serial: r.serial,
-        place: r.place,
-        state: r.state,
-        note: r.note,
-        arrived_at: r.arrived_at,
-        clock_offset_ms: r.clock_offset_ms,
-        battery: r.battery,
-        clips: r.clips,
-        bytes: r.bytes,
-        cleared: r.cleared,
-        gaps: r.gaps,
-        at: r.at,
-    })
-}
-
 /// Dockings, newest first: also of recorders that are held because nobody knows them.
 #[utoipa::path(get, path = "/admin/dockings", tag = "nursing", params(WantedDockings), responses((status = 200, body = Paged<DockingView>)))]
 async fn dockings(
@@ -418,6 +331,7 @@ async fn dockings(
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::new()
         .routes(routes!(list, register))
+        .routes(routes!(export))
         .routes(routes!(show))
         .routes(routes!(act))
         .routes(routes!(dockings))

@@ -2,12 +2,14 @@
 
 use base::hospital::appliance;
 use records::footage::{DockingReport, IssueId, RecorderIssue, RecorderListed, RecorderReturn, RecorderUnlisted, kind};
+use records::id::EdgeId;
 use records::{Ids, Lane, PeerId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use store::{StoreError, Tx};
 
 use super::State;
+use crate::patient::Marked;
 
 store::row! {
     /// A recorder.
@@ -18,6 +20,8 @@ store::row! {
         pub(crate) note: String,
         pub(crate) state: State,
         pub(crate) listed: bool,
+        /// When the hospital took it in; anew after it was deleted.
+        pub(crate) created_at: Timestamp,
         pub(crate) changed_at: Timestamp,
     }
 }
@@ -31,6 +35,7 @@ store::row! {
         pub(crate) holder: String,
         pub(crate) holder_name: String,
         pub(crate) order_no: String,
+        pub(crate) patient_masked: String,
         pub(crate) issued_at: Timestamp,
         pub(crate) returned_at: Option<Timestamp>,
     }
@@ -64,14 +69,15 @@ pub(crate) async fn put(tx: &mut Tx<'_>, recorder: &Recorder) -> Result<(), Stor
         note,
         state,
         listed,
+        created_at,
         ..
     } = recorder;
     tx.exec(
         "INSERT INTO nursing_recorder(tenant_id, serial, model, note, state, listed, created_at, changed_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (tenant_id, serial) DO UPDATE SET model = EXCLUDED.model, note = EXCLUDED.note, state = EXCLUDED.state,
-            listed = EXCLUDED.listed, changed_at = EXCLUDED.changed_at",
-        &[&tenant, serial, model, note, state, listed, &now],
+            listed = EXCLUDED.listed, created_at = EXCLUDED.created_at, changed_at = EXCLUDED.changed_at",
+        &[&tenant, serial, model, note, state, listed, created_at, &now],
     )
     .await
     .map(drop)
@@ -140,6 +146,38 @@ pub(crate) async fn open_issue(tx: &mut Tx<'_>, serial: &str) -> Result<Option<I
     tx.opt(&sql, &[&tenant, &serial]).await
 }
 
+/// Every issue that has not ended.
+pub(crate) async fn open_issues(tx: &mut Tx<'_>) -> Result<Vec<Issue>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!(
+        "SELECT {} FROM nursing_issue WHERE tenant_id = $1 AND returned_at IS NULL ORDER BY issued_at DESC",
+        Issue::COLUMNS
+    );
+    tx.all(&sql, &[&tenant]).await
+}
+
+/// When a recorder was last given back.
+pub(crate) async fn last_returned(tx: &mut Tx<'_>, serial: &str) -> Result<Option<Timestamp>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let (at,): (Option<Timestamp>,) = tx
+        .one(
+            "SELECT MAX(returned_at) FROM nursing_issue WHERE tenant_id = $1 AND serial = $2",
+            &[&tenant, &serial],
+        )
+        .await?;
+    Ok(at)
+}
+
+/// When each recorder was last given back.
+pub(crate) async fn last_returns(tx: &mut Tx<'_>) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    let tenant = tx.tenant().clone();
+    tx.all(
+        "SELECT serial, MAX(returned_at) FROM nursing_issue WHERE tenant_id = $1 AND returned_at IS NOT NULL GROUP BY serial",
+        &[&tenant],
+    )
+    .await
+}
+
 /// Issues of a recorder, newest first.
 pub(crate) async fn issues(tx: &mut Tx<'_>, serial: &str) -> Result<Vec<Issue>, StoreError> {
     let tenant = tx.tenant().clone();
@@ -150,6 +188,23 @@ pub(crate) async fn issues(tx: &mut Tx<'_>, serial: &str) -> Result<Vec<Issue>, 
     tx.all(&sql, &[&tenant, &serial]).await
 }
 
+/// Whom an issue is for; nobody when the issue is not one of ours.
+pub(crate) async fn patient_of(tx: &mut Tx<'_>, issue: &str) -> Result<Marked, StoreError> {
+    let tenant = tx.tenant().clone();
+    let row: Option<(String, String, String)> = tx
+        .opt(
+            "SELECT patient_masked, patient_name_index, patient_number_index FROM nursing_issue WHERE tenant_id = $1 AND id = $2",
+            &[&tenant, &issue],
+        )
+        .await?;
+    let marked = |(masked, name_index, number_index)| Marked {
+        masked,
+        name_index,
+        number_index,
+    };
+    Ok(row.map(marked).unwrap_or_default())
+}
+
 /// Gives a recorder out.
 pub(crate) async fn issue(
     tx: &mut Tx<'_>,
@@ -157,13 +212,27 @@ pub(crate) async fn issue(
     serial: &str,
     (holder, holder_name): (&str, &str),
     order: &str,
+    patient: &Marked,
 ) -> Result<IssueId, StoreError> {
     let (tenant, now, by) = (tx.tenant().clone(), tx.now(), tx.actor().to_string());
     let id = IssueId::generate(ids, now);
     tx.exec(
-        "INSERT INTO nursing_issue(tenant_id, id, serial, holder, holder_name, order_no, issued_at, issued_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &[&tenant, &id, &serial, &holder, &holder_name, &order, &now, &by],
+        "INSERT INTO nursing_issue(tenant_id, id, serial, holder, holder_name, order_no, issued_at, issued_by,
+            patient_masked, patient_name_index, patient_number_index)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[
+            &tenant,
+            &id,
+            &serial,
+            &holder,
+            &holder_name,
+            &order,
+            &now,
+            &by,
+            &patient.masked,
+            &patient.name_index,
+            &patient.number_index,
+        ],
     )
     .await?;
     let body = RecorderIssue {
@@ -244,7 +313,7 @@ pub(crate) async fn dockings(
     serial: &str,
     limit: u32,
     offset: u64,
-) -> Result<(Vec<Value>, u64), StoreError> {
+) -> Result<(Vec<(EdgeId, Value)>, u64), StoreError> {
     let tenant = tx.tenant().clone();
     let wanted = "tenant_id = $1 AND ($2 = '' OR serial = $2)";
     let (total,): (u64,) = tx
@@ -253,23 +322,39 @@ pub(crate) async fn dockings(
             &[&tenant, &serial],
         )
         .await?;
-    let rows: Vec<(Value,)> = tx
-        .all(
-            &format!(
-                "SELECT report FROM nursing_docking WHERE {wanted} ORDER BY arrived_at DESC, id DESC LIMIT $3 OFFSET $4"
-            ),
-            &[&tenant, &serial, &limit, &offset],
-        )
-        .await?;
-    Ok((rows.into_iter().map(|(r,)| r).collect(), total))
+    let sql = format!(
+        "SELECT appliance, report FROM nursing_docking WHERE {wanted} ORDER BY arrived_at DESC, id DESC LIMIT $3 OFFSET $4"
+    );
+    Ok((tx.all(&sql, &[&tenant, &serial, &limit, &offset]).await?, total))
 }
 
-/// When each recorder was last docked.
-pub(crate) async fn last_docked(tx: &mut Tx<'_>) -> Result<Vec<(String, Timestamp)>, StoreError> {
+/// The last docking of a recorder.
+pub(crate) async fn last_docking(tx: &mut Tx<'_>, serial: &str) -> Result<Option<(EdgeId, Value)>, StoreError> {
+    let (rows, _) = dockings(tx, serial, 1, 0).await?;
+    Ok(rows.into_iter().next())
+}
+
+/// The last docking of each recorder.
+pub(crate) async fn last_dockings(tx: &mut Tx<'_>) -> Result<Vec<(EdgeId, Value)>, StoreError> {
     let tenant = tx.tenant().clone();
     tx.all(
-        "SELECT serial, MAX(arrived_at) FROM nursing_docking WHERE tenant_id = $1 AND serial <> '' GROUP BY serial",
+        "SELECT d.appliance, d.report FROM nursing_docking d WHERE d.tenant_id = $1 AND d.serial <> '' AND d.id =
+            (SELECT l.id FROM nursing_docking l WHERE l.tenant_id = d.tenant_id AND l.serial = d.serial
+             ORDER BY l.arrived_at DESC, l.id DESC LIMIT 1)",
         &[&tenant],
+    )
+    .await
+}
+
+/// One docking.
+pub(crate) async fn docking(
+    tx: &mut Tx<'_>,
+    id: &records::footage::DockingId,
+) -> Result<Option<(EdgeId, Value)>, StoreError> {
+    let tenant = tx.tenant().clone();
+    tx.opt(
+        "SELECT appliance, report FROM nursing_docking WHERE tenant_id = $1 AND id = $2",
+        &[&tenant, id],
     )
     .await
 }

@@ -1,0 +1,11 @@
+ALTER TABLE nursing_issue ADD COLUMN patient_masked TEXT NOT NULL DEFAULT '';
+ALTER TABLE nursing_issue ADD COLUMN patient_name_index TEXT NOT NULL DEFAULT '';
+ALTER TABLE nursing_issue ADD COLUMN patient_number_index TEXT NOT NULL DEFAULT '';
+ALTER TABLE nursing_clip ADD COLUMN issue_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE nursing_clip ADD COLUMN patient_masked TEXT NOT NULL DEFAULT '';
+ALTER TABLE nursing_clip ADD COLUMN patient_name_index TEXT NOT NULL DEFAULT '';
+ALTER TABLE nursing_clip ADD COLUMN patient_number_index TEXT NOT NULL DEFAULT '';
+CREATE INDEX nursing_clip_patient_name ON nursing_clip(tenant_id, patient_name_index);
+CREATE INDEX nursing_clip_patient_number ON nursing_clip(tenant_id, patient_number_index);
+CREATE INDEX nursing_clip_docking ON nursing_clip(tenant_id, docking);
+CREATE INDEX nursing_docking_serial ON nursing_docking(tenant_id, serial, arrived_at);
