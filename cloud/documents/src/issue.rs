@@ -1,4 +1,4 @@
-//! Makes each approved prescription's PDF, once: print, prepare, have the digest sealed by the hospital's signature
+//! Makes the PDF of each approved prescription and of each signed record, once: print, prepare, have the digest sealed by the hospital's signature
 //! server, check the seal, keep the file. Everything before the keeping can be done again with the same result: the same
 //! sheet prints the same bytes, and the seal's key names them.
 
@@ -11,16 +11,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use records::id::BlobId;
 use records::sign::{SealPdf, SealRequest};
-use records::{Outcome, TenantId};
+use records::{Outcome, TenantId, Timestamp};
 use sha2::{Digest, Sha256};
 use store::Scope;
 use treatment::issue::{self, Due, SignedBy};
+use treatment::medical_record::issue as record;
 
+use crate::chart::Chart;
 use crate::press::{Press, PressError};
 use crate::seal::{Prepared, SealError, prepare};
 use crate::sheet::{Sheet, Signatory};
 
-/// Prescriptions per hospital and round.
+/// Prescriptions, and records, per hospital and round.
 const ROUND: u32 = 8;
 /// The server seals in milliseconds; the line may need more.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -59,7 +61,7 @@ pub async fn tick(ctx: &Ctx, press: &Arc<Press>) {
     };
     for tenant in tenants {
         if let Err(error) = round(ctx, press, &tenant.id).await {
-            tracing::warn!(tenant.id = %tenant.id, %error, "prescriptions not issued this round");
+            tracing::warn!(tenant.id = %tenant.id, %error, "documents not issued this round");
         }
     }
 }
@@ -74,29 +76,92 @@ async fn round(ctx: &Ctx, press: &Arc<Press>, tenant: &TenantId) -> Result<(), I
             Err(error) => tracing::error!(rx.id = %id, %error, "prescription not issued"),
         }
     }
+    for due in record::due(ctx, tenant, ROUND).await? {
+        let (id, version) = (due.visit.clone(), due.version);
+        match chart(ctx, press, tenant, due).await {
+            Ok(()) => {}
+            Err(IssueError::NoAnswer) => return Err(IssueError::NoAnswer),
+            Err(error) => tracing::error!(visit.id = %id, record.version = version, %error, "record not issued"),
+        }
+    }
     Ok(())
 }
 
 async fn one(ctx: &Ctx, press: &Arc<Press>, tenant: &TenantId, due: Due) -> Result<(), IssueError> {
     let id = due.id.clone();
-    let hospital = due.document.hospital.clone();
-    let at = due.pharmacist.signed_at;
+    let order = Order {
+        name: id.to_string(),
+        hospital: due.document.hospital.clone(),
+        reason: "处方笺电子签章",
+        purpose: "prescription_pdf",
+        at: due.pharmacist.signed_at,
+    };
     let sheet = sheet(ctx, tenant, due).await?;
-    let (press, name) = (press.clone(), hospital.clone());
+    let file = sealed(ctx, press, tenant, &order, move |press| press.print(&sheet)).await?;
+    Ok(issue::issued(ctx, tenant, &id, &file.blob, &file.sha256).await?)
+}
+
+async fn chart(ctx: &Ctx, press: &Arc<Press>, tenant: &TenantId, due: record::Due) -> Result<(), IssueError> {
+    let (visit, version) = (due.visit.clone(), due.version);
+    let order = Order {
+        name: format!("{visit}.record.{version}"),
+        hospital: due.document.hospital.clone(),
+        reason: "病历电子签章",
+        purpose: "record_pdf",
+        at: due.doctor.signed_at,
+    };
+    let chart = Chart {
+        verify_url: format!("{}/verify/{}", ctx.site.public_url, due.verify_code),
+        verify_code: due.verify_code,
+        patient_number: due.patient_number,
+        document_sm3: due.document_sm3,
+        doctor: signatory(ctx, tenant, due.doctor).await?,
+        document: due.document,
+    };
+    let file = sealed(ctx, press, tenant, &order, move |press| press.print_chart(&chart)).await?;
+    Ok(record::issued(ctx, tenant, (visit, version), &file.blob, &file.sha256).await?)
+}
+
+/// A PDF that is to be made.
+struct Order {
+    /// Names the seal's call, together with the digest.
+    name: String,
+    hospital: String,
+    /// What viewers show of the seal.
+    reason: &'static str,
+    /// Of the blob.
+    purpose: &'static str,
+    at: Timestamp,
+}
+
+/// A file that was kept.
+struct Sealed {
+    blob: BlobId,
+    sha256: String,
+}
+
+async fn sealed(
+    ctx: &Ctx,
+    press: &Arc<Press>,
+    tenant: &TenantId,
+    order: &Order,
+    print: impl FnOnce(&Press) -> Result<Vec<u8>, PressError> + Send + 'static,
+) -> Result<Sealed, IssueError> {
+    let (press, name, reason, at) = (press.clone(), order.hospital.clone(), order.reason, order.at);
     let prepared = tokio::task::spawn_blocking(move || -> Result<Prepared, IssueError> {
-        Ok(prepare(press.print(&sheet)?, &name, at)?)
+        Ok(prepare(print(&press)?, &name, reason, at)?)
     })
     .await
     .map_err(|_| IssueError::Interrupted)??;
     let digest = prepared.digest();
-    let cms = seal(ctx, tenant, id.as_str(), hospital, &digest).await?;
+    let cms = seal(ctx, tenant, &order.name, order.hospital.clone(), &digest).await?;
     if !issue::seal_holds(ctx, tenant, &digest, &cms).await? {
         return Err(IssueError::Invalid);
     }
     let file = prepared.seal(&cms)?;
     let sha256 = hex::encode(Sha256::digest(&file));
-    let blob = base::blobs::put(ctx, &Scope::system(tenant.clone()), "prescription_pdf", &file).await?;
-    Ok(issue::issued(ctx, tenant, &id, &blob.id, &sha256).await?)
+    let blob = base::blobs::put(ctx, &Scope::system(tenant.clone()), order.purpose, &file).await?;
+    Ok(Sealed { blob: blob.id, sha256 })
 }
 
 async fn seal(

@@ -1,11 +1,41 @@
 //! Pages as lists of marks, so that a layout is a pure function and the PDF writer is a few lines.
 
-/// A5 upright, in points: the usual size of a prescription form.
-pub const WIDTH: f32 = 419.5;
-/// Height of the page.
-pub const HEIGHT: f32 = 595.3;
-/// Margin on every side.
-pub const MARGIN: f32 = 30.0;
+/// A sheet of paper, in points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leaf {
+    /// Width.
+    pub width: f32,
+    /// Height.
+    pub height: f32,
+    /// Margin on every side.
+    pub margin: f32,
+}
+
+/// A5 upright: the usual size of a prescription form.
+pub const A5: Leaf = Leaf {
+    width: 419.5,
+    height: 595.3,
+    margin: 30.0,
+};
+
+/// A4 upright: the size of medical records.
+pub const A4: Leaf = Leaf {
+    width: 595.3,
+    height: 841.9,
+    margin: 54.0,
+};
+
+impl Leaf {
+    /// Where letters end.
+    pub const fn right(self) -> f32 {
+        self.width - self.margin
+    }
+
+    /// Width between the margins.
+    pub const fn inner(self) -> f32 {
+        self.width - 2.0 * self.margin
+    }
+}
 
 /// Weight of letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +118,10 @@ const SMALLEST: f32 = 7.5;
 /// Writes down pages; keeps the place.
 pub struct Pen<'m> {
     measure: &'m dyn Measure,
+    leaf: Leaf,
     pages: Vec<Vec<Mark>>,
+    /// The page that is written on.
+    at: usize,
     /// Baseline of the next line.
     pub y: f32,
 }
@@ -104,12 +137,19 @@ impl std::fmt::Debug for Pen<'_> {
 
 impl<'m> Pen<'m> {
     /// On a new sheet.
-    pub fn new(measure: &'m dyn Measure) -> Self {
+    pub fn new(measure: &'m dyn Measure, leaf: Leaf) -> Self {
         Self {
             measure,
+            leaf,
             pages: vec![Vec::new()],
-            y: MARGIN,
+            at: 0,
+            y: leaf.margin,
         }
+    }
+
+    /// The paper.
+    pub const fn leaf(&self) -> Leaf {
+        self.leaf
     }
 
     /// The pages written.
@@ -125,11 +165,21 @@ impl<'m> Pen<'m> {
     /// Goes on with a new page.
     pub fn turn(&mut self) {
         self.pages.push(Vec::new());
-        self.y = MARGIN;
+        self.at = self.pages.len() - 1;
+        self.y = self.leaf.margin;
+    }
+
+    /// What stands on every page, once it is known how many there are: page from 1, and their number.
+    pub fn on_each(&mut self, mut write: impl FnMut(&mut Self, usize, usize)) {
+        let many = self.pages.len();
+        for page in 0..many {
+            self.at = page;
+            write(self, page + 1, many);
+        }
     }
 
     fn put(&mut self, mark: Mark) {
-        if let Some(page) = self.pages.last_mut() {
+        if let Some(page) = self.pages.get_mut(self.at) {
             page.push(mark);
         }
     }
@@ -173,7 +223,7 @@ impl<'m> Pen<'m> {
         let mut last = y;
         for (n, line) in lines.iter().enumerate() {
             last = (size + 3.0).mul_add(n as f32, y);
-            let x = (WIDTH - self.width(line, size, weight)) / 2.0;
+            let x = (self.leaf.width - self.width(line, size, weight)) / 2.0;
             self.text_at(x, last, size, weight, Ink::Black, line);
         }
         last
@@ -200,7 +250,7 @@ impl<'m> Pen<'m> {
 
     /// A horizontal rule.
     pub fn rule(&mut self, y: f32, thickness: f32) {
-        self.bar(MARGIN, y, WIDTH - 2.0 * MARGIN, thickness);
+        self.bar(self.leaf.margin, y, self.leaf.inner(), thickness);
     }
 
     /// A filled rectangle.

@@ -16,7 +16,8 @@ use krilla::text::{Font, TextDirection};
 use skrifa::instance::{LocationRef, Size as FontSize};
 use skrifa::{FontRef, MetadataProvider};
 
-use crate::paper::{HEIGHT, Ink, Mark, Measure, WIDTH, Weight};
+use crate::chart::{self, Chart};
+use crate::paper::{A4, A5, Ink, Leaf, Mark, Measure, Weight};
 use crate::sheet::{Sheet, lay_out};
 
 /// Where the letters come from.
@@ -141,14 +142,31 @@ impl Press {
         }
     }
 
-    /// The unsealed PDF of a sheet; takes a few milliseconds of a core.
+    /// The unsealed PDF of a prescription; takes a few milliseconds of a core.
     ///
     /// # Errors
     /// When a picture is unreadable or the writer refuses.
     pub fn print(&self, sheet: &Sheet) -> Result<Vec<u8>, PressError> {
+        let d = &sheet.document;
+        let title = format!("{} 处方笺 {}", d.hospital, d.number);
+        self.pages(A5, lay_out(sheet, self), title, &d.hospital)
+    }
+
+    /// The unsealed PDF of a medical record.
+    ///
+    /// # Errors
+    /// When a picture is unreadable or the writer refuses.
+    pub fn print_chart(&self, sheet: &Chart) -> Result<Vec<u8>, PressError> {
+        let d = &sheet.document;
+        let title = format!("{} 门诊病历 {} 第{}版", d.hospital, d.visit, d.version);
+        self.pages(A4, chart::lay_out(sheet, self), title, &d.hospital)
+    }
+
+    fn pages(&self, leaf: Leaf, pages: Vec<Vec<Mark>>, title: String, author: &str) -> Result<Vec<u8>, PressError> {
         let mut document = Document::new();
-        let size = PageSettings::from_wh(WIDTH, HEIGHT).ok_or_else(|| PressError::Writer("page size".to_owned()))?;
-        for marks in lay_out(sheet, self) {
+        let size = PageSettings::from_wh(leaf.width, leaf.height);
+        let size = size.ok_or_else(|| PressError::Writer("page size".to_owned()))?;
+        for marks in pages {
             let mut page = document.start_page_with(size.clone());
             let mut surface = page.surface();
             for mark in &marks {
@@ -157,12 +175,11 @@ impl Press {
             surface.finish();
             page.finish();
         }
-        let d = &sheet.document;
         document.set_metadata(
             Metadata::new()
-                .title(format!("{} 处方笺 {}", d.hospital, d.number))
+                .title(title)
                 .language("zh-CN".to_owned())
-                .authors(vec![d.hospital.clone()]),
+                .authors(vec![author.to_owned()]),
         );
         document.finish().map_err(|e| PressError::Writer(format!("{e:?}")))
     }

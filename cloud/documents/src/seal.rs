@@ -37,17 +37,17 @@ pub struct Prepared {
     end: usize,
 }
 
-/// Adds the signature field and the hole.
+/// Adds the signature field and the hole; `reason` is what viewers show of the seal.
 ///
 /// # Errors
 /// When the file is no PDF that can be extended.
-pub fn prepare(pdf: Vec<u8>, hospital: &str, at: Timestamp) -> Result<Prepared, SealError> {
+pub fn prepare(pdf: Vec<u8>, hospital: &str, reason: &str, at: Timestamp) -> Result<Prepared, SealError> {
     let before = pdf.len();
     let document = Document::load_mem(&pdf)?;
     let page = document.get_pages().into_values().last().ok_or(SealError::NoPlace)?;
     let catalog = document.trailer.get(b"Root")?.as_reference()?;
     let mut update = IncrementalDocument::create_from(pdf, document);
-    let signature = update.new_document.add_object(signature(hospital, at));
+    let signature = update.new_document.add_object(signature(hospital, reason, at));
     let field = update.new_document.add_object(widget(signature, page));
     let annotations = update
         .get_prev_documents()
@@ -71,7 +71,7 @@ pub fn prepare(pdf: Vec<u8>, hospital: &str, at: Timestamp) -> Result<Prepared, 
     patch(bytes, before)
 }
 
-fn signature(hospital: &str, at: Timestamp) -> Dictionary {
+fn signature(hospital: &str, reason: &str, at: Timestamp) -> Dictionary {
     let t = at.offset();
     let time = format!(
         "D:{:04}{:02}{:02}{:02}{:02}{:02}Z",
@@ -90,7 +90,7 @@ fn signature(hospital: &str, at: Timestamp) -> Dictionary {
         "ByteRange" => vec![0.into(), WIDE.into(), WIDE.into(), WIDE.into()],
         "Contents" => Object::String(vec![0; ROOM], StringFormat::Hexadecimal),
         "Name" => text(hospital),
-        "Reason" => text("处方笺电子签章"),
+        "Reason" => text(reason),
         "M" => Object::string_literal(time),
     }
 }

@@ -4,7 +4,7 @@
 use qrcode::QrCode;
 use records::document::{DocumentItem, PrescriptionDocument};
 
-use crate::paper::{HEIGHT, Ink, MARGIN, Mark, Measure, Pen, WIDTH, Weight};
+use crate::paper::{A5, Ink, Mark, Measure, Pen, Weight};
 
 /// What is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,9 @@ pub struct Signatory {
     pub signed_at: String,
 }
 
-const RIGHT: f32 = WIDTH - MARGIN;
+const MARGIN: f32 = A5.margin;
+const HEIGHT: f32 = A5.height;
+const RIGHT: f32 = A5.right();
 const FOOT: f32 = HEIGHT - MARGIN - 122.0;
 const QR_SIDE: f32 = 62.0;
 /// From line to line where a text had to be broken at its smallest.
@@ -44,7 +46,7 @@ const LEAD: f32 = 9.0;
 
 /// Lays the form out; more than one page only when the lines do not fit.
 pub fn lay_out(sheet: &Sheet, measure: &dyn Measure) -> Vec<Vec<Mark>> {
-    let mut pen = Pen::new(measure);
+    let mut pen = Pen::new(measure, A5);
     head(&mut pen, sheet);
     body(&mut pen, sheet);
     foot(&mut pen, sheet);
@@ -265,7 +267,7 @@ fn foot(pen: &mut Pen<'_>, sheet: &Sheet) {
     pen.right(RIGHT, y + 14.0, 9.0, Weight::Regular, Ink::Black, &until);
     signatory(pen, MARGIN, y + 22.0, "医师", &sheet.doctor);
     signatory(pen, MARGIN + 142.0, y + 22.0, "审核药师", &sheet.pharmacist);
-    qr(pen, RIGHT - QR_SIDE, y + 22.0, &sheet.verify_url);
+    qr(pen, RIGHT - QR_SIDE, y + 22.0, QR_SIDE, &sheet.verify_url);
     let code = format!("验真码 {}", sheet.verify_code);
     pen.right(RIGHT, y + 22.0 + QR_SIDE + 9.0, 6.5, Weight::Regular, Ink::Black, &code);
     let last = HEIGHT - MARGIN;
@@ -295,7 +297,7 @@ fn sum(d: &PrescriptionDocument) -> String {
     }
 }
 
-fn signatory(pen: &mut Pen<'_>, x: f32, y: f32, role: &str, who: &Signatory) {
+pub(crate) fn signatory(pen: &mut Pen<'_>, x: f32, y: f32, role: &str, who: &Signatory) {
     pen.text_at(x, y + 16.0, 9.0, Weight::Regular, Ink::Black, &format!("{role}："));
     let label = pen.width(&format!("{role}："), 9.0, Weight::Regular);
     match &who.handwriting {
@@ -320,13 +322,13 @@ fn signatory(pen: &mut Pen<'_>, x: f32, y: f32, role: &str, who: &Signatory) {
     }
 }
 
-fn qr(pen: &mut Pen<'_>, x: f32, y: f32, content: &str) {
+pub(crate) fn qr(pen: &mut Pen<'_>, x: f32, y: f32, side: f32, content: &str) {
     // Too long for a QR code: the code can still be typed.
     let Ok(code) = QrCode::new(content.as_bytes()) else {
         return;
     };
     let modules = code.width();
-    let side = QR_SIDE / modules as f32;
+    let side = side / modules as f32;
     for (row, cells) in code.to_colors().chunks(modules).enumerate() {
         let mut column = 0;
         // One bar per run of dark modules: no hair lines between neighbours.

@@ -10,7 +10,10 @@ use records::his::Diagnosis;
 use records::{Fen, LocalDate, Timestamp};
 use time::OffsetDateTime;
 
-use crate::paper::{Mark, Measure, Weight};
+use treatment::medical_record::{Record, RecordDiagnosis, RecordDocument};
+
+use crate::chart::Chart;
+use crate::paper::{A4, Mark, Measure, Weight};
 use crate::press::{FontFiles, Press};
 use crate::seal::prepare;
 use crate::sheet::{Sheet, Signatory, lay_out};
@@ -316,7 +319,13 @@ fn hospital() -> Hospital {
 
 fn sealed(hospital: &Hospital) -> Vec<u8> {
     let pdf = press().print(&sheet()).unwrap();
-    let prepared = prepare(pdf, "永州市中心医院", Timestamp::from_offset(hospital.now)).unwrap();
+    let prepared = prepare(
+        pdf,
+        "永州市中心医院",
+        "处方笺电子签章",
+        Timestamp::from_offset(hospital.now),
+    )
+    .unwrap();
     let digest = prepared.digest();
     let message = cms::Unsigned::new(&digest, hospital.now, &hospital.chain).unwrap();
     let message = message.sign(&hospital.key).unwrap();
@@ -346,7 +355,122 @@ fn a_sealed_prescription_is_valid_for_pdfsig_and_one_flipped_byte_is_not() {
 #[test]
 fn what_is_no_pdf_is_not_sealed_and_an_oversized_signature_is_refused() {
     let at = Timestamp::from_seconds(0);
-    assert!(prepare(b"not a pdf".to_vec(), "", at).is_err());
+    assert!(prepare(b"not a pdf".to_vec(), "", "", at).is_err());
     let pdf = press().print(&sheet()).unwrap();
-    assert!(prepare(pdf, "医院", at).unwrap().seal(&[0; 13 * 1024]).is_err());
+    assert!(prepare(pdf, "医院", "", at).unwrap().seal(&[0; 13 * 1024]).is_err());
+}
+
+fn chart() -> Chart {
+    let words = |text: &str| text.to_owned();
+    Chart {
+        document: RecordDocument {
+            format: "yiqiao.record/1".into(),
+            visit: "con_01k9zzzzzzzzzzzzzzzzzzzzzz".into(),
+            version: 2,
+            hospital: "永州市中心医院".into(),
+            department: "心血管内科".into(),
+            patient: sheet().document.patient,
+            doctor: sheet().document.doctor,
+            record: Record {
+                chief_complaint: words("头晕3天，加重1天"),
+                present_history: words(
+                    "患者3天前无明显诱因出现头晕，呈昏沉感，\n与体位无关，无视物旋转。\n\n自测血压165/95mmHg。",
+                ),
+                past_history: words("高血压病史10年，规律服药"),
+                allergies: String::new(),
+                examination: words("线上未查体；上传血压记录"),
+                diagnoses: ["I10.x00 高血压病", "E78.500 高脂血症"]
+                    .iter()
+                    .map(|d| RecordDiagnosis {
+                        code: d[..7].into(),
+                        name: d[8..].into(),
+                        main: d.starts_with('I'),
+                    })
+                    .collect(),
+                advice: words("1. 低盐饮食，每日测血压。\n2. 继续氨氯地平5mg每日一次。\n3. 两周后复诊。"),
+            },
+            saved_at: Timestamp::parse("2026-11-21T01:10:00Z").unwrap(),
+        },
+        document_sm3: "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0".into(),
+        patient_number: "4311**********1228".into(),
+        doctor: signatory("王建国", Some(handwriting())),
+        verify_url: "https://hospital.example/verify/7k2m9q4x1c8v5b3n".into(),
+        verify_code: "7k2m9q4x1c8v5b3n".into(),
+    }
+}
+
+#[test]
+fn a_record_names_everything_the_standard_wants_and_says_what_was_left_empty() {
+    let pages = crate::chart::lay_out(&chart(), &Square);
+    assert_eq!(pages.len(), 1);
+    let text = letters(&pages);
+    for wanted in [
+        "永州市中心医院",
+        "互联网医院门诊病历",
+        "姓名：陈桂兰",
+        "年龄：63岁",
+        "科别：心血管内科",
+        "接诊医师：王建国 主任医师",
+        "记录时间：2026-11-21 09:10",
+        "主诉：",
+        "过敏史：",
+        "未记录",
+        "自测血压165/95mmHg。",
+        "1. 高血压病  I10.x00（主要诊断）",
+        "2. 高脂血症  E78.500",
+        "2. 继续氨氯地平5mg每日一次。",
+        "医师：",
+        "第 2 版",
+        "第 1 页 / 共 1 页",
+        "验真码 7k2m9q4x1c8v5b3n",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_long_record_goes_over_pages_whole_and_every_page_says_whose_it_is() {
+    let mut long = chart();
+    long.document.record.present_history = "患者反复头晕伴心悸。".repeat(400);
+    long.document.record.advice = "规律服药，定期复诊，监测血压。\n".repeat(60);
+    long.document.record.diagnoses = (0..20)
+        .map(|n| RecordDiagnosis {
+            code: format!("I10.x{n:02}"),
+            name: "高血压病".repeat(12),
+            main: n == 0,
+        })
+        .collect();
+    let pages = crate::chart::lay_out(&long, &press());
+    assert!(pages.len() > 3, "{}", pages.len());
+    for (n, page) in pages.iter().enumerate() {
+        let text = letters(std::slice::from_ref(page));
+        assert!(
+            text.contains(&format!("第 {} 页 / 共 {} 页", n + 1, pages.len())),
+            "{text}"
+        );
+        assert!(
+            text.contains("陈桂兰  就诊号 con_01k9zzzzzzzzzzzzzzzzzzzzzz  第 2 版"),
+            "{text}"
+        );
+        for mark in page {
+            if let Mark::Text {
+                x,
+                y,
+                size,
+                weight,
+                text,
+                ..
+            } = mark
+            {
+                let end = x + press().width(text, *weight) * size;
+                assert!(*x >= 53.9 && end <= 541.5, "{text} reaches from {x} to {end}");
+                assert!(*y <= A4.height - A4.margin + 5.0, "{text} stands at {y}");
+            }
+        }
+    }
+    let pdf = press().print_chart(&long).unwrap();
+    let text: String = run("pdftotext", &["{}", "-"], &pdf).split_whitespace().collect();
+    // A page's end may stand between the letters of a sentence; the letters themselves are all there.
+    assert_eq!(text.matches('悸').count(), 400);
+    assert_eq!(text.matches("监测").count(), 60);
 }

@@ -79,7 +79,7 @@ async fn one(tx: &mut Tx<'_>, ctx: &Ctx, chart: table::Chart) -> Result<Option<D
     }))
 }
 
-async fn by(tx: &mut Tx<'_>, kept: signing::store::Kept) -> Result<SignedBy, ApiError> {
+pub(crate) async fn by(tx: &mut Tx<'_>, kept: signing::store::Kept) -> Result<SignedBy, ApiError> {
     let handwriting = picture(tx, &kept.signer_id).await?;
     Ok(SignedBy {
         name: kept.name,

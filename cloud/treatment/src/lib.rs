@@ -17,7 +17,7 @@ mod visit;
 
 use async_trait::async_trait;
 use base::Ctx;
-use care::consultation::{PrescriptionBrief, VisitExtras};
+use care::consultation::{PrescriptionBrief, RecordBrief, VisitExtras};
 use records::TenantId;
 use records::id::{PrescriptionId, VisitId};
 use store::{Migration, Scope, StoreError, Tx};
@@ -35,6 +35,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration {
         name: "treatment/0002_by_hand",
         sql: include_str!("by_hand.sql"),
+    },
+    Migration {
+        name: "treatment/0003_record_pdf",
+        sql: include_str!("record_pdf.sql"),
     },
 ];
 
@@ -100,7 +104,7 @@ pub async fn tick(ctx: &Ctx) {
     }
 }
 
-/// What prescribing adds to a visit.
+/// What record and prescribing add to a visit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PrescriptionsOfVisit;
 
@@ -122,5 +126,16 @@ impl VisitExtras for PrescriptionsOfVisit {
             state_text: c.state.text().to_owned(),
         };
         Ok(charts.into_iter().filter(seen).map(brief).collect())
+    }
+
+    async fn record(&self, tx: &mut Tx<'_>, visit: &VisitId) -> Result<Option<RecordBrief>, StoreError> {
+        let newest = medical_record::issue::newest(tx, visit).await?;
+        Ok(newest.map(|issue| RecordBrief {
+            version: issue.version,
+            signed_at: issue.signed_at,
+            has_pdf: issue.pdf_blob.is_some(),
+            // Before the file is there, nobody has anything to verify.
+            verify_code: issue.verify_code.filter(|_| issue.pdf_blob.is_some()),
+        }))
     }
 }

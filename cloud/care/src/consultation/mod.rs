@@ -31,6 +31,7 @@ mod tests;
 mod timers;
 mod view;
 
+pub use board::announce;
 pub use his_answers::{on_command_result, on_stop_clinic};
 pub use parties::{PartiesOfVisit, PatientIdentity, for_doctor, participants, parties};
 pub use payments::VisitPayments;
@@ -39,4 +40,4 @@ pub use progress::{Duty, Event, Hand, Moved, Progress, Refusal};
 pub use state::{HisSide, VisitState};
 pub use store::{Rating, Side, Statement, Visit};
 pub use timers::tick;
-pub use view::{Extras, PrescriptionBrief, VideoBrief, VisitExtras};
+pub use view::{Extras, PrescriptionBrief, RecordBrief, VideoBrief, VisitExtras};

@@ -41,6 +41,11 @@ pub trait VisitExtras: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The medical record that the doctor has signed.
+    async fn record(&self, _: &mut Tx<'_>, _: &VisitId) -> Result<Option<RecordBrief>, StoreError> {
+        Ok(None)
+    }
+
     /// State of the video call.
     async fn video(&self, _: &mut Tx<'_>, _: &VisitId) -> Result<Option<VideoBrief>, StoreError> {
         Ok(None)
@@ -60,6 +65,20 @@ pub struct PrescriptionBrief {
     pub state: String,
     /// State in words.
     pub state_text: String,
+}
+
+/// The newest signed version of the medical record of a visit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RecordBrief {
+    /// Version.
+    pub version: u32,
+    /// When the doctor signed it.
+    #[schema(value_type = String)]
+    pub signed_at: Timestamp,
+    /// Its sealed PDF can be fetched.
+    pub has_pdf: bool,
+    /// Code of its public verification page.
+    pub verify_code: Option<String>,
 }
 
 /// The video call of a visit.
@@ -202,6 +221,8 @@ pub(crate) struct VisitView {
     pub rating: Option<Rating>,
     /// Prescriptions.
     pub prescriptions: Vec<PrescriptionBrief>,
+    /// The signed medical record.
+    pub record: Option<RecordBrief>,
     /// What may be done now.
     pub allowed: Vec<String>,
     /// What the HIS knew of the last visit, for the doctor.
@@ -279,10 +300,14 @@ pub(crate) async fn view(
         VisitState::CheckedIn => Some(lists::ahead_of(tx, visit).await? + 1),
         _ => None,
     };
-    let (mut prescriptions, mut video) = (Vec::new(), None);
+    let (mut prescriptions, mut video, mut record) = (Vec::new(), None, None);
     for extra in &extras.0 {
         prescriptions.extend(extra.prescriptions(tx, &visit.id, eyes == Eyes::Doctor).await?);
         video = extra.video(tx, &visit.id).await?.or(video);
+        // A clinical text is not the administrator's business.
+        if eyes != Eyes::Admin {
+            record = extra.record(tx, &visit.id).await?.or(record);
+        }
     }
     let check_in_from = rules.check_in_from(visit.slot_date, &visit.slot_begin);
     let progress = visit.progress();
@@ -346,6 +371,7 @@ pub(crate) async fn view(
         video,
         rating: visit.rating(),
         prescriptions,
+        record,
         allowed: allowed.into_iter().map(str::to_owned).collect(),
         last_visit: (eyes == Eyes::Doctor).then(|| visit.eligibility.clone()),
         created_at: visit.created_at,

@@ -4,6 +4,8 @@
 //! A version is written on top of the one its writer saw: two tabs never overwrite each other unseen.
 //! Signed by the doctor as the bytes of a [`RecordDocument`].
 
+pub mod issue;
+mod pdf;
 mod routes;
 pub(crate) mod store;
 

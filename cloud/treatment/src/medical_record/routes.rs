@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::issue::{self, subject};
 use super::store::{self as table, Saved};
 use super::{Fault, Record, RecordDocument, RecordWish};
 use crate::signing::{self, Order, Purpose};
@@ -43,10 +44,6 @@ pub(crate) struct RecordView {
     pub(crate) doctor_name: String,
     /// Department.
     pub(crate) department_name: String,
-}
-
-fn subject(visit: &VisitId, version: u32) -> String {
-    format!("{visit}/{version}")
 }
 
 /// The record of a visit.
@@ -191,6 +188,9 @@ async fn sign(
             let (signed, member) = (signed.clone(), member.clone());
             Box::pin(async move {
                 signing::store::keep(tx, &vault, &signed, "doctor", &member.name).await?;
+                let document: RecordDocument =
+                    serde_json::from_slice(&signed.attempt.document).map_err(ApiError::internal)?;
+                issue::order(tx, &id, document.version, signed.signed_at).await?;
                 let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
                 let saved = table::latest(tx, &vault, &id).await?;
                 view(tx, &parties, saved).await
@@ -295,4 +295,5 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(show, save))
         .routes(routes!(sign))
         .routes(routes!(read))
+        .merge(super::pdf::routes())
 }

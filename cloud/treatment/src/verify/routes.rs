@@ -7,6 +7,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use base::{ApiError, Ctx, Json, Path};
 use bytes::Bytes;
 use records::document::{PrescriptionDocument, ReviewDocument};
+use records::id::PrescriptionId;
 use records::{TenantId, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -15,12 +16,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::pdf::{self, Seal};
+use super::store::Named;
 use crate::prescribing::store::{self as table, Chart};
 use crate::signing::store::Kept;
 use crate::signing::{self, Checked, Purpose};
 use crate::visit::masked;
 
-/// A sealed prescription has some hundred kilobytes.
+/// A sealed document has some hundred kilobytes.
 const LARGEST: usize = 4 << 20;
 
 /// Looks per code and quarter of an hour; a code of 16 letters is not guessed anyway.
@@ -42,6 +44,8 @@ pub(crate) struct VerifiedItem {
 /// The document as shown to the public, read from the signed bytes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct VerifiedDocument {
+    /// `prescription` or `record`.
+    pub(crate) kind: String,
     /// Hospital.
     pub(crate) hospital: String,
     /// Number.
@@ -53,11 +57,11 @@ pub(crate) struct VerifiedDocument {
     /// When it was written.
     #[schema(value_type = String)]
     pub(crate) written_at: Timestamp,
-    /// Last day.
-    pub(crate) valid_until: String,
+    /// Last day of a prescription.
+    pub(crate) valid_until: Option<String>,
     /// State in words.
     pub(crate) state_text: String,
-    /// Lines.
+    /// Lines of a prescription; of a record nothing clinical is shown.
     pub(crate) items: Vec<VerifiedItem>,
 }
 
@@ -82,7 +86,7 @@ pub(crate) struct VerifiedSignature {
 /// The answer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Verified {
-    /// Signed by both, and in force.
+    /// Signed by everybody who must, and in force.
     pub(crate) valid: bool,
     /// Why not.
     pub(crate) reason: Option<String>,
@@ -101,49 +105,61 @@ pub(crate) struct Verified {
     pub(crate) file_stamped_at: Option<Timestamp>,
 }
 
-struct Case {
+/// What was found behind a code, checked.
+pub(super) struct Case {
+    pub(super) verified: Verified,
+    /// Of the file that was issued.
+    pub(super) pdf_sha256: Option<String>,
+}
+
+struct Signed {
     chart: Chart,
     prescription: Kept,
     review: Option<Kept>,
 }
 
-async fn case(ctx: &Ctx, code: &str) -> Result<(TenantId, Case), ApiError> {
+/// The document that a code names, if there is one and it was not asked for too often.
+async fn named(ctx: &Ctx, code: &str) -> Result<(TenantId, Named), ApiError> {
     let known = code.len() == 16 && code.bytes().all(|b| b.is_ascii_alphanumeric());
     let found = if known {
         super::store::find(ctx, code).await?
     } else {
         None
     };
-    let (tenant, id) = found.ok_or_else(ApiError::not_found)?;
-    let scope = Scope::system(tenant.clone());
-    let throttled = format!("verify:{id}");
+    let (tenant, named) = found.ok_or_else(ApiError::not_found)?;
+    let throttled = match &named {
+        Named::Prescription(id) => format!("verify:{id}"),
+        Named::Record(visit, version) => format!("verify:{visit}/{version}"),
+    };
     ctx.store
-        .write(&scope, move |tx| {
+        .write(&Scope::system(tenant.clone()), move |tx| {
             let name = throttled.clone();
             Box::pin(async move { base::throttle::hit(tx, &name, LOOKS, Duration::from_secs(900)).await })
         })
         .await??;
-    let case = ctx
-        .store
-        .read(&scope, move |tx| {
+    Ok((tenant, named))
+}
+
+async fn signed(ctx: &Ctx, tenant: &TenantId, id: PrescriptionId) -> Result<Signed, ApiError> {
+    ctx.store
+        .read(&Scope::system(tenant.clone()), move |tx| {
             let id = id.clone();
             Box::pin(async move {
                 let chart = table::find(tx, &id).await?.ok_or_else(ApiError::not_found)?;
                 let kept = signing::store::of_subject(tx, Purpose::Prescription, id.as_str()).await?;
                 let review = signing::store::of_subject(tx, Purpose::Review, id.as_str()).await?;
                 let prescription = kept.ok_or_else(ApiError::not_found)?;
-                Ok::<_, ApiError>(Case {
+                Ok::<_, ApiError>(Signed {
                     chart,
                     prescription,
                     review,
                 })
             })
         })
-        .await?;
-    Ok((tenant, case))
+        .await
 }
 
-fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
+pub(super) fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
     VerifiedSignature {
         role: kept.role.clone(),
         name: kept.name.clone(),
@@ -154,11 +170,20 @@ fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
     }
 }
 
-async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case, Verified), ApiError> {
-    let (tenant, case) = case(ctx, code).await?;
+async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case), ApiError> {
+    let (tenant, named) = named(ctx, code).await?;
+    let case = match named {
+        Named::Prescription(id) => prescription(ctx, &tenant, id).await?,
+        Named::Record(visit, version) => super::record::verify(ctx, &tenant, visit, version).await?,
+    };
+    Ok((tenant, case))
+}
+
+async fn prescription(ctx: &Ctx, tenant: &TenantId, id: PrescriptionId) -> Result<Case, ApiError> {
+    let case = signed(ctx, tenant, id).await?;
     let anchors = signing::anchors(ctx, &Scope::system(tenant.clone())).await?;
     let (trust, now) = (anchors.signers, ctx.now());
-    let bytes = case.prescription.document(&ctx.vault, &tenant)?;
+    let bytes = case.prescription.document(&ctx.vault, tenant)?;
     let document: PrescriptionDocument = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
     let doctor = signing::check(&case.prescription, &bytes, &trust, now);
     let mut signatures = vec![shown(&case.prescription, &doctor)];
@@ -166,7 +191,7 @@ async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case, Verified), Api
     match &case.review {
         None => reason = reason.or_else(|| Some("尚未经药师审核".to_owned())),
         Some(kept) => {
-            let opinion = kept.document(&ctx.vault, &tenant)?;
+            let opinion = kept.document(&ctx.vault, tenant)?;
             let checked = signing::check(kept, &opinion, &trust, now);
             let review: ReviewDocument = serde_json::from_slice(&opinion).map_err(ApiError::internal)?;
             let same = review.document_sm3 == hex::encode(gm::sm3(&bytes));
@@ -192,7 +217,10 @@ async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case, Verified), Api
         file_seal_reason: None,
         file_stamped_at: None,
     };
-    Ok((tenant, case, verified))
+    Ok(Case {
+        verified,
+        pdf_sha256: case.chart.pdf_sha256,
+    })
 }
 
 fn public(d: PrescriptionDocument, chart: &Chart) -> VerifiedDocument {
@@ -208,33 +236,35 @@ fn public(d: PrescriptionDocument, chart: &Chart) -> VerifiedDocument {
         quantity: format!("{}{}", i.quantity, i.quantity_unit),
     };
     VerifiedDocument {
+        kind: "prescription".to_owned(),
         hospital: d.hospital,
         number: d.number,
         department: d.department,
         patient_name_masked: masked(&d.patient.name),
         written_at: d.written_at,
-        valid_until: d.valid_until.to_string(),
+        valid_until: Some(d.valid_until.to_string()),
         state_text: chart.state.text().to_owned(),
         items: d.items.into_iter().map(item).collect(),
     }
 }
 
-/// Checks a prescription by its code.
+/// Checks a prescription or record by its code.
 #[utoipa::path(get, path = "/verify/{code}", tag = "verify", params(("code" = String, Path)),
     responses((status = 200, body = Verified), (status = 404, body = base::error::ErrorBody)))]
 async fn by_code(State(ctx): State<Ctx>, Path(code): Path<String>) -> Result<Json<Verified>, ApiError> {
-    let (_, _, verified) = verify(&ctx, &code).await?;
-    Ok(Json(verified))
+    let (_, case) = verify(&ctx, &code).await?;
+    Ok(Json(case.verified))
 }
 
-/// Checks a PDF against the prescription of that code.
+/// Checks a PDF against the document of that code.
 #[utoipa::path(post, path = "/verify/{code}/document", tag = "verify", params(("code" = String, Path)),
     request_body(content = String, content_type = "application/pdf"),
     responses((status = 200, body = Verified), (status = 404, body = base::error::ErrorBody)))]
 async fn by_file(State(ctx): State<Ctx>, Path(code): Path<String>, file: Bytes) -> Result<Json<Verified>, ApiError> {
-    let (tenant, case, mut verified) = verify(&ctx, &code).await?;
+    let (tenant, case) = verify(&ctx, &code).await?;
+    let mut verified = case.verified;
     let digest = hex::encode(Sha256::digest(&file));
-    let issued = case.chart.pdf_sha256.as_deref() == Some(digest.as_str());
+    let issued = case.pdf_sha256.as_deref() == Some(digest.as_str());
     let anchors = signing::anchors(&ctx, &Scope::system(tenant)).await?;
     let seal = pdf::check(&file, &anchors.seals, ctx.now());
     verified.file_is_issued = Some(issued);
@@ -252,7 +282,7 @@ async fn by_file(State(ctx): State<Ctx>, Path(code): Path<String>, file: Bytes) 
     verified.file_seal = Some(word.to_owned());
     if !issued {
         verified.valid = false;
-        verified.reason = Some("文件与医院签发的处方笺不一致".to_owned());
+        verified.reason = Some("文件与医院签发的原件不一致".to_owned());
     }
     Ok(Json(verified))
 }

@@ -1,12 +1,21 @@
-//! Which hospital and prescription a public code names. The code is looked up without knowing the hospital, so these
-//! rows are the operator's.
+//! Which hospital and document a public code names. The code is looked up without knowing the hospital, so these rows
+//! are the operator's.
 
 use ::store::{Scope, StoreError, Tx};
 use base::{ApiError, Ctx};
 use records::TenantId;
-use records::id::PrescriptionId;
+use records::id::{PrescriptionId, VisitId};
 
-/// Makes a code findable.
+/// What a code names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A prescription.
+    Prescription(PrescriptionId),
+    /// A version of the medical record of a visit.
+    Record(VisitId, u32),
+}
+
+/// Makes a prescription's code findable.
 pub(crate) async fn publish(tx: &mut Tx<'_>, code: &str, id: &PrescriptionId) -> Result<(), StoreError> {
     let (operator, hospital) = (::store::operator(), tx.tenant().clone());
     tx.exec(
@@ -18,8 +27,25 @@ pub(crate) async fn publish(tx: &mut Tx<'_>, code: &str, id: &PrescriptionId) ->
     .map(drop)
 }
 
-/// The prescription behind a code.
-pub(crate) async fn find(ctx: &Ctx, code: &str) -> Result<Option<(TenantId, PrescriptionId)>, ApiError> {
+/// Makes a record's code findable.
+pub(crate) async fn publish_record(
+    tx: &mut Tx<'_>,
+    code: &str,
+    visit: &VisitId,
+    version: u32,
+) -> Result<(), StoreError> {
+    let (operator, hospital) = (::store::operator(), tx.tenant().clone());
+    tx.exec(
+        "INSERT INTO treatment_verify_record(tenant_id, code, hospital_id, visit_id, version) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        &[&operator, &code, &hospital, visit, &version],
+    )
+    .await
+    .map(drop)
+}
+
+/// The document behind a code.
+pub(crate) async fn find(ctx: &Ctx, code: &str) -> Result<Option<(TenantId, Named)>, ApiError> {
     let code = code.to_owned();
     ctx.store
         .read(&Scope::system(::store::operator()), move |tx| {
@@ -28,7 +54,14 @@ pub(crate) async fn find(ctx: &Ctx, code: &str) -> Result<Option<(TenantId, Pres
                 let operator = tx.tenant().clone();
                 let sql =
                     "SELECT hospital_id, prescription_id FROM treatment_verify WHERE tenant_id = $1 AND code = $2";
-                Ok(tx.opt(sql, &[&operator, &code]).await?)
+                let found: Option<(TenantId, PrescriptionId)> = tx.opt(sql, &[&operator, &code]).await?;
+                if let Some((hospital, id)) = found {
+                    return Ok(Some((hospital, Named::Prescription(id))));
+                }
+                let sql = "SELECT hospital_id, visit_id, version FROM treatment_verify_record \
+                           WHERE tenant_id = $1 AND code = $2";
+                let found: Option<(TenantId, VisitId, u32)> = tx.opt(sql, &[&operator, &code]).await?;
+                Ok(found.map(|(hospital, visit, version)| (hospital, Named::Record(visit, version))))
             })
         })
         .await

@@ -23,6 +23,7 @@ export const doctorApi = {
   record: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/record', one(id))) as Promise<SavedRecord>,
   saveRecord: (id: string, record: Record_, based_on: number) => body(api.PUT('/api/v1/doctor/visits/{id}/record', { ...one(id), body: { ...record, based_on } })) as Promise<SavedRecord>,
   signRecord: (id: string, pin: string, version: number) => body(api.POST('/api/v1/doctor/visits/{id}/record/sign', { ...one(id), body: { pin, version } })) as Promise<SavedRecord>,
+  recordPdfUrl: (id: string) => path(`/visits/${seg(id)}/record/pdf`),
   diagnoses: (q: string) => body(api.GET('/api/v1/dictionary/diagnoses', find(q))),
   drugs: (q: string) => body(api.GET('/api/v1/dictionary/drugs', find(q))),
   herbs: (q: string) => body(api.GET('/api/v1/dictionary/herbs', find(q))),

@@ -28,5 +28,6 @@ export const patientApi = {
   fulfil: (id: string, how: FulfilmentChoice) => body(api.POST('/api/v1/prescriptions/{id}/fulfilment', { ...one(id), body: how })),
   payPrescription: (id: string) => body(api.POST('/api/v1/prescriptions/{id}/pay', one(id))),
   collected: (id: string) => body(api.POST('/api/v1/prescriptions/{id}/collected', one(id))),
+  recordPdfUrl: (id: string) => path(`/visits/${seg(id)}/record/pdf`),
   pdfUrl: (id: string) => path(`/prescriptions/${seg(id)}/pdf`),
 }
