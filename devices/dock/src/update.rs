@@ -60,6 +60,14 @@ impl Dock {
         package: &Package,
         mut progress: impl FnMut(UpdateStep) + Send,
     ) -> Result<(), UpdateError> {
+        if self.runs(package) {
+            // It came up in an earlier, interrupted update: only its confirmation is missing, or nothing.
+            if self.firmware().await?.trial == Trial::Running {
+                self.step(Update::Confirm).await?;
+            }
+            progress(UpdateStep::Confirmed);
+            return Ok(());
+        }
         let mut tries = 0;
         while let Err(error) = self.carry(package, &mut progress).await {
             tries += 1;

@@ -167,6 +167,19 @@ fn volume_of(device: &Path) -> Option<String> {
     None
 }
 
+/// The USB port of a disk, from its place in the kernel's tree of devices: the last `BUS-PORT.PORT…` on the way.
+fn port(real: &Path) -> Option<String> {
+    let is_port = |part: &&str| {
+        let Some((bus, ports)) = part.split_once('-') else {
+            return false;
+        };
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        number(bus) && ports.split('.').all(number)
+    };
+    let parts = real.components().rev().filter_map(|c| c.as_os_str().to_str());
+    parts.into_iter().find(is_port).map(str::to_owned)
+}
+
 /// Removable disks in the kernel's table.
 pub struct Blocks<M> {
     table: PathBuf,
@@ -228,6 +241,7 @@ impl<M: Mounter + Clone> Blocks<M> {
         Some(Plugged {
             key: format!("{name}/{}", sequence(disk)?),
             place: format!("{controller} {name}"),
+            port: port(&real).unwrap_or_default(),
             controller,
             path: self.nodes.join(volume),
         })

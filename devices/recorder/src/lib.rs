@@ -158,6 +158,9 @@ pub struct Plugged {
     pub key: String,
     /// Where, for people: bay, port, folder.
     pub place: String,
+    /// The port it is plugged into, where one knows: a USB port path (`2-1.3`), a folder's name. Which bay that is, is
+    /// configured.
+    pub port: String,
     /// What shares its bandwidth: a USB root port, a network.
     pub controller: String,
     /// What the driver opens: device node or folder.

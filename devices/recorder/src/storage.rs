@@ -277,6 +277,7 @@ impl Source for Folders {
             }
             found.push(Plugged {
                 key: format!("{}/{device}/{inode}", path.display()),
+                port: name.clone(),
                 place: name,
                 controller: self.root.display().to_string(),
                 path,

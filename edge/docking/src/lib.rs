@@ -17,6 +17,7 @@
 //! again; what was `copied` is read back; a copy that is missing or changed is taken from the recorder again, which still has
 //! it; open dockings are `interrupted` and begin anew when their recorder is seen.
 
+pub mod board;
 mod custody;
 mod pipeline;
 mod plan;
@@ -32,4 +33,5 @@ mod turns;
 pub use plan::{Class, Plan};
 pub use ports::{Bays, Carried, Carrier, Light, NoBays, Sealer, Signer};
 pub use rows::{Clip, DockingRow};
-pub use station::{Docking, Options, Overview};
+pub use state::{ClipState, DockingState};
+pub use station::{Docking, Options, Overview, Standing};

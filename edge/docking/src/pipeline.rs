@@ -11,7 +11,7 @@ use records::{Outcome, Timestamp};
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{Class, Removable, Room};
+use crate::plan::{Class, Plan, Removable, Room};
 use crate::ports::Carried;
 use crate::rows::{self, Clip};
 use crate::state::{ClipState, ClipStep, DockingState};
@@ -313,7 +313,7 @@ impl Docking {
         }
         let room = if gone.is_empty() { room } else { self.room().await? };
         let taken = self.plan().taken(room);
-        if taken >= 80 {
+        if taken >= Plan::WARNED_AT {
             tracing::warn!(footage.taken_percent = taken, "room for footage runs short");
         }
         Ok(self.plan().left(room))

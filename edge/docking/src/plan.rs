@@ -64,6 +64,9 @@ pub(crate) struct Room {
 }
 
 impl Plan {
+    /// Percent of the room from which on somebody is warned.
+    pub(crate) const WARNED_AT: u64 = 80;
+
     /// Bytes that may still be written.
     pub(crate) const fn left(&self, room: Room) -> u64 {
         let disk = room.free.saturating_sub(self.keep_free_bytes);

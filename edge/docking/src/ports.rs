@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use recorder::Plugged;
 use records::Outcome;
 
 /// The appliance as a signer at the signature server. The secret number only tells its key from others' at the same server,
@@ -60,6 +61,14 @@ pub trait Bays: Send + Sync {
     /// Shows how it stands with the recorder of this serial number. Asked again at each change; a dock that is away loses
     /// nothing but light.
     fn show(&self, serial: &str, light: Light);
+
+    /// The bay at a port, for people; none when no bay is wired to it.
+    fn place(&self, _port: &str) -> Option<String> {
+        None
+    }
+
+    /// What is plugged told who it is; without a number: it left.
+    fn seat(&self, _plugged: &Plugged, _serial: Option<&str>) {}
 }
 
 /// A dock without lights.

@@ -363,7 +363,13 @@ pub(crate) async fn kept_bytes(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
     Ok(u64::try_from(sum).unwrap_or(0))
 }
 
-async fn trail(tx: &mut Tx<'_>, subject: &str, did: &str, state: &str, note: &str) -> Result<(), StoreError> {
+pub(crate) async fn trail(
+    tx: &mut Tx<'_>,
+    subject: &str,
+    did: &str,
+    state: &str,
+    note: &str,
+) -> Result<(), StoreError> {
     let (tenant, now) = (tx.tenant().clone(), tx.now());
     tx.exec(
         "INSERT INTO docking_trail(tenant_id, subject, step, at, did, state, note)

@@ -103,6 +103,9 @@ words! {
         Refused = "refused",
         /// It was on the recorder and was gone before it was copied.
         Lost = "lost",
+        /// The cloud does not have it any more and our copy was removed by the storage plan: it cannot be sent again. Only the
+        /// recorder may still have it.
+        Missing = "missing",
     }
 }
 
@@ -127,6 +130,8 @@ words! {
         Upload = "upload",
         /// The cloud does not have the bytes any more.
         SendAgain = "send_again",
+        /// The cloud does not have the bytes any more, and neither have we.
+        Miss = "miss",
         /// The cloud keeps it.
         Confirm = "confirm",
         /// The cloud refused it.
@@ -200,11 +205,14 @@ impl ClipState {
             (Self::Found, T::Begin) => Ok(Self::Copying),
             (Self::Copying, T::Fail)
             | (Self::Copied | Self::Verified | Self::Sealing | Self::Sealed | Self::Uploaded, T::Spoil)
-            | (Self::Unreadable | Self::Lost, T::Retry) => Ok(Self::Found),
+            | (Self::Unreadable | Self::Lost | Self::Missing, T::Retry) => Ok(Self::Found),
             (Self::Copying, T::Copy) => Ok(Self::Copied),
             (Self::Copied, T::Verify) => Ok(Self::Verified),
             (Self::Verified, T::Draft) => Ok(Self::Sealing),
-            (Self::Sealing, T::Seal) | (Self::Uploaded, T::SendAgain) => Ok(Self::Sealed),
+            (Self::Sealing, T::Seal) | (Self::Uploaded | Self::Confirmed | Self::Cleared, T::SendAgain) => {
+                Ok(Self::Sealed)
+            }
+            (Self::Confirmed | Self::Cleared, T::Miss) => Ok(Self::Missing),
             (Self::Sealed, T::Upload) => Ok(Self::Uploaded),
             (Self::Uploaded, T::Confirm) => Ok(Self::Confirmed),
             (Self::Uploaded, T::Refuse) => Ok(Self::Refused),
@@ -224,6 +232,11 @@ impl ClipState {
             self,
             Self::Found | Self::Copying | Self::Copied | Self::Verified | Self::Sealing | Self::Sealed | Self::Uploaded
         )
+    }
+
+    /// Whether the cloud keeps it.
+    pub const fn is_through(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Cleared)
     }
 
     /// Whether it must still be read from the recorder.

@@ -64,19 +64,21 @@ impl Table {
 #[test]
 fn a_disk_on_usb_is_found_mounted_read_only_first_and_told_from_the_next_in_its_place() {
     let (table, mounter) = (Table::new(), Paper::default());
-    table.plug("sda", "pci0/usb2/2-1", 7, true, "serial=ZFY0001");
+    table.plug("sda", "pci0/usb2/2-1/2-1.3/2-1.3:1.0", 7, true, "serial=ZFY0001");
     table.plug("sdb", "pci0/usb3/3-1", 8, false, "serial=ZFY0002");
     let mut source = table.source(&mounter);
     let found = source.plugged().unwrap();
     let seen: Vec<_> = found.iter().map(|p| (p.key.as_str(), p.controller.as_str())).collect();
     assert_eq!(seen, [("sda/7", "usb2"), ("sdb/8", "usb3")]);
+    let ports: Vec<_> = found.iter().map(|p| p.port.as_str()).collect();
+    assert_eq!(ports, ["2-1.3", "3-1"]);
     assert!(found[0].path.ends_with("dev/sda1") && found[1].path.ends_with("dev/sdb"));
     let mut driver = source.driver(&found[0]).unwrap();
     driver.unlock().unwrap();
     assert_eq!(driver.identify().unwrap().serial, "ZFY0001");
     driver.allow_clearing().unwrap();
     assert_eq!(*mounter.0.lock().unwrap(), ["unmount", "mount", "write"]);
-    table.plug("sda", "pci0/usb2/2-1", 9, true, "serial=ZFY0009");
+    table.plug("sda", "pci0/usb2/2-1/2-1.3/2-1.3:1.0", 9, true, "serial=ZFY0009");
     assert!(!driver.present());
     assert!(matches!(driver.list(0), Err(Fault::Gone)));
     assert_eq!(source.plugged().unwrap()[0].key, "sda/9");
