@@ -95,9 +95,11 @@ fn a_recorder_is_registered_listed_issued_returned_retired_and_deleted_and_the_a
         let admin = site.sign_in("admin").await;
         let (_, all) = admin.get("/admin/recorders").await;
         assert_eq!(all[0]["standing_text"], "已26小时未入坞");
-        let (status, table) = admin.get("/admin/recorders.csv").await;
-        assert_eq!(status, StatusCode::OK);
-        let table = table.as_str().unwrap().to_owned();
+        let bearer = format!("Bearer {}", admin.token().unwrap());
+        let wanted = Request::get("/admin/recorders.csv").header(header::AUTHORIZATION, bearer);
+        let table = admin.send(wanted.body(Body::empty()).unwrap()).await;
+        let table = to_bytes(table.into_body(), 10_000).await.unwrap();
+        let table = String::from_utf8(table.to_vec()).unwrap();
         assert!(
             table.contains("ZFY0001") && table.contains("已26小时未入坞") && table.contains("欧**娜"),
             "{table}"
@@ -386,7 +388,7 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
             .to_str()
             .unwrap()
             .to_owned();
-        assert_eq!(named, "attachment; filename=\"ZFY0001_202611240731_clp_1.mp4\"");
+        assert_eq!(named, "attachment; filename=\"ZFY0001_20261124073100_clp_1.mp4\"");
         assert_eq!(taken.headers()[header::CACHE_CONTROL], "private, no-store");
         assert_eq!(to_bytes(taken.into_body(), 1000).await.unwrap().as_ref(), VIDEO);
         let (reason,): (String,) = site
