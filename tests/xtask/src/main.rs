@@ -4,6 +4,7 @@ mod build;
 mod fuzz;
 mod policy;
 mod setup;
+mod soak;
 mod steps;
 mod trace;
 
@@ -84,6 +85,12 @@ enum Command {
         /// Where the cases begin; another number gives other cases.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Let the signature server work through days of new lists, imports and restarts, longer than the tests do.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
     },
     /// Which requirement rows are demonstrated by tests.
     Trace {
@@ -181,6 +188,10 @@ fn run() -> Result<bool> {
         Command::Fuzz { name, times, seed } => {
             setup::machine(&root)?;
             fuzz::run(&root, name.as_deref(), times, seed)
+        }
+        Command::Soak { minutes } => {
+            setup::machine(&root)?;
+            soak::run(&root, minutes)
         }
         Command::Trace {
             requirements,
