@@ -9,7 +9,16 @@ use anyhow::Result;
 pub(crate) fn run(root: &Path, minutes: u64) -> Result<bool> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["test", "-p", "sign", "--test", "revocation", "soak::", "--", "--nocapture"])
+        .args([
+            "test",
+            "-p",
+            "sign",
+            "--test",
+            "revocation",
+            "soak::",
+            "--",
+            "--nocapture",
+        ])
         .current_dir(root)
         .env("SOAK_MINUTES", minutes.to_string());
     Ok(cargo.status()?.success())
