@@ -404,7 +404,9 @@ fn print_templates_are_changed_previewed_and_brought_back() {
             "queue_ticket",
             "label",
             "wristband",
-            "e_invoice"
+            "e_invoice",
+            "report",
+            "prescription"
         ]
     );
     assert_eq!(

@@ -35,8 +35,9 @@ macro_rules! table {
 }
 
 table! {
-    PatientQuery PatientCreate FollowUpCheck DepartmentList DoctorList SlotList SlotLock SlotUnlock RegistrationConfirm
-    RegistrationStatus RegistrationRefund BillPendingList BillConfirm BillRefund BillStatus ExamReports ExamImage
+    PatientQuery PatientByCard PatientByInsurance PatientCreate FollowUpCheck DepartmentList DoctorList SlotList SlotLock
+    SlotUnlock RegistrationConfirm RegistrationStatus RegistrationList RegistrationCheckIn RegistrationQueue
+    RegistrationRefund BillPendingList BillConfirm BillRefund BillStatus ExamReports ExamImage
     LabReports VisitList PastPrescriptions DiagnosisList RouteList FrequencyList HerbList DrugList PrescriptionSubmit
     PrescriptionReview PrescriptionRevoke DeliveryPush
 }

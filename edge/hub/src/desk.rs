@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use printer::Status;
 use printer::wire::find;
 use records::line::{PrintJob, Slip};
 use records::paper::{Decide, FoundPrinter, PaperKind, QueuePrinter, QueueView, QueuedJob, TestPage};
@@ -102,6 +103,25 @@ impl Hub {
         let kept = done.await?;
         self.wake();
         Ok(kept.as_ref().filter(|k| k.key == key).map(view))
+    }
+
+    /// A job by its key.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn job(&self, key: &str) -> Result<Option<Job>, StoreError> {
+        let key = key.to_owned();
+        let read = self.inner.store.read(&self.inner.scope, move |tx| {
+            let key = key.clone();
+            Box::pin(async move { spool::by_key(tx, &key).await })
+        });
+        read.await
+    }
+
+    /// Why a printer takes no jobs now, in plain words; `None` when it takes them, or is busy and will.
+    pub fn out_of_order(&self, id: &str) -> Option<&'static str> {
+        let status = self.status_of(id);
+        (!status.takes_jobs() && status != Status::Busy).then(|| status.words())
     }
 
     /// Prints a test page; `None` when there is no such printer.

@@ -32,6 +32,8 @@ enum Peer {
     Ca(CaArgs),
     /// The recorder dock: the real firmware image under QEMU.
     Dock(bench_dock::Arguments),
+    /// What stands in front of a self-service terminal: card reader and scanner.
+    Reader(bench_reader::Arguments),
 }
 
 #[derive(Args)]
@@ -228,6 +230,7 @@ async fn main() -> anyhow::Result<()> {
         Peer::Time(args) => ended(time(args)).await,
         Peer::Ca(args) => ended(ca(args)).await,
         Peer::Dock(args) => ended(bench_dock::run(args)).await,
+        Peer::Reader(args) => ended(bench_reader::run(args, rig::announce_ready)).await,
     }
 }
 

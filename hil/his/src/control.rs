@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::charset::Charset;
 use crate::house::{House, Keep, OpError};
+use crate::ops::queue;
 use crate::{notice, seed};
 
 type Answer = Result<Json<Value>, ControlError>;
@@ -28,6 +29,8 @@ pub(crate) fn routes(house: Arc<House>) -> Router {
         .route("/control/clock", get(clock).post(set_clock))
         .route("/control/stop-clinic", post(stop_clinic))
         .route("/control/visit/{his_ord}", post(visit))
+        .route("/control/walk-in", post(walk_in))
+        .route("/control/voucher", post(voucher))
         .route("/control/dispense/{fee}", post(dispense))
         .route("/control/price", post(price))
         .route("/control/stock", post(stock))
@@ -172,6 +175,20 @@ async fn visit(State(house): State<Arc<House>>, Path(his_ord): Path<String>, Jso
         &his_ord,
         status,
     )
+}
+
+async fn walk_in(State(house): State<Arc<House>>, Json(asked): Json<Value>) -> Answer {
+    let text = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let (patient, doctor) = (text("patId"), text("doctorCode"));
+    let made = house.within(Keep::Yes, |call| queue::walk_in(call, &patient, &doctor));
+    Ok(Json(json!({"hisOrdNum": made.map_err(failed)?})))
+}
+
+async fn voucher(State(house): State<Arc<House>>, Json(asked): Json<Value>) -> Answer {
+    let patient = asked.get("patId").and_then(Value::as_str).unwrap_or("").to_owned();
+    let seconds = asked.get("seconds").and_then(Value::as_i64).unwrap_or(60);
+    let made = house.within(Keep::Yes, |call| queue::voucher(call, &patient, seconds));
+    Ok(Json(json!({"token": made.map_err(failed)?})))
 }
 
 async fn dispense(State(house): State<Arc<House>>, Path(fee): Path<String>) -> Answer {

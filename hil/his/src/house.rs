@@ -155,6 +155,7 @@ impl House {
         if made.is_none() {
             house.fill()?;
         }
+        house.db().execute_batch(ops::queue::TABLES)?;
         house.extend_schedule()?;
         Ok(house)
     }
@@ -179,6 +180,7 @@ impl House {
         let mut db = self.db();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(include_str!("schema.sql"))?;
+        tx.execute_batch(ops::queue::TABLES)?;
         tx.execute("INSERT INTO meta VALUES ('seed', ?1)", [self.seed.to_string()])?;
         seed::fill(&tx, self.seed, self.clock.now().date())?;
         tx.commit()?;

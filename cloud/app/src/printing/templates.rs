@@ -38,7 +38,7 @@ struct LabelView {
 /// How a kind of document looks.
 #[derive(Debug, Serialize, ToSchema)]
 struct TemplateView {
-    /// receipt, pickup_slip, queue_ticket, label, wristband or e_invoice.
+    /// receipt, pickup_slip, queue_ticket, label, wristband, e_invoice, report or prescription.
     kind: String,
     /// For people.
     name: String,

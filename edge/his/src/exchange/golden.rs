@@ -23,6 +23,8 @@ fn requests() -> Vec<(&'static str, Value)> {
     };
     vec![
         ("patient.query", json!({"name":"张三","id_number":"110101198001010010"})),
+        ("patient.by_card", json!({"card_number":"8000000001"})),
+        ("patient.by_insurance_code", json!({"code":"0123456789"})),
         (
             "patient.create",
             json!({"name":"张小","id_number":"110101202001010010","sex":"M","birth_date":"2020-01-01","phone":"139","guardian_name":"张三","guardian_id_number":"110101198001010010"}),
@@ -50,6 +52,12 @@ fn requests() -> Vec<(&'static str, Value)> {
             json!({"order_number":"con_1","his_order_number":"H1","channel_number":"4200","amount_fen":1500,"paid_at":"2026-11-21T07:00:00Z"}),
         ),
         ("registration.status", json!({"order_number":"con_1"})),
+        (
+            "registration.list",
+            json!({"his_patient_id":"P1","from":"2026-11-21","to":"2026-11-21"}),
+        ),
+        ("registration.check_in", json!({"his_order_number":"H1"})),
+        ("registration.queue", json!({"his_order_number":"H1"})),
         ("registration.refund", refund.clone()),
         (
             "bill.pending.list",

@@ -3,6 +3,7 @@
 mod bill;
 mod dictionary;
 mod people;
+pub(crate) mod queue;
 mod recipe;
 mod recipe_line;
 mod registration;
@@ -32,6 +33,8 @@ pub(crate) const ALL: &[(&str, Operation)] = &[
     ("cancelNetReg", registration::cancel),
     ("refundNetReg", registration::refund),
     ("takeNetNo", registration::take_number),
+    ("getQueueInfo", queue::info),
+    ("getPatientByEc", queue::patient_by_voucher),
     ("addRecipe", recipe::add),
     ("auditRecipe", recipe::audit),
     ("revokeRecipe", recipe::revoke),

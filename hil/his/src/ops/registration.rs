@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Movement, book, bounds, fen, items, need, patient_of};
+use super::{Movement, book, bounds, fen, items, need, patient_of, queue};
 use crate::house::{Call, OpError, refuse};
 use crate::wire::{Item, Node, Reply};
 
@@ -372,6 +372,9 @@ pub(super) fn take_number(call: &Call<'_>, asked: &Node) -> Result<Reply, OpErro
         return refuse("订单未支付或已取消");
     }
     let finished = asked.get("finish") == "1";
+    if !finished {
+        queue::may_take(call, &order.his_ord)?;
+    }
     let status = if finished { 6 } else { order.status.max(5) };
     call.tx.execute(
         "UPDATE reg SET status = ?2 WHERE his_ord = ?1",
@@ -390,5 +393,8 @@ pub(super) fn take_number(call: &Call<'_>, asked: &Node) -> Result<Reply, OpErro
         )?;
     }
     debug_assert!(!order.patient.is_empty());
-    Ok(Reply::done(Vec::new()))
+    if finished {
+        return Ok(Reply::done(Vec::new()));
+    }
+    queue::take(call, &order.his_ord)
 }

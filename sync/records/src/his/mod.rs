@@ -53,6 +53,10 @@ macro_rules! operations {
 operations! {
     /// 患者信息查询 (annex 1).
     PatientQuery = "patient.query", false, PatientKey => Option<HisPatient>;
+    /// 按就诊卡号查询患者 (annex 1, by card).
+    PatientByCard = "patient.by_card", false, CardKey => Option<HisPatient>;
+    /// 按医保电子凭证查询患者: the HIS has the short-lived code decoded by the insurance platform.
+    PatientByInsurance = "patient.by_insurance_code", false, InsuranceCode => Option<HisPatient>;
     /// 首诊患者建档 (annex 2). Key: identity document and name.
     PatientCreate = "patient.create", true, NewPatient => HisPatient;
     /// 患者复诊校验 (annex 3).
@@ -71,6 +75,12 @@ operations! {
     RegistrationConfirm = "registration.confirm_payment", true, RegistrationPayment => Registration;
     /// 互联网医院挂号状态查询 (annex 29), arbiter of lock, confirm and refund.
     RegistrationStatus = "registration.status", false, OrderQuestion => RegistrationState;
+    /// 患者挂号记录 (annex 10, 29, by patient and days).
+    RegistrationList = "registration.list", false, RegistrationsQuestion => Vec<RegisteredVisit>;
+    /// 报到取号. Key of the registration; settled by `registration.queue`.
+    RegistrationCheckIn = "registration.check_in", true, CheckIn => QueuePlace;
+    /// 排队信息查询, arbiter of the check-in.
+    RegistrationQueue = "registration.queue", false, CheckIn => Option<QueuePlace>;
     /// 互联网医院挂号退号退费 (annex 30, 31). Key `refund_number`.
     RegistrationRefund = "registration.refund", true, RefundRecord => RefundReceipt;
     /// 线上处方待缴费列表与详情 (annex 32, 33).

@@ -14,6 +14,20 @@ pub struct PatientKey {
     pub id_number: String,
 }
 
+/// Who is looked for by the hospital's own card (就诊卡).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardKey {
+    /// Number on the card, as its barcode says it.
+    pub card_number: String,
+}
+
+/// Who is looked for by an electronic insurance voucher (医保电子凭证).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsuranceCode {
+    /// The code as it was scanned; good for a minute or so, never kept.
+    pub code: String,
+}
+
 /// A patient as the HIS knows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HisPatient {

@@ -184,6 +184,58 @@ pub struct RegistrationState {
     pub his_refund_number: Option<String>,
 }
 
+/// Registrations of a patient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationsQuestion {
+    /// Patient in the HIS.
+    pub his_patient_id: String,
+    /// First day.
+    pub from: LocalDate,
+    /// Last day.
+    pub to: LocalDate,
+}
+
+/// A registration with its time, as the HIS lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredVisit {
+    /// The HIS's order number.
+    pub his_order_number: String,
+    /// State.
+    pub state: HisOrderState,
+    /// Department.
+    pub department_code: String,
+    /// Doctor.
+    pub doctor_code: String,
+    /// Day.
+    pub date: LocalDate,
+    /// Begin, `HH:MM`.
+    pub begin: String,
+    /// End, `HH:MM`.
+    pub end: String,
+    /// The clinic was stopped (停诊).
+    pub stopped: bool,
+}
+
+/// A patient reports in for a registration (报到).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckIn {
+    /// The HIS's order number.
+    pub his_order_number: String,
+}
+
+/// A place in the queue (排队号).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePlace {
+    /// Number that is called.
+    pub queue_number: String,
+    /// Where to wait.
+    pub room: String,
+    /// People before, when the HIS counts them.
+    pub waiting: Option<u32>,
+    /// When the number was taken.
+    pub taken_at: Option<Timestamp>,
+}
+
 /// States of a HIS order (医享 family: 1 未付 2 已付 3 取消 4 超时 5 已取号 6 已就诊 7 过期 8 已退费).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -25,17 +25,23 @@ pub enum PaperKind {
     Wristband,
     /// 电子票据告知单: where the electronic invoice is.
     EInvoice,
+    /// 检验检查报告单, for the patient.
+    Report,
+    /// 处方单: a prescription on paper, for the patient.
+    Prescription,
 }
 
 impl PaperKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Receipt,
         Self::PickupSlip,
         Self::QueueTicket,
         Self::Label,
         Self::Wristband,
         Self::EInvoice,
+        Self::Report,
+        Self::Prescription,
     ];
 
     /// Its word.
@@ -47,6 +53,8 @@ impl PaperKind {
             Self::Label => "label",
             Self::Wristband => "wristband",
             Self::EInvoice => "e_invoice",
+            Self::Report => "report",
+            Self::Prescription => "prescription",
         }
     }
 
@@ -59,6 +67,8 @@ impl PaperKind {
             Self::Label => "药品标签",
             Self::Wristband => "腕带",
             Self::EInvoice => "电子票据告知单",
+            Self::Report => "检验检查报告单",
+            Self::Prescription => "处方单",
         }
     }
 
@@ -118,6 +128,23 @@ impl PaperKind {
                 ("开票日期", "2026-11-21"),
                 ("查验网址", "https://pjcy.mof.gov.cn"),
             ],
+            Self::Report => &[
+                ("姓名", "欧阳娜"),
+                ("报告", "血脂四项"),
+                ("部位", "静脉血"),
+                ("科室", "检验科"),
+                ("报告时间", "2026-11-21 09:30"),
+                ("报告号", "JY202611210001"),
+                ("所见", "心影大小、形态正常，双肺纹理清晰。"),
+                ("意见", "血脂偏高，请结合临床。"),
+            ],
+            Self::Prescription => &[
+                ("姓名", "欧阳娜"),
+                ("处方号", "CF202611210001"),
+                ("科室", "心血管内科"),
+                ("医生", "陈志远"),
+                ("日期", "2026-11-21"),
+            ],
         }
     }
 
@@ -130,6 +157,8 @@ impl PaperKind {
             Self::Label => &["患者", "药品", "用法"],
             Self::Wristband => &["姓名", "就诊号"],
             Self::EInvoice => &["票据代码", "票据号码"],
+            Self::Report => &["姓名", "报告"],
+            Self::Prescription => &["姓名", "处方号"],
         }
     }
 
@@ -142,6 +171,8 @@ impl PaperKind {
             Self::Label => include_str!("templates/label.json"),
             Self::Wristband => include_str!("templates/wristband.json"),
             Self::EInvoice => include_str!("templates/e_invoice.json"),
+            Self::Report => include_str!("templates/report.json"),
+            Self::Prescription => include_str!("templates/prescription.json"),
         }
     }
 }
@@ -179,6 +210,22 @@ pub(super) fn sample(kind: PaperKind) -> Slip {
         ),
         PaperKind::Receipt => (vec![item("复诊挂号费", "1次", 1_000, "")], Some(Fen(1_000))),
         PaperKind::EInvoice => (Vec::new(), Some(Fen(16_040))),
+        PaperKind::Report => {
+            let result = |name: &str, value: &str, note: &str| SlipItem {
+                amount_fen: None,
+                ..item(name, value, 0, note)
+            };
+            let items = vec![
+                result("总胆固醇", "6.20 mmol/L ↑", "参考 2.80-5.20"),
+                result("甘油三酯", "1.30 mmol/L", "参考 0.56-1.70"),
+            ];
+            (items, None)
+        }
+        PaperKind::Prescription => {
+            let mut drug = item("苯磺酸氨氯地平片 5mg*28片", "2盒", 0, "每次5mg 每日一次 口服 28天");
+            drug.amount_fen = None;
+            (vec![drug], None)
+        }
         _ => (Vec::new(), None),
     };
     let qr = match kind {
@@ -188,6 +235,8 @@ pub(super) fn sample(kind: PaperKind) -> Slip {
         PaperKind::Label => "P001207-2210",
         PaperKind::Wristband => "1007352210",
         PaperKind::EInvoice => "https://pjcy.mof.gov.cn/33060126/0012345678",
+        PaperKind::Report => "JY202611210001",
+        PaperKind::Prescription => "CF202611210001",
     };
     Slip {
         header: "滨河市第一人民医院".to_owned(),

@@ -1,0 +1,326 @@
+//! The task that serves the person: takes what was tapped and read, asks the hospital and the printer, draws.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use his::Bridge;
+use hub::Hub;
+use reader::{Port, Reading};
+use records::Clock;
+use records::his::HistoryQuestion;
+use store::{Scope, Store, StoreError};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::hospital::{Content, Hospital, Token, Trouble};
+use crate::paper::{self, Paper};
+use crate::screen::Screen;
+use crate::session::{Act, Answer, Ask, Session, Task};
+use crate::show::{self, Around};
+
+/// What a terminal needs of the appliance.
+pub struct Needs {
+    /// The hospital's system.
+    pub bridge: Bridge,
+    /// The printers.
+    pub hub: Hub,
+    /// The appliance's database, for the journal.
+    pub store: Store,
+    /// In whose name.
+    pub scope: Scope,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether the line to the cloud stands.
+    pub online: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// What happens to the desk.
+enum Event {
+    Tapped(u64, Act),
+    Answered(u64, Answer),
+}
+
+/// A terminal; cheap to clone.
+#[derive(Clone)]
+pub struct Kiosk {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    hospital: Hospital,
+    hub: Hub,
+    clock: Arc<dyn Clock>,
+    online: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) screen: watch::Sender<Screen>,
+    card: watch::Sender<reader::State>,
+    scanner: watch::Sender<reader::State>,
+    events: mpsc::Sender<Event>,
+    incoming: Mutex<mpsc::Receiver<Event>>,
+    readings: mpsc::Sender<Reading>,
+    read: Mutex<mpsc::Receiver<Reading>>,
+    asked: TaskTracker,
+    /// When the page was last known to draw, seconds; 0 never.
+    page_seen: AtomicI64,
+}
+
+/// How often papers, readers and the line are looked at.
+const LOOK: Duration = Duration::from_millis(400);
+
+impl Kiosk {
+    /// A terminal that is not running yet.
+    pub fn open(config: Config, needs: Needs) -> Self {
+        let (events, incoming) = mpsc::channel(64);
+        let (readings, read) = mpsc::channel(8);
+        let inner = Inner {
+            hospital: Hospital {
+                bridge: needs.bridge,
+                store: needs.store,
+                scope: needs.scope,
+            },
+            hub: needs.hub,
+            clock: needs.clock,
+            online: needs.online,
+            screen: watch::Sender::new(Screen::default()),
+            card: watch::Sender::new(reader::State::None),
+            scanner: watch::Sender::new(reader::State::None),
+            events,
+            incoming: Mutex::new(incoming),
+            readings,
+            read: Mutex::new(read),
+            asked: TaskTracker::new(),
+            page_seen: AtomicI64::new(0),
+            config,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Serves people until stopped.
+    pub async fn run(&self, stop: CancellationToken) {
+        let inner = &self.inner;
+        let card = async {
+            match &inner.config.card_reader {
+                Some(path) => {
+                    let port = Port {
+                        path: path.clone(),
+                        baud: 115_200,
+                    };
+                    reader::run_card_reader(&port, &inner.card, &inner.readings).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let scanner = async {
+            match &inner.config.scanner {
+                Some(path) => {
+                    let port = Port {
+                        path: path.clone(),
+                        baud: 115_200,
+                    };
+                    reader::run_scanner(&port, &inner.scanner, &inner.readings).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = card => {}
+            () = scanner => {}
+            () = self.serve() => {}
+        }
+    }
+
+    async fn serve(&self) {
+        let inner = &self.inner;
+        let (mut incoming, mut read) = (inner.incoming.lock().await, inner.read.lock().await);
+        let mut session = Session::new(Duration::from_secs(inner.config.idle_s), Instant::now());
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let asks = tokio::select! {
+                event = incoming.recv() => match event {
+                    Some(Event::Tapped(number, act)) => session.tapped(number, act, Instant::now()),
+                    Some(Event::Answered(turn, answer)) => session.answered(turn, answer, Instant::now()),
+                    None => return,
+                },
+                reading = read.recv() => match reading {
+                    Some(reading) => shown(&mut session, reading),
+                    None => return,
+                },
+                _ = look.tick() => {
+                    let asks = session.tick(Instant::now());
+                    self.watch_papers(&mut session).await;
+                    asks
+                }
+            };
+            for ask in asks {
+                self.ask(session.turn(), ask);
+            }
+            self.draw(&session);
+        }
+    }
+
+    async fn watch_papers(&self, session: &mut Session) {
+        let Some(printer) = &self.inner.config.printer else {
+            return;
+        };
+        for key in session.papers().to_vec() {
+            // A busy database tells it the next time.
+            if let Ok(paper) = paper::look(&self.inner.hub, printer, &key).await
+                && paper != Paper::None
+            {
+                session.answered(session.turn(), Answer::Paper(key, paper), Instant::now());
+            }
+        }
+    }
+
+    fn draw(&self, session: &Session) {
+        let inner = &self.inner;
+        let printer = inner.config.printer.as_deref();
+        let around = Around {
+            hospital: inner.config.hospital.clone(),
+            card: *inner.card.borrow(),
+            scanner: *inner.scanner.borrow(),
+            printer: printer.and_then(|p| inner.hub.out_of_order(p)).map(str::to_owned),
+            online: (inner.online)(),
+            patient_app: inner.config.patient_app.clone(),
+        };
+        let today = inner.clock.now().local_date();
+        let screen = show::screen(session, &around, today, Instant::now(), crate::routes::BUILD);
+        inner.screen.send_if_modified(|old| {
+            // Less time left is no news; more is: somebody touched the screen.
+            let same = Screen {
+                idle_ms: old.idle_ms,
+                ..screen.clone()
+            } == *old;
+            let news = !same || screen.idle_ms > old.idle_ms || screen.idle_ms.is_none() != old.idle_ms.is_none();
+            *old = screen.clone();
+            news
+        });
+    }
+
+    fn ask(&self, turn: u64, ask: Ask) {
+        let own = self.clone();
+        self.inner.asked.spawn(async move {
+            if let Some(answer) = own.answer(ask).await {
+                // Nobody is served any more: the process ends.
+                let _ = own.inner.events.send(Event::Answered(turn, answer)).await;
+            }
+        });
+    }
+
+    async fn answer(&self, ask: Ask) -> Option<Answer> {
+        let inner = &self.inner;
+        let (hospital, now) = (&inner.hospital, inner.clock.now());
+        Some(match ask {
+            Ask::Who(token) => Answer::Who(hospital.who(&token).await),
+            Ask::Visits(person) => Answer::Visits(hospital.visits(&person, now.local_date()).await),
+            Ask::CheckIn(person, visit) => {
+                let place = hospital.check_in(&visit.order).await;
+                Answer::Place(place.map(|place| {
+                    let ticket = paper::ticket(&inner.config.hospital, &person, &visit, &place, now);
+                    Some((place, Box::new(ticket)))
+                }))
+            }
+            Ask::Place(person, visit) => {
+                let place = hospital.place(&visit.order).await;
+                Answer::Place(place.map(|place| {
+                    place.map(|place| {
+                        let ticket = paper::ticket(&inner.config.hospital, &person, &visit, &place, now);
+                        (place, Box::new(ticket))
+                    })
+                }))
+            }
+            Ask::Documents(person, task) => {
+                let to = now.local_date();
+                let question = HistoryQuestion {
+                    his_patient_id: person.his_patient_id.clone(),
+                    from: to.plus_days(-i64::from(inner.config.history_days)),
+                    to,
+                };
+                let found: Result<Vec<Content>, Trouble> = match task {
+                    Task::Prescriptions => hospital.prescriptions(&question).await,
+                    _ => hospital.reports(&question).await,
+                };
+                let documents = match found {
+                    Ok(found) => found,
+                    Err(trouble) => return Some(Answer::Documents(Err(trouble))),
+                };
+                let mut shown = Vec::new();
+                for content in documents {
+                    let mut document = paper::document(&inner.config.hospital, &person, content);
+                    if let Some(printer) = &inner.config.printer {
+                        document.paper = paper::look(&inner.hub, printer, &document.key)
+                            .await
+                            .unwrap_or_default();
+                    }
+                    shown.push(document);
+                }
+                Answer::Documents(Ok(shown))
+            }
+            Ask::Bills(person) => Answer::Bills(hospital.bills(&person).await),
+            Ask::Print(document, again) => {
+                let Some(printer) = &inner.config.printer else {
+                    return Some(Answer::Paper(document.key, Paper::Down("本机没有打印机".to_owned())));
+                };
+                let paper = paper::print(&inner.hub, printer, &document, again).await;
+                let paper = paper.unwrap_or_else(|error| {
+                    tracing::error!(%error, "the spool cannot be used");
+                    Paper::Down("暂时不能打印，请到服务台".to_owned())
+                });
+                Answer::Paper(document.key, paper)
+            }
+            Ask::Withdraw(key) => {
+                let withdrawn: Result<(), StoreError> = paper::withdraw(&inner.hub, &key).await;
+                if let Err(error) = withdrawn {
+                    tracing::error!(%error, "a paper nobody waits for was not withdrawn");
+                }
+                return None;
+            }
+        })
+    }
+
+    pub(crate) async fn tapped(&self, number: u64, act: Act) {
+        let _ = self.inner.events.send(Event::Tapped(number, act)).await;
+    }
+
+    /// The page has drawn.
+    pub(crate) fn page_drew(&self) {
+        self.inner
+            .page_seen
+            .store(self.inner.clock.now().as_seconds(), Ordering::Relaxed);
+    }
+
+    /// Seconds since the page was last known to draw.
+    pub(crate) fn page_silent_s(&self) -> Option<i64> {
+        let seen = self.inner.page_seen.load(Ordering::Relaxed);
+        (seen > 0).then(|| (self.inner.clock.now().as_seconds() - seen).max(0))
+    }
+}
+
+fn shown(session: &mut Session, reading: Reading) -> Vec<Ask> {
+    let now = Instant::now();
+    match reading {
+        Reading::Card(card) => {
+            let token = Token::IdCard {
+                name: card.name.clone(),
+                number: card.number.as_str().to_owned(),
+            };
+            session.shown(token, now)
+        }
+        Reading::BadCard => {
+            session.misread("没有读出身份证，请平放后停留两秒", now);
+            Vec::new()
+        }
+        Reading::Code(code) => match Token::scanned(&code.0) {
+            Ok(token) => session.shown(token, now),
+            Err(words) => {
+                session.misread(words, now);
+                Vec::new()
+            }
+        },
+    }
+}

@@ -1,0 +1,225 @@
+// The terminal's page: draws what the appliance says, tells what was tapped. ES2017, no library. It knows nothing of a
+// person beyond the screen it draws.
+(function () {
+  'use strict'
+  var WARNING_S = 15
+  var AWAY_MS = 12000
+  var screen = null
+  var endsAt = null
+  var source = null
+  var heardAt = Date.now()
+  var build = null
+  var drawnText = ''
+
+  function at(id) { return document.getElementById(id) }
+  function make(tag, className, text) {
+    var element = document.createElement(tag)
+    if (className) element.className = className
+    if (text !== undefined && text !== null) element.textContent = text
+    return element
+  }
+
+  async function post(path, body) {
+    var answer = await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body || {}) })
+    if (!answer.ok) throw new Error(path + ': ' + answer.status)
+  }
+
+  // A second finger, or the Enter of a scanner that types, must not press the button again.
+  var busyUntil = 0
+  function tap(act) {
+    if (!screen || Date.now() < busyUntil) return
+    busyUntil = Date.now() + 350
+    if (document.activeElement && document.activeElement.blur) document.activeElement.blur()
+    post('/api/tap', { session: screen.session, act: act }).catch(function () { listen() })
+  }
+
+  function button(b) {
+    var element = make('button', 'button' + (b.main ? ' main' : ''), b.label)
+    element.type = 'button'
+    element.setAttribute('data-act', b.act)
+    element.addEventListener('click', function () { tap(b.act) })
+    return element
+  }
+
+  function heading(into, className) {
+    into.appendChild(make('h1', className, screen.title))
+    if (screen.lead) into.appendChild(make('p', 'lead', screen.lead))
+  }
+
+  function facts() {
+    var list = make('dl', 'facts')
+    screen.facts.forEach(function (fact) {
+      var row = make('div')
+      row.appendChild(make('dt', '', fact[0]))
+      row.appendChild(make('dd', '', fact[1]))
+      list.appendChild(row)
+    })
+    return list
+  }
+
+  function symbol(qr) {
+    var quiet = 4
+    var side = qr.side + 2 * quiet
+    var scale = 8
+    var canvas = make('canvas', 'qr')
+    canvas.width = canvas.height = side * scale
+    canvas.setAttribute('role', 'img')
+    canvas.setAttribute('aria-label', '支付二维码')
+    var pen = canvas.getContext('2d')
+    pen.fillStyle = '#fff'
+    pen.fillRect(0, 0, canvas.width, canvas.height)
+    pen.fillStyle = '#000'
+    for (var n = 0; n < qr.modules.length; n += 1) {
+      if (qr.modules[n] === '1') pen.fillRect((quiet + n % qr.side) * scale, (quiet + Math.floor(n / qr.side)) * scale, scale, scale)
+    }
+    return canvas
+  }
+
+  var views = {
+    tiles: function (main) {
+      heading(main)
+      var tiles = make('div', 'tiles')
+      screen.tiles.forEach(function (t) {
+        var tile = make('button', 'tile')
+        tile.type = 'button'
+        tile.setAttribute('data-act', t.act)
+        tile.appendChild(make('b', '', t.title))
+        tile.appendChild(make('span', '', t.hint))
+        tile.addEventListener('click', function () { tap(t.act) })
+        tiles.appendChild(tile)
+      })
+      main.appendChild(tiles)
+    },
+    identify: function (main) {
+      if (screen.big) main.appendChild(make('span', 'task', screen.big))
+      heading(main, screen.title === '请出示证件' ? '' : 'bad')
+      var ways = make('div', 'ways')
+      screen.facts.forEach(function (fact) {
+        ways.appendChild(make('div', 'way' + (fact[0].indexOf('码') >= 0 ? ' code' : ''), fact[0]))
+      })
+      main.appendChild(ways)
+    },
+    wait: function (main) {
+      var box = make('div', 'wait')
+      heading(box)
+      main.appendChild(box)
+    },
+    list: function (main) {
+      heading(main)
+      var list = make('ul', 'rows')
+      screen.rows.forEach(function (r) {
+        var row = make('li', 'row')
+        var words = make('div', 'words')
+        words.appendChild(make('h2', '', r.title))
+        r.lines.forEach(function (line) { if (line) words.appendChild(make('p', '', line)) })
+        row.appendChild(words)
+        if (r.state) row.appendChild(make('span', 'state ' + r.tone, r.state))
+        if (r.button) row.appendChild(button(r.button))
+        list.appendChild(row)
+      })
+      main.appendChild(list)
+      if (screen.pages) main.appendChild(make('p', 'pages', '第 ' + screen.pages[0] + ' 页，共 ' + screen.pages[1] + ' 页'))
+    },
+    ticket: function (main) {
+      heading(main, 'good')
+      var sheet = make('div', 'sheet')
+      sheet.appendChild(make('div', 'big', screen.big))
+      sheet.appendChild(facts())
+      main.appendChild(sheet)
+    },
+    fee: function (main) {
+      heading(main)
+      var sheet = make('div', 'sheet fee')
+      var column = make('div', 'column')
+      column.appendChild(make('div', 'big', screen.big))
+      column.appendChild(facts())
+      sheet.appendChild(column)
+      if (screen.qr) sheet.appendChild(symbol(screen.qr))
+      main.appendChild(sheet)
+    },
+    problem: function (main) {
+      var box = make('div', 'problem')
+      heading(box)
+      main.appendChild(box)
+    }
+  }
+  views.home = views.menu = views.tiles
+
+  function draw(next) {
+    screen = next
+    endsAt = next.idle_ms === null ? null : Date.now() + next.idle_ms
+    var same = JSON.stringify(Object.assign({}, next, { idle_ms: null }))
+    if (same !== drawnText) {
+      drawnText = same
+      document.body.setAttribute('data-view', next.view)
+      at('hospital').textContent = next.hospital
+      at('person').textContent = next.person || ''
+      var notices = at('notices')
+      notices.textContent = ''
+      next.notices.forEach(function (words) { notices.appendChild(make('li', '', words)) })
+      var main = at('main')
+      main.textContent = ''
+      ;(views[next.view] || views.wait)(main)
+      var footer = at('footer')
+      footer.textContent = ''
+      next.buttons.forEach(function (b) { footer.appendChild(button(b)) })
+    }
+    every()
+  }
+
+  function every() {
+    var now = new Date()
+    at('clock').textContent = String(now.getHours()).padStart(2, '0') + ':' + String(now.getMinutes()).padStart(2, '0')
+    var left = endsAt === null ? null : Math.max(0, Math.ceil((endsAt - Date.now()) / 1000))
+    // The hospital is being asked: nobody is hurried.
+    var warn = left !== null && left <= WARNING_S && screen && screen.view !== 'wait'
+    at('idle').hidden = !warn
+    if (warn) at('idle-left').textContent = String(left)
+    at('away').hidden = Date.now() - heardAt < AWAY_MS && screen !== null
+  }
+
+  // Heard of at least every five seconds; silence or an error: the line is opened anew until it stands.
+  function listen() {
+    if (source) source.close()
+    source = new EventSource('/api/screen')
+    source.onmessage = function (event) {
+      heardAt = Date.now()
+      var next = JSON.parse(event.data)
+      // The appliance was renewed: this page belongs to the old one.
+      if (build !== null && next.build !== build) { location.reload(); return }
+      build = next.build
+      if (next.view) draw(next)
+    }
+    source.onerror = function () {
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000)
+    }
+  }
+
+  at('idle-stay').addEventListener('click', function () { tap('stay') })
+  at('idle-leave').addEventListener('click', function () { tap('leave') })
+  document.addEventListener('contextmenu', function (event) { event.preventDefault() })
+  document.addEventListener('keydown', function (event) {
+    if (event.key === 'Tab') document.body.classList.add('keys')
+    if (event.key === 'Escape') tap('back')
+    var buttons = document.querySelectorAll('.tile, .button')
+    var number = '1234'.indexOf(event.key)
+    if (number >= 0 && screen && screen.tiles[number]) tap(screen.tiles[number].act)
+    // Enter presses only what was reached with the keyboard: scanners that type end with it.
+    if (event.key === 'Enter' && !document.body.classList.contains('keys')) event.preventDefault()
+    if ((event.key === 'ArrowRight' || event.key === 'ArrowDown') && buttons.length) {
+      document.body.classList.add('keys')
+      var list = Array.prototype.filter.call(buttons, function (b) { return b.offsetParent !== null })
+      list[(list.indexOf(document.activeElement) + 1) % list.length].focus()
+    }
+  })
+  document.addEventListener('pointerdown', function () { document.body.classList.remove('keys') })
+
+  // That it still draws: counted only when a frame was really painted.
+  setInterval(function () {
+    requestAnimationFrame(function () {
+      post('/api/drawn').then(function () { heardAt = Date.now() }, function () { if (source.readyState === EventSource.CLOSED) listen() })
+    })
+  }, 4000)
+  setInterval(every, 500)
+  listen()
+})()

@@ -1,0 +1,254 @@
+//! What the terminal prints: each document has a key of what it shows, so that it is printed once, and again only when a
+//! person asks for another copy.
+
+use hub::{Hub, Step};
+use records::Timestamp;
+use records::his::{LabItem, QueuePlace};
+use records::line::{PrintJob, Slip, SlipItem};
+use records::paper::PaperKind;
+use store::StoreError;
+
+use crate::hospital::{Content, Person, Visit};
+use crate::words::masked;
+
+/// Copies a person may take without asking anybody.
+pub(crate) const MOST_COPIES: u32 = 3;
+
+/// How a document's paper stands, as the person is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Paper {
+    /// Not asked for.
+    #[default]
+    None,
+    /// On its way.
+    Printing,
+    /// Came out; how many copies so far.
+    Printed(u32),
+    /// The printer takes no jobs, for this reason.
+    Down(String),
+    /// Nobody knows whether it came out: the desk looks.
+    Unsure,
+    /// Given up before it was printed.
+    GivenUp,
+}
+
+/// A document that can be printed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Key of its print job.
+    pub(crate) key: String,
+    pub(crate) title: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) kind: PaperKind,
+    pub(crate) slip: Slip,
+    pub(crate) paper: Paper,
+}
+
+fn field(label: &str, value: impl Into<String>) -> (String, String) {
+    (label.to_owned(), value.into())
+}
+
+fn fields(all: Vec<(String, String)>) -> Vec<(String, String)> {
+    all.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect()
+}
+
+/// 号票. The name is masked: it is called out and left on chairs.
+pub(crate) fn ticket(hospital: &str, person: &Person, visit: &Visit, place: &QueuePlace, now: Timestamp) -> Document {
+    let waiting = place.waiting.map(|n| format!("{n} 人")).unwrap_or_default();
+    let all = vec![
+        field("姓名", masked(&person.name)),
+        field("排队号", &place.queue_number),
+        field("科室", &visit.department),
+        field("诊室", &place.room),
+        field("医生", &visit.doctor),
+        field("前面等候", waiting),
+        field("取号时间", place.taken_at.unwrap_or(now).local_text()),
+    ];
+    Document {
+        key: format!("kiosk.ticket.{}", visit.order),
+        title: "号票".to_owned(),
+        lines: Vec::new(),
+        kind: PaperKind::QueueTicket,
+        slip: Slip {
+            header: hospital.to_owned(),
+            title: PaperKind::QueueTicket.name().to_owned(),
+            fields: fields(all),
+            items: Vec::new(),
+            total_fen: None,
+            qr: Some(visit.order.clone()),
+            footer: vec!["请在候诊区等候叫号，过号请到分诊台。当日有效。".to_owned()],
+        },
+        paper: Paper::None,
+    }
+}
+
+/// What the hospital knows, as a document.
+pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Document {
+    match content {
+        Content::Lab(report) => {
+            let at = report.reported_at.local_text();
+            let all = vec![
+                field("姓名", &person.name),
+                field("报告", &report.name),
+                field("科室", &report.department_name),
+                field("报告时间", &at),
+                field("报告号", &report.report_number),
+            ];
+            Document {
+                key: format!("kiosk.report.{}", report.report_number),
+                title: report.name.clone(),
+                lines: vec![format!("检验　{at}"), report.department_name.clone()],
+                kind: PaperKind::Report,
+                slip: Slip {
+                    header: hospital.to_owned(),
+                    title: "检验报告单".to_owned(),
+                    fields: fields(all),
+                    items: report.items.into_iter().map(result).collect(),
+                    total_fen: None,
+                    qr: Some(report.report_number),
+                    footer: vec!["自助打印，仅供本人查阅；结果请由医生结合临床解读。".to_owned()],
+                },
+                paper: Paper::None,
+            }
+        }
+        Content::Exam(report) => {
+            let at = report.reported_at.local_text();
+            let all = vec![
+                field("姓名", &person.name),
+                field("报告", &report.name),
+                field("部位", &report.part),
+                field("科室", &report.department_name),
+                field("报告时间", &at),
+                field("报告号", &report.report_number),
+                field("所见", &report.findings),
+                field("意见", &report.opinion),
+            ];
+            Document {
+                key: format!("kiosk.report.{}", report.report_number),
+                title: report.name.clone(),
+                lines: vec![format!("检查　{at}"), report.department_name.clone()],
+                kind: PaperKind::Report,
+                slip: Slip {
+                    header: hospital.to_owned(),
+                    title: "检查报告单".to_owned(),
+                    fields: fields(all),
+                    items: Vec::new(),
+                    total_fen: None,
+                    qr: Some(report.report_number),
+                    footer: vec!["自助打印，仅供本人查阅；结果请由医生结合临床解读。".to_owned()],
+                },
+                paper: Paper::None,
+            }
+        }
+        Content::Prescription(rx) => {
+            let names: Vec<&str> = rx.items.iter().map(|i| i.name.as_str()).collect();
+            let all = vec![
+                field("姓名", &person.name),
+                field("处方号", &rx.number),
+                field("科室", &rx.department_name),
+                field("医生", &rx.doctor_name),
+                field("日期", rx.date.to_string()),
+            ];
+            Document {
+                key: format!("kiosk.prescription.{}", rx.number),
+                title: names.join("、"),
+                lines: vec![
+                    format!("处方　{}", rx.date),
+                    format!("{} {}", rx.department_name, rx.doctor_name),
+                ],
+                kind: PaperKind::Prescription,
+                slip: Slip {
+                    header: hospital.to_owned(),
+                    title: PaperKind::Prescription.name().to_owned(),
+                    fields: fields(all),
+                    items: rx
+                        .items
+                        .into_iter()
+                        .map(|i| SlipItem {
+                            name: format!("{} {}", i.name, i.specification).trim().to_owned(),
+                            quantity: i.quantity,
+                            amount_fen: None,
+                            note: i.usage,
+                        })
+                        .collect(),
+                    total_fen: None,
+                    qr: Some(rx.number),
+                    footer: vec!["自助打印，仅供本人查阅，不作购药凭证。".to_owned()],
+                },
+                paper: Paper::None,
+            }
+        }
+    }
+}
+
+fn result(item: LabItem) -> SlipItem {
+    let mark = match item.flag.as_str() {
+        "high" => " ↑",
+        "low" => " ↓",
+        _ => "",
+    };
+    SlipItem {
+        name: item.name,
+        quantity: format!("{} {}{mark}", item.result, item.unit).trim().to_owned(),
+        amount_fen: None,
+        note: if item.reference.is_empty() {
+            String::new()
+        } else {
+            format!("参考 {}", item.reference)
+        },
+    }
+}
+
+/// How a job stands.
+pub(crate) async fn look(hub: &Hub, printer: &str, key: &str) -> Result<Paper, StoreError> {
+    use hub::State;
+    let Some(job) = hub.job(key).await? else {
+        return Ok(Paper::None);
+    };
+    Ok(match job.state {
+        State::Waiting | State::Printing => match hub.out_of_order(printer) {
+            Some(words) => Paper::Down(words.to_owned()),
+            None => Paper::Printing,
+        },
+        State::Printed => Paper::Printed(job.copy),
+        State::Unknown => Paper::Unsure,
+        State::Failed => Paper::GivenUp,
+    })
+}
+
+/// Prints a document that was not printed yet, or another copy of one that was, when `again` says so.
+pub(crate) async fn print(hub: &Hub, printer: &str, document: &Document, again: bool) -> Result<Paper, StoreError> {
+    let known = hub.job(&document.key).await?;
+    let state = known.as_ref().map(|j| (j.state, j.copy));
+    match state {
+        Some((hub::State::Printed, copy)) if !again || copy >= MOST_COPIES => return Ok(Paper::Printed(copy)),
+        Some((hub::State::Waiting | hub::State::Printing | hub::State::Unknown, _)) => {
+            return look(hub, printer, &document.key).await;
+        }
+        Some(_) | None => {}
+    }
+    // Nothing is left behind that would come out after the person has gone.
+    if let Some(words) = hub.out_of_order(printer) {
+        return Ok(Paper::Down(words.to_owned()));
+    }
+    if known.is_some() {
+        // Somebody else may have asked meanwhile: then it is under way all the same.
+        let _ = hub.decide_by(&document.key, Step::Reprint, "自助机").await?;
+    } else {
+        let job = PrintJob {
+            key: document.key.clone(),
+            printer: printer.to_owned(),
+            subject: "kiosk".to_owned(),
+            kind: document.kind,
+            slip: document.slip.clone(),
+        };
+        hub.print(job).await?;
+    }
+    look(hub, printer, &document.key).await
+}
+
+/// The person has gone: what is not on its way does not come out.
+pub(crate) async fn withdraw(hub: &Hub, key: &str) -> Result<(), StoreError> {
+    // Refused when it is printed or on its way, which is as it should be.
+    hub.decide_by(key, Step::Cancel, "自助机，患者已离开").await.map(drop)
+}

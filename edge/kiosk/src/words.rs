@@ -1,0 +1,37 @@
+//! How things are said on a screen that others can see too.
+
+use records::{Fen, LocalDate};
+
+/// A name as bystanders may read it: 张*三, 张*.
+pub(crate) fn masked(name: &str) -> String {
+    let letters: Vec<char> = name.trim().chars().collect();
+    match letters.as_slice() {
+        [] => String::new(),
+        [_] => "*".to_owned(),
+        [first, _] => format!("{first}*"),
+        [first, middle @ .., last] => format!("{first}{}{last}", "*".repeat(middle.len())),
+    }
+}
+
+/// 12.30 元
+pub(crate) fn yuan(fen: Fen) -> String {
+    format!("{}.{:02} 元", fen.0 / 100, (fen.0 % 100).abs())
+}
+
+/// 11月21日
+pub(crate) fn day(date: LocalDate) -> String {
+    let date = date.date();
+    format!("{}月{}日", u8::from(date.month()), date.day())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bystanders_do_not_read_names() {
+        let masked: Vec<String> = ["张三", "欧阳娜", "阿卜杜拉", "心", ""].map(masked).to_vec();
+        assert_eq!(masked, ["张*", "欧*娜", "阿**拉", "*", ""]);
+        assert_eq!(yuan(Fen(1_205)), "12.05 元");
+    }
+}
