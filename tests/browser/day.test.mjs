@@ -6,6 +6,7 @@ import { accounts } from './stories/accounts.mjs'
 import { aBooking } from './stories/booking.mjs'
 import { aBrokenLine } from './stories/broken-line.mjs'
 import { onTheDoctorsPhone } from './stories/doctors-phone.mjs'
+import { theFootage } from './stories/footage.mjs'
 import { herbsByCourier } from './stories/herbs-by-courier.mjs'
 import { moneyBack } from './stories/money-back.mjs'
 import { theOffice } from './stories/office.mjs'
@@ -38,6 +39,7 @@ theFarewell(world)
 onTheDoctorsPhone(world)
 moneyBack(world)
 theOffice(world)
+theFootage(world)
 accounts(world)
 theSignatureServer(world)
 theTrust(world)

@@ -86,6 +86,16 @@ export class Bench {
     return ask('POST', `${this.at.printer}/control/state`, state)
   }
 
+  /** Puts a recorder into a bay of the dock (from 1), or takes it out. */
+  bay(number, serial) {
+    return ask('POST', `${this.at.dock}/control/bays/${number - 1}`, serial ? { present: true, serial } : { present: false })
+  }
+
+  /** How the bays stand and are driven: lock, power, green, red. */
+  async bays() {
+    return (await ask('GET', `${this.at.dock}/control/world`)).bays
+  }
+
   async line(state) {
     for (const name of ['mqtt', 'https']) await ask('POST', `${this.at.line}/control/lines/${name}`, state)
   }

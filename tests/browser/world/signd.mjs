@@ -69,10 +69,10 @@ async function keyDevices(data) {
 }
 
 /**
- * Starts it, with key devices where asked for; the answer has its `address`, the service's, its set-up code, what it said, how it is
+ * Starts it, with key devices and a name where asked for; the answer has its `address`, the service's, its set-up code, what it said, how it is
  * `frozen`, `thawed` and started `again`, and `stop()`.
  */
-export async function startSignd({ devices = false } = {}) {
+export async function startSignd({ devices = false, name = '' } = {}) {
   if (!existsSync(join(PAGE, 'index.html'))) throw new Error('the web apps are not built: npm ci && npm run build in cloud/web')
   const data = await mkdtemp(join(tmpdir(), 'yiqiao-signd-'))
   const first = await freeRange(4)
@@ -84,7 +84,7 @@ export async function startSignd({ devices = false } = {}) {
   await writeFile(config, [
     `state_dir = "${state}"`, `socket = "${join(data, 'signd.sock')}"`, `tpm = "swtpm:host=127.0.0.1,port=${tpm}"`,
     '[manage]', `listen = "127.0.0.1:${manage}"`, `web = "${PAGE}"`, 'names = ["signd.hospital.test"]', 'idle_s = 300',
-    '[service]', `listen = "127.0.0.1:${service}"`, '', ...kept.settings,
+    '[service]', `listen = "127.0.0.1:${service}"`, ...(name ? ['[replica]', `name = "${name}"`] : []), '', ...kept.settings,
   ].join('\n'))
   const said = []
   const stopTpm = await ready('hil', ['tpm', '--state', join(data, 'tpm'), '--port', String(tpm), '--control', String(control)], said)

@@ -14,7 +14,7 @@ export interface Question {
 }
 
 /** What the host shows now. */
-export const asking = reactive<{ question: Question | undefined; answer: ((text: string | undefined) => void) | undefined; notices: { id: number; text: string; bad: boolean }[] }>({
+export const asking = reactive<{ question: Question | undefined; answer: ((text: string | undefined) => void) | undefined; notices: { id: number; text: string; bad: boolean; undo?: () => void }[] }>({
   question: undefined, answer: undefined, notices: [],
 })
 
@@ -41,12 +41,13 @@ export function askWords(question: Question & { input: NonNullable<Question['inp
 }
 
 let last = 0
-/** A short notice that goes away by itself. */
-export function notice(text: string, bad = false): void {
+/** A short notice that goes away by itself; one that can be undone stays longer. */
+export function notice(text: string, bad = false, undo?: () => void): void {
   const id = ++last
-  asking.notices.push({ id, text, bad })
-  setTimeout(() => {
+  const gone = () => {
     const at = asking.notices.findIndex((n) => n.id === id)
     if (at >= 0) asking.notices.splice(at, 1)
-  }, bad ? 5000 : 2600)
+  }
+  asking.notices.push({ id, text, bad, undo: undo && (() => { gone(); undo() }) })
+  setTimeout(gone, undo ? 12_000 : bad ? 5000 : 2600)
 }

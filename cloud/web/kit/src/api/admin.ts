@@ -1,12 +1,20 @@
-import { api, body, path, slow } from './call'
-import type { Appliance, FoundPrinter, Paged, PrintLayout, PrintPaper, PrintTemplate, Printing, Settings, StaffForm, Visit } from './types'
+import { send } from '../http'
+import { api, body, path, seg, slow } from './call'
+import type { Appliance, Clip, ClipDetail, ClipMedia, DerivedMedia, Docking, FoundPrinter, NewRecorder, Paged, PrintLayout, PrintPaper, PrintTemplate, Printing, Recorder, RecorderAct, RecorderDetail, Settings, StaffForm, Visit } from './types'
 
+/** Reads, or with `wish` asks for, what the description of the API does not hold yet. */
+async function told<T>(route: string, wish?: object): Promise<T> {
+  const init = wish && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(wish) }
+  return (await send(path(route), init)).json() as Promise<T>
+}
 const one = (id: string) => ({ params: { path: { id } } })
 /** Filters of the visit search. */
 export interface VisitSearch { q: string; state: string; department_code: string; from: string; to: string }
 
 /** Filters of the audit; days are the hospital's (UTC+8). */
 export interface AuditSearch { q: string; actor: string; action: string; subject: string; from: string; to: string }
+/** Filters of the footage. */
+export interface FootageSearch { holder: string; patient: string; order: string; serial: string; condition: string; state: string; from: string; to: string }
 /** How a charge of another amount, or a visit the hospital does not speak about, was settled. */
 export type Outcome = 'registered' | 'refund' | 'accept'
 
@@ -32,6 +40,25 @@ export const adminApi = {
   settleByHand: (id: string, found: { note: string; payment?: 'taken' | 'not_taken'; his_order_number?: string }) => body(api.POST('/api/v1/admin/prescriptions/{id}/by-hand/settle', { ...one(id), body: found })),
   byHand: () => body(api.GET('/api/v1/admin/prescriptions/by-hand')),
   payments: (query: { q: string; state: string; from: string; to: string }, page: number, size: number) => body(api.GET('/api/v1/admin/payments', { params: { query: { ...query, page, size } } })),
+  recorders: () => body(api.GET('/api/v1/admin/recorders')) as Promise<Recorder[]>,
+  recordersCsvUrl: () => path('/admin/recorders.csv'),
+  recorder: (serial: string) => body(api.GET('/api/v1/admin/recorders/{serial}', { params: { path: { serial } } })) as Promise<RecorderDetail>,
+  // Takes a recorder in, or changes model and remark of a known one.
+  saveRecorder: (recorder: NewRecorder) => body(api.POST('/api/v1/admin/recorders', { body: recorder })) as Promise<Recorder>,
+  actRecorder: (serial: string, act: RecorderAct) => body(api.POST('/api/v1/admin/recorders/{serial}/acts', { params: { path: { serial } }, body: act })) as Promise<Recorder>,
+  dockings: (serial: string, page: number, size: number) => body(api.GET('/api/v1/admin/dockings', { params: { query: { serial, page, size } } })) as Promise<Paged<Docking>>,
+  footage: (search: FootageSearch, page: number, size: number) => body(api.GET('/api/v1/admin/footage', { params: { query: { ...search, page, size } } })) as Promise<Paged<Clip>>,
+  clip: (id: string) => body(api.GET('/api/v1/admin/footage/{id}', one(id))) as Promise<ClipDetail>,
+  // Every byte is read again: as long as an upload may take.
+  verifyClip: (id: string) => body(api.POST('/api/v1/admin/footage/{id}/verification', { ...one(id), ...slow })) as Promise<ClipDetail>,
+  clipUrl: (id: string) => path(`/admin/footage/${seg(id)}/content`),
+  originalUrl: (id: string, reason: string) => path(`/admin/footage/${seg(id)}/original`, { reason }),
+  // What is made of a recording besides the original: absent on a server that makes nothing of it.
+  media: (id: string) => told<ClipMedia>(`/admin/footage/${seg(id)}/media`),
+  makeMedia: (id: string) => told<ClipMedia>(`/admin/footage/${seg(id)}/media`, {}),
+  makeProxy: (id: string) => told<DerivedMedia>(`/admin/footage/${seg(id)}/proxy`, {}),
+  exportClip: (id: string, wish: { reason: string; from_ms?: number; to_ms?: number }) => told<DerivedMedia>(`/admin/footage/${seg(id)}/exports`, wish),
+  mediaUrl: (id: string, what: string, object?: string | null) => path(`/admin/footage/${seg(id)}/${what}`, { object }),
   audit: (query: AuditSearch, page: number, size: number) => body(api.GET('/api/v1/admin/audit', { params: { query: { ...query, page, size } } })),
   auditCsvUrl: (query: AuditSearch) => path('/admin/audit.csv', { ...query }),
   // The whole chain is walked: as long as an upload may take.

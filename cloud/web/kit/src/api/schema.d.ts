@@ -175,6 +175,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/footage/{id}/original": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The original as a file, for who has a reason to take it out; the reason stands in the audit. */
+        get: operations["get_admin_footage_id_original"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/footage/{id}/verification": {
         parameters: {
             query?: never;
@@ -493,6 +510,23 @@ export interface paths {
         put?: never;
         /** Takes a recorder in (新增), or changes model and remark of a known one (维护). */
         post: operations["post_admin_recorders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/recorders.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All recorders as a table for spreadsheets. */
+        get: operations["get_admin_recorders_csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2115,6 +2149,10 @@ export interface components {
             holder: string;
             /** @description Number of the order it is for; may be empty. */
             order?: string;
+            /** @description Name of the patient it is for, by which the footage is found; only its mask is shown again. May be empty. */
+            patient_name?: string;
+            /** @description The patient's card or outpatient number; may be empty. */
+            patient_number?: string;
         } | {
             /** @enum {string} */
             act: "return";
@@ -2208,6 +2246,33 @@ export interface components {
             /** @description What the patient takes otherwise, as told. */
             medications: string;
         };
+        /** @description An entry of the custody chain, verified now. */
+        ChainEntry: {
+            /** @description The clip it is about. */
+            clip: string;
+            /** @description SM3 of the entry, hex. */
+            entry_sm3: string;
+            /** @description Path on the recorder. */
+            file: string;
+            /** @description `whole`, `open` (the entry before has not come yet), `broken`. */
+            link: string;
+            /**
+             * Format: int64
+             * @description Place in the appliance's chain, from 1.
+             */
+            sequence: number;
+            /** @description Serial number of the recorder. */
+            serial: string;
+            /** @description The signature holds. */
+            signature: boolean;
+            /**
+             * Format: date-time
+             * @description When it was signed.
+             */
+            signed_at?: string | null;
+            /** @description What does not hold, in plain words. */
+            text: string;
+        };
         /** @description What the verification of the chain came to. */
         ChainVerified: {
             /**
@@ -2258,8 +2323,12 @@ export interface components {
         };
         /** @description A clip with its custody. */
         ClipDetail: components["schemas"]["ClipView"] & {
+            /** @description The custody chain about it: entries before and after, each verified now. */
+            chain: components["schemas"]["ChainEntry"][];
             /** @description The signature, CMS, DER, base64. */
             cms: string;
+            /** @description Its docking: the other clips and the gaps between them. */
+            docked: components["schemas"]["Docked"];
             /** @description Its custody entry as it was signed. */
             entry: Record<string, never>;
             /** @description SM3 of that entry, hex: what the next entry names. */
@@ -2305,6 +2374,8 @@ export interface components {
             note: string;
             /** @description Order number. */
             order: string;
+            /** @description Whom it was for, masked; empty when nobody was named. */
+            patient_masked: string;
             /** @description Serial number of the recorder. */
             serial: string;
             /**
@@ -2418,8 +2489,16 @@ export interface components {
             /** @description Name. */
             name: string;
         };
+        /** @description The docking in which a clip was taken. */
+        Docked: {
+            /** @description Its clips in the order in which they were recorded. */
+            clips: components["schemas"]["ClipView"][];
+            docking?: components["schemas"]["DockingView"] | null;
+        };
         /** @description A docking as the appliance reported it. */
         DockingView: {
+            /** @description The appliance. */
+            appliance: string;
             /**
              * Format: date-time
              * @description When it came.
@@ -2455,6 +2534,8 @@ export interface components {
              * @description Milliseconds its clock was ahead.
              */
             clock_offset_ms?: number | null;
+            /** @description It stands there now, as far as the appliance has told. */
+            docked: boolean;
             /** @description Pauses in the footage. */
             gaps: Record<string, never>[];
             /** @description Id. */
@@ -2773,6 +2854,8 @@ export interface components {
             issued_at: string;
             /** @description Order number. */
             order: string;
+            /** @description Whom it is for, masked; empty when nobody was named. */
+            patient_masked: string;
             /**
              * Format: date-time
              * @description When it came back.
@@ -3866,6 +3949,7 @@ export interface components {
         };
         /** @description A recorder. */
         RecorderView: {
+            docking?: components["schemas"]["DockingView"] | null;
             issue?: components["schemas"]["IssueView"] | null;
             /**
              * Format: date-time
@@ -3874,6 +3958,8 @@ export interface components {
             last_docked_at?: string | null;
             /** @description On the white list: its footage is taken. */
             listed: boolean;
+            /** @description It was in no dock for longer than the hospital allows. */
+            missing: boolean;
             /** @description Make and model. */
             model: string;
             /** @description Remark. */
@@ -3882,6 +3968,10 @@ export interface components {
             overdue: boolean;
             /** @description Serial number. */
             serial: string;
+            /** @description Where it is expected: `docked`, `out`, `overdue`, `away`, `missing`, `unwanted`. */
+            standing: string;
+            /** @description In words, e.g. 已26小时未入坞. */
+            standing_text: string;
             /** @description `stock`, `issued`, `retired`, `deleted`. */
             state: string;
             /** @description In words. */
@@ -4222,7 +4312,7 @@ export interface components {
              * @description When it was changed.
              */
             changed_at?: string | null;
-            /** @description receipt, pickup_slip, queue_ticket, label, wristband or e_invoice. */
+            /** @description receipt, pickup_slip, queue_ticket, label, wristband, e_invoice, report or prescription. */
             kind: string;
             /** @description Fields of this kind. */
             labels: components["schemas"]["LabelView"][];
@@ -4767,6 +4857,12 @@ export interface operations {
                 order?: string;
                 /** @description Serial number of the recorder. */
                 serial?: string;
+                /** @description The patient's whole name, or number. */
+                patient?: string;
+                /** @description `complete`, `truncated`, `damaged`, `unknown`. */
+                condition?: string;
+                /** @description `received`, `missing`, `confirmed`, `refused`. */
+                state?: string;
                 /** @description First day (`YYYY-MM-DD`). */
                 from?: string;
                 /** @description Last day. */
@@ -4847,6 +4943,45 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_original: {
+        parameters: {
+            query: {
+                /** @description Why the recording leaves the house, for the audit: 2 to 200 letters. */
+                reason: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the recording */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5427,6 +5562,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_recorders_csv: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description text/csv, UTF-8 with BOM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
         };

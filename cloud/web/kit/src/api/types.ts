@@ -50,6 +50,35 @@ export type Signature = Shape['SignatureView']
 export type AdminVisit = Shape['VisitDetail']
 export type HisOrder = Shape['Order']
 export type Appliance = Omit<Shape['ApplianceView'], 'printers' | 'his' | 'dock'> & { printers: { id: string; name: string; state: string; waiting: number }[]; his: { endpoint: string; state: string }[]; dock?: { state: string; bays: boolean[]; details?: { serial: string; charge: string; locked: boolean; fault: string }[]; firmware?: string; warnings?: string[] } | null }
+export interface FootageGap { from: string; to: string }
+export type Docking = Omit<Shape['DockingView'], 'gaps'> & { gaps: FootageGap[] }
+export type Recorder = Omit<Shape['RecorderView'], 'docking'> & { docking?: Docking | null }
+export type RecorderDetail = Recorder & { issues: Shape['IssueView'][] }
+export type NewRecorder = Shape['NewRecorder']
+export type RecorderAct = Shape['Act']
+export type Clip = Shape['ClipView']
+export type ChainEntry = Shape['ChainEntry']
+/** A custody entry as it was signed (`records::footage::CustodyEntry`). */
+export interface CustodyEntry {
+  appliance: string; sequence: number; previous: string; docking: string; recorder: string; model: string; file: string; size: number; sm3: string; sha256: string
+  container: string; condition: string; recorded_at?: string | null; duration_ms?: number | null; clock_offset_ms?: number | null; docked_at: string; copied_at: string
+  issue?: { id: string; holder: string; holder_name: string; order: string; issued_at: string } | null
+}
+export type ClipDetail = Clip & Omit<Shape['ClipDetail'], 'entry' | 'docked'> & { entry: CustodyEntry | null; docked: { docking?: Docking | null; clips: Clip[] } }
+/** Something made of a recording: pictures, a playable stream, a proxy, an export. */
+export interface DerivedMedia {
+  id: string; kind: 'probe' | 'poster' | 'strip' | 'remux' | 'salvage' | 'proxy' | 'export'; state: 'wanted' | 'making' | 'made' | 'failed'; progress: number; note: string
+  size?: number | null; wanted_by: string; wanted_at: string; finished_at?: string | null; reason: string; from_ms?: number | null; to_ms?: number | null
+}
+/** Key frames in one picture. */
+export interface MediaStrip { columns: number; rows: number; width: number; height: number; times_ms: number[] }
+/** What is there of a recording besides the original. */
+export interface ClipMedia {
+  clip: string; began_at: string; duration_ms?: number | null; hospital: string; nurse: string; tools: { ready: boolean; text: string }
+  probe?: { container: string; condition: string; video?: { codec: string; width: number; height: number } | null; audio?: { codec: string } | null } | null
+  play: { kind: 'original' | 'remux' | 'salvage' | 'proxy' | 'none'; object?: string | null; text: string }
+  poster: boolean; strip?: MediaStrip | null; objects: DerivedMedia[]
+}
 export type ManualItem = Shape['ManualItem']
 export type AuditRow = Shape['Row']
 export type Settings = Record<string, Record<string, unknown>>

@@ -1,0 +1,301 @@
+// Nurses' work recorders from the register to the evidence: taken in, given out, docked, and what they filmed played and proven.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { Admin } from '../people/staff.mjs'
+import { PHONE } from '../people/browser.mjs'
+import { until } from '../world/bench.mjs'
+import { film, Recorder } from '../world/recorder.mjs'
+import { story } from '../world/story.mjs'
+
+const SERIAL = 'ZFY0007'
+const ORDER = 'HL20261121007'
+const PATIENT = '欧阳娜娜'
+const CARD = 'MZ-0077'
+/** The recorder's clock is this much ahead. */
+const AHEAD = 180_000
+
+export function theFootage(world) {
+  let admin, recorder, nurse, began, first
+  const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
+  const row = (serial) => admin.one('recorder-row', 'serial', serial)
+  const clips = () => admin.find('clip-row').count()
+  const docked = (...states) => until(`${SERIAL} ${states}`, async () => states.includes((await asked(`dockings?serial=${SERIAL}&size=1`)).items[0]?.state), 60_000)
+  const opens = async (serial) => {
+    await admin.click('nav-recorders')
+    await row(serial).first().click()
+    await admin.sees('recorder-detail')
+  }
+  story('Recorders and their footage', world, (step) => {
+    // Rows: YZ-D-151, YZ-D-152, YZ-D-167, YZ-A-132
+    step('the administrator takes recorders in and keeps what is known of them', async () => {
+      admin = world.admin
+      if (!admin) {
+        admin = world.admin = await Admin.arrive(world, 'admin')
+        await admin.signsIn(world.site.addresses.demo.admin_login)
+      }
+      recorder = new Recorder(world.site.addresses.data, SERIAL, AHEAD)
+      nurse = (await asked('staff')).find((m) => m.roles.includes('doctor') && !m.disabled_at)
+      await admin.click('nav-recorders')
+      await admin.sees('empty')
+      await admin.shots('admin-recorders-empty')
+      await admin.click('recorder-add')
+      await admin.fill('recorder-serial', '七号')
+      await admin.click('recorder-save')
+      assert.match(await admin.reads('recorder-serial-fault'), /3 到 40 个字母/)
+      await admin.fill('recorder-serial', SERIAL.toLowerCase())
+      await admin.fill('recorder-model', 'BENCH-R0')
+      await admin.find('recorder-listed').uncheck()
+      await admin.shots('admin-recorder-add')
+      await admin.click('recorder-save')
+      await row(SERIAL).waitFor()
+      for (const serial of ['ZFY0008', 'ZFY0009']) {
+        await admin.click('recorder-add')
+        await admin.fill('recorder-serial', serial)
+        await admin.click('recorder-save')
+        await row(serial).waitFor()
+      }
+      await opens(SERIAL)
+      await admin.click('recorder-edit')
+      await admin.fill('recorder-model', 'BENCH-R1')
+      await admin.fill('recorder-note', '护理部 7 号')
+      await admin.click('recorder-save')
+      await admin.says('BENCH-R1')
+    })
+
+    // Rows: YZ-D-156, YZ-D-157, YZ-D-158
+    step('puts one on the white list and takes it off, and takes that back', async () => {
+      await admin.waits('recorder-detail', 'listed', 'false')
+      await admin.click('recorder-list')
+      await admin.waits('recorder-detail', 'listed', 'true')
+      await admin.click('recorder-unlist')
+      await admin.agrees()
+      await admin.waits('recorder-detail', 'listed', 'false')
+      await admin.find('undo').last().click()
+      await admin.waits('recorder-detail', 'listed', 'true')
+    })
+
+    step('a recorder that nobody knows is held, not read', async () => {
+      const stranger = new Recorder(world.site.addresses.data, 'ZFY9999')
+      const name = await stranger.records(Date.now() - 60_000, Buffer.alloc(2000, 7))
+      await stranger.plugs()
+      await until('the stranger is held', async () => (await asked('dockings?serial=ZFY9999')).items[0]?.state === 'held', 60_000)
+      assert.ok(stranger.holds(name))
+      await stranger.pulled()
+    })
+
+    // Rows: YZ-D-168, YZ-A-133
+    step('gives it out to a nurse for an order: its bay blinks and opens, until it is taken', async () => {
+      await recorder.plugs()
+      await world.bench.bay(3, SERIAL)
+      await docked('ready')
+      await admin.go('/admin/recorders')
+      await admin.waits('recorder-row', 'standing', 'docked')
+      await until('its bay', async () => /3 号卡位/.test(await admin.page.locator('tr', { has: row(SERIAL) }).innerText()), 40_000)
+      assert.equal((await world.bench.bays())[2].bolt_closed, true)
+      await admin.one('recorder-issue', 'serial', SERIAL).first().click()
+      await admin.click('issue-ok')
+      await admin.says('请选择领用护士')
+      await admin.fill('issue-search', nurse.name)
+      await admin.click('issue-search-option')
+      await admin.sees('issue-holder')
+      await admin.fill('issue-order', ORDER)
+      await admin.fill('issue-patient', PATIENT)
+      await admin.fill('issue-number', CARD)
+      await admin.shots('admin-recorder-issue')
+      await admin.click('issue-ok')
+      await admin.waits('issue-dialog', 'stage', 'issued', 'taken')
+      assert.match(await admin.reads('issue-done'), /3 号卡位/)
+      await admin.shots('admin-recorder-issued')
+      const lights = new Set()
+      await until('the bolt is drawn and the light blinks', async () => {
+        const { bolt_closed, driven } = (await world.bench.bays())[2]
+        lights.add(`${driven[2]}${driven[3]}`)
+        return !bolt_closed && lights.size > 1
+      })
+      await world.bench.bay(3)
+      await recorder.pulled()
+      await admin.waits('issue-dialog', 'stage', 'taken')
+      await admin.click('issue-close')
+      await admin.waits('recorder-row', 'state', 'issued')
+    })
+
+    // Rows: YZ-D-153, YZ-D-169, YZ-A-134
+    step('two come back: one is returned by hand, the other by putting it into any bay', async () => {
+      await admin.one('recorder-issue', 'serial', 'ZFY0008').first().click()
+      await admin.fill('issue-search', nurse.name)
+      await admin.click('issue-search-option')
+      await admin.click('issue-ok')
+      await admin.click('issue-close')
+      await admin.one('recorder-return', 'serial', 'ZFY0008').first().click()
+      await admin.agrees()
+      await until('ZFY0008 is in stock', async () => (await row('ZFY0008').getAttribute('data-state')) === 'stock')
+
+      began = Math.floor((Date.now() - 900_000) / 1000) * 1000
+      // Two films with more than four minutes between them, one in a coding that this browser does not know, one cut off.
+      const one = await film({ seconds: 12, beganAt: began + AHEAD })
+      first = await recorder.records(began, one)
+      await recorder.records(began + 262_000, await film({ seconds: 6, beganAt: began + 262_000 + AHEAD }))
+      await recorder.records(began + 269_000, await film({ seconds: 2, codec: 'libx265', beganAt: began + 269_000 + AHEAD }))
+      const whole = await film({ seconds: 8, beganAt: began + 280_000 + AHEAD, fast: false })
+      await recorder.records(began + 280_000, whole.subarray(0, Math.floor(whole.length * 0.6)))
+      await recorder.plugs()
+      await world.bench.bay(5, SERIAL)
+      await docked('ready', 'kept')
+      assert.equal(recorder.holds(first), false, 'the recorder is cleared when the cloud has everything')
+      await until('it is in stock', async () => (await asked(`recorders/${SERIAL}`)).state === 'stock')
+      await admin.go('/admin/recorders')
+      await admin.shots('admin-recorders')
+      await admin.fits()
+      await admin.fill('recorder-search', '护理部 7')
+      await until('the one that was looked for', async () => (await row('ZFY0009').count()) === 0)
+      await row(SERIAL).waitFor()
+      await admin.fill('recorder-search', '没有这样的')
+      await admin.sees('empty')
+      await admin.fill('recorder-search', '')
+      await admin.find('recorder-group').selectOption('docked')
+      await until('only what is docked', async () => (await row('ZFY0009').count()) === 0)
+      await admin.find('recorder-group').selectOption('')
+      const { bytes } = await admin.downloads(await (await admin.sees('export-csv')).getAttribute('href'))
+      assert.ok(bytes.toString('utf8').includes(SERIAL))
+      await opens(SERIAL)
+      assert.match(await admin.reads('recorder-place'), /卡位|接口/)
+      assert.match(await admin.reads('gap'), /缺 4 分 10 秒/)
+      await admin.shots('admin-recorder')
+      await admin.click('nav-appliances')
+      await until('the bay on the page of appliances', async () => (await admin.one('dock-bay', 'bay', '5').innerText()).includes(SERIAL), 40_000)
+      await (await admin.sees('dock-bay')).scrollIntoViewIfNeeded()
+      await admin.shots('admin-dock')
+    })
+
+    step('finds its footage by nurse, patient, order, recorder, day and wholeness', async () => {
+      await admin.click('nav-footage')
+      await until('four clips', async () => (await clips()) === 4, 40_000)
+      const finds = async (fields, count) => {
+        await admin.click('footage-reset')
+        await until('everything again', async () => (await clips()) === 4)
+        for (const [field, text] of Object.entries(fields)) {
+          if (['condition', 'state'].includes(field)) await admin.find(`footage-${field}`).selectOption(text)
+          else await admin.fill(`footage-${field}`, text)
+        }
+        await admin.click('footage-search')
+        await until(`${count} by ${JSON.stringify(fields)}`, async () => (await clips()) === count)
+      }
+      await finds({ patient: PATIENT }, 4)
+      assert.ok(!decodeURIComponent(admin.page.url()).includes(PATIENT), 'a patient’s name stands in no address')
+      await finds({ patient: 'mz0077', order: ORDER }, 4)
+      await finds({ patient: '欧阳' }, 0)
+      await admin.shots('admin-footage-none')
+      await finds({ holder: nurse.name, serial: SERIAL }, 4)
+      await finds({ order: 'HL00000000000' }, 0)
+      await finds({ condition: 'complete', state: 'confirmed' }, 3)
+      await admin.click('footage-reset')
+      await until('everything again', async () => (await clips()) === 4)
+      await admin.shots('admin-footage')
+      await admin.fits()
+    })
+
+    step('plays it under the watermark, by mouse and keyboard, also in full screen', async () => {
+      const { items } = await asked(`footage?serial=${SERIAL}`)
+      const clip = items.at(-1)
+      assert.ok(clip.file.endsWith(first))
+      assert.equal(clip.began_at.slice(0, 17), new Date(began).toISOString().slice(0, 17), 'the recorder’s clock was put right')
+      await admin.one('clip-row', 'id', clip.id).click()
+      await admin.sees('player')
+      assert.match(await admin.reads('audited'), /审计/)
+      await admin.click('player-play')
+      await admin.watches('player-video')
+      const mark = await admin.reads('watermark')
+      assert.ok(mark.includes(nurse.name) && /20\d\d-\d\d-\d\d \d\d:\d\d:\d\d/.test(mark), mark)
+      await until('the watermark’s clock runs', async () => (await admin.reads('watermark')) !== mark)
+      await admin.shots('admin-clip')
+      await admin.fits()
+      await admin.page.keyboard.press('Space')
+      await admin.waits('player', 'playing', 'false')
+      const video = admin.find('player-video')
+      const position = () => video.evaluate((v) => v.currentTime)
+      await admin.page.keyboard.press('Home')
+      await until('the beginning', async () => (await position()) === 0)
+      await admin.page.keyboard.press('ArrowRight')
+      await until('five seconds on', async () => (await position()) === 5)
+      assert.match(await admin.reads('player-time'), /0:05 \/ 0:12/)
+      await admin.find('player-speed').selectOption('2')
+      assert.equal(await video.evaluate((v) => v.playbackRate), 2)
+      await admin.find('player-full').click()
+      await admin.waits('player', 'full', 'true')
+      await admin.sees('watermark')
+      await admin.shot('admin-clip-full')
+      await admin.find('player-full').click()
+      await admin.waits('player', 'full', 'false')
+      assert.match(await admin.reads('gap'), /缺 4 分 10 秒/)
+    })
+
+    step('sees that it is proven: signature, chain and bytes', async () => {
+      await admin.waits('custody', 'signature', 'true')
+      await admin.waits('custody', 'chain', 'whole')
+      await admin.waits('custody', 'content', 'unread')
+      await admin.click('verify')
+      await admin.waits('custody', 'content', 'true')
+      assert.match(await admin.reads('custody-verdict'), /没有被改动/)
+      for (const link of await admin.find('chain-entry').evaluateAll((all) => all.map((e) => [e.getAttribute('data-link'), e.getAttribute('data-signature')]))) assert.deepEqual(link, ['whole', 'true'])
+      assert.match(await admin.reads('clip-facts'), /时钟快 (2 分 5\d 秒|3 分)/)
+      await (await admin.sees('custody')).scrollIntoViewIfNeeded()
+      await admin.shots('admin-custody')
+    })
+
+    step('takes the original out for a reason; it is what the recorder recorded', async () => {
+      await admin.click('download')
+      await admin.sees('dialog')
+      await admin.fill('dialog-input', '投诉核查：家属反映操作不规范')
+      const [download] = await Promise.all([admin.page.waitForEvent('download'), admin.click('dialog-ok')])
+      assert.match(download.suggestedFilename(), new RegExp(`^${SERIAL}_\\d{14}_.{6}\\.mp4$`))
+      const chunks = []
+      for await (const chunk of await download.createReadStream()) chunks.push(chunk)
+      assert.equal(createHash('sha256').update(Buffer.concat(chunks)).digest('hex'), recorder.taken.get(first))
+    })
+
+    step('is told what this browser cannot play, and may have the original instead', async () => {
+      const { items } = await asked(`footage?serial=${SERIAL}`)
+      await admin.go(`/admin/footage/${items[1].id}`)
+      await admin.sees('unplayable')
+      await admin.sees('download-instead')
+      await admin.shots('admin-clip-unplayable')
+    })
+
+    step('looks at it on the phone', async () => {
+      const phone = await admin.on(PHONE, 'admin-phone')
+      for (const path of ['recorders', `recorders/${SERIAL}`, 'footage']) {
+        await phone.go(`/admin/${path}`)
+        await phone.page.locator('[data-testid="recorder-card"]:visible, [data-testid="recorder-detail"]:visible, [data-testid="poster"]:visible').first().waitFor()
+        await phone.fits()
+        await phone.shot(`phone-${path.replaceAll('/', '-')}`)
+      }
+      await phone.page.context().close()
+    })
+
+    step('every look at it stands in the audit, and why it was taken out', async () => {
+      await admin.go('/admin/audit?q=footage')
+      for (const action of ['footage.view', 'footage.play', 'footage.verify', 'footage.download', 'footage.search']) await admin.one('audit-row', 'action', action).first().waitFor()
+      assert.match(await admin.page.locator('main').innerText(), /投诉核查/)
+      await admin.shots('admin-audit-footage')
+    })
+
+    // Rows: YZ-D-154, YZ-D-155
+    step('retires a recorder, takes it into use again, and deletes one', async () => {
+      await opens('ZFY0008')
+      await admin.click('recorder-retire')
+      await admin.agrees()
+      await admin.waits('recorder-detail', 'state', 'retired')
+      assert.equal(await admin.find('recorder-issue').count(), 0)
+      await admin.click('recorder-restore')
+      await admin.waits('recorder-detail', 'state', 'stock')
+      await admin.click('recorder-delete')
+      await admin.agrees()
+      await until('it is gone from the list', async () => (await row('ZFY0009').count()) === 1 && (await row('ZFY0008').count()) === 0)
+      await admin.click('undo')
+      await admin.waits('recorder-detail', 'state', 'stock')
+      await admin.click('recorder-delete')
+      await admin.agrees()
+      await until('it is gone again', async () => (await row('ZFY0009').count()) === 1 && (await row('ZFY0008').count()) === 0)
+    })
+  })
+}
