@@ -44,18 +44,13 @@ pub(crate) struct Config {
     pub(crate) printers: Vec<PrinterConfig>,
     /// The recorder dock.
     #[serde(default)]
-    pub(crate) dock: Option<Dock>,
+    pub(crate) dock: Option<crate::dock::Config>,
+    /// The self-service terminal.
+    #[serde(default)]
+    pub(crate) kiosk: Option<kiosk::Config>,
     /// Recorder docking.
     #[serde(default)]
     pub(crate) docking: crate::footage::Config,
-}
-
-/// The recorder dock.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Dock {
-    /// Its serial port.
-    pub(crate) port: PathBuf,
 }
 
 /// The cloud.
@@ -155,12 +150,18 @@ impl Config {
             "console.listen must be a loopback address"
         );
         config.cloud.offer().with_context(|| format!("in {}", path.display()))?;
+        if let Some(dock) = &config.dock {
+            dock.check().with_context(|| format!("in {}", path.display()))?;
+        }
         let mut ids: Vec<_> = config.printers.iter().map(|p| p.id.as_str()).collect();
         ids.sort_unstable();
         anyhow::ensure!(
             ids.windows(2).all(|w| w.first() != w.last()),
             "two printers have the same id"
         );
+        if let Some(kiosk) = &config.kiosk {
+            kiosk.check(config.printers.iter().map(|p| p.id.as_str()))?;
+        }
         Ok(config)
     }
 }

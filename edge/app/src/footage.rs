@@ -7,8 +7,8 @@ use anyhow::Context;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dock::{Colour, Dock, Light as Lamp};
-use docking::{Bays, Carried, Carrier, Docking, Light, NoBays, Options, Plan, Sealer, Signer};
+use docking::board::Board;
+use docking::{Bays, Carried, Carrier, Docking, NoBays, Options, Plan, Sealer, Signer};
 use link::blob::{UploadError, Uploader};
 use recorder::block::{Blocks, SystemMounter};
 use recorder::names::Pattern;
@@ -25,9 +25,6 @@ use store::{Scope, Store};
 
 /// Name of the appliance in its certificate.
 const SIGNER_NAME: &str = "视音频采集站";
-
-/// Seconds an issued recorder's bay stays open.
-const TAKEN_WITHIN_S: u16 = 120;
 
 /// Recorder docking.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,7 +94,7 @@ pub(crate) struct Needs<'a> {
     pub(crate) ids: Arc<Ids>,
     pub(crate) signd: Client,
     pub(crate) uploader: Uploader,
-    pub(crate) dock: Option<Dock>,
+    pub(crate) board: Option<Board>,
 }
 
 /// Opens the station. Without sources it takes what the cloud tells and looks for nothing.
@@ -123,11 +120,8 @@ pub(crate) async fn open(config: &Config, needs: Needs<'_>) -> anyhow::Result<Do
     } else {
         config.folder.clone()
     };
-    let bays: Arc<dyn Bays> = match needs.dock {
-        Some(dock) => Arc::new(DockLights {
-            dock,
-            runtime: tokio::runtime::Handle::current(),
-        }),
+    let bays: Arc<dyn Bays> = match needs.board {
+        Some(board) => Arc::new(board),
         None => Arc::new(NoBays),
     };
     let options = Options {
@@ -198,31 +192,5 @@ impl Carrier for ByLine {
             Err(UploadError::Source(error)) => Carried::Unreadable(error.to_string()),
             Err(error) => Carried::Later(error.to_string()),
         }
-    }
-}
-
-/// The dock's lights and locks.
-struct DockLights {
-    dock: Dock,
-    runtime: tokio::runtime::Handle,
-}
-
-impl Bays for DockLights {
-    fn show(&self, serial: &str, light: Light) {
-        let Some(bay) = self.dock.state().borrow().bay_of(serial) else {
-            return;
-        };
-        let (dock, serial) = (self.dock.clone(), serial.to_owned());
-        self.runtime.spawn(async move {
-            let shown = match light {
-                Light::Busy => dock.light(bay, Lamp::Steady(Colour::Amber)).await,
-                Light::Ready => dock.light(bay, Lamp::Auto).await,
-                Light::Attention => dock.light(bay, Lamp::Blink(Colour::Red)).await,
-                Light::Take => dock.release(bay, TAKEN_WITHIN_S).await,
-            };
-            if let Err(error) = shown {
-                tracing::warn!(recorder.serial = serial, %error, "the bay's light could not be set");
-            }
-        });
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dock::{Bay, Charge, DockState, Fault, Lock};
+use docking::board::{Board, Renewals};
+use docking::{Docking, Overview};
 use his::Bridge;
 use hub::Hub;
 use link::LinkStatus;
-use records::line::{ApplianceHealth, BayHealth, DockHealth, kind};
+use records::line::{ApplianceHealth, BayHealth, DockHealth, DockedHealth, DockingHealth, kind};
 use records::{Clock, Lane, Outcome, PeerId, Timestamp};
 use serde_json::json;
 use sign::Client;
@@ -35,6 +37,11 @@ pub(crate) struct Health {
     pub(crate) entity: String,
     /// When there is a recorder dock.
     pub(crate) dock: Option<watch::Receiver<DockState>>,
+    /// The same.
+    pub(crate) board: Option<Board>,
+    /// The same.
+    pub(crate) renewals: Option<Renewals>,
+    pub(crate) docking: Docking,
 }
 
 impl Health {
@@ -69,8 +76,21 @@ impl Health {
             commands_open: open.unwrap_or_default(),
             disk_free_bytes: fs2::available_space(&self.data).unwrap_or(0),
             certificate_not_after: standing.not_after,
-            dock: self.dock.as_ref().map(|dock| dock_health(&dock.borrow())),
+            dock: self.dock().await,
+            docking: self.docking.overview().await.map(|seen| docking_health(&seen)).ok(),
         }
+    }
+
+    async fn dock(&self) -> Option<DockHealth> {
+        let mut health = dock_health(&self.dock.as_ref()?.borrow());
+        if let Some(board) = &self.board {
+            health.warnings.extend(board.warnings());
+        }
+        if let Some(renewals) = &self.renewals {
+            let latest = crate::dock::latest(renewals, 1).await.unwrap_or_default();
+            health.renewal = latest.into_iter().next();
+        }
+        Some(health)
     }
 
     /// Sends until stopped.
@@ -127,6 +147,29 @@ fn dock_health(state: &DockState) -> DockHealth {
             .map(|_| "供电电压过低，已停止充电，请检查采集坞电源".to_owned())
             .into_iter()
             .collect(),
+        renewal: None,
+    }
+}
+
+fn docking_health(seen: &Overview) -> DockingHealth {
+    let there = seen.dockings.iter().filter(|d| d.state.is_open());
+    DockingHealth {
+        recorders: there
+            .map(|d| {
+                let (clips, through) = seen.progress.get(&d.id).copied().unwrap_or_default();
+                DockedHealth {
+                    serial: d.serial.clone(),
+                    place: d.place.clone(),
+                    state: d.state.as_str().to_owned(),
+                    clips,
+                    through,
+                }
+            })
+            .collect(),
+        waiting_clips: seen.open_clips,
+        waiting_bytes: seen.open_bytes,
+        taken_percent: seen.taken_percent,
+        warnings: seen.warnings.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use docking::Docking;
+use docking::board::Renewals;
 use his::Bridge;
 use hub::Hub;
 use link::{ApplyError, Call, Calls, Inbox};
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) signd: Client,
     pub(crate) health: Arc<Health>,
     pub(crate) pictures: Pictures,
+    /// When there is a recorder dock.
+    pub(crate) renewals: Option<Renewals>,
 }
 
 /// This end of the line.
@@ -108,6 +111,9 @@ impl Calls for Ends {
         if method.starts_with("sign.") {
             let signd = parts.signd.clone().patience(call.remaining);
             return signd.call_raw(method, call.key.as_deref(), call.body).await;
+        }
+        if method.starts_with("dock.") {
+            return crate::dock::call(parts.renewals.as_ref(), method, call.body).await;
         }
         if method.starts_with("print.") {
             return crate::printing::call(&parts.hub, method, call.body, parts.health.clock.now()).await;

@@ -3,6 +3,7 @@
 
 mod config;
 mod console;
+mod dock;
 mod footage;
 mod health;
 mod identity;

@@ -8,9 +8,11 @@ use anyhow::Context;
 use axum::Router;
 use dock::Dock;
 use docking::Docking;
+use docking::board::{Board, Renewals};
 use his::files::Files;
 use his::{Bridge, Callbacks, Profile};
 use hub::Hub;
+use kiosk::Kiosk;
 use link::blob::Uploader;
 use link::edge::{EdgeLink, Options};
 use link::{LinkStatus, Tuning};
@@ -48,6 +50,9 @@ pub(crate) struct Site {
     pub(crate) callbacks: Callbacks,
     pub(crate) hub: Hub,
     pub(crate) docking: Docking,
+    board: Option<Board>,
+    /// When there is a recorder dock.
+    pub(crate) renewals: Option<Renewals>,
     dock_driver: Option<Arc<tokio::sync::Mutex<dock::Driver>>>,
     pub(crate) health: Arc<Health>,
     pub(crate) link: watch::Receiver<LinkStatus>,
@@ -195,6 +200,32 @@ async fn open(
     let signd = Client::new(&config.signd_socket);
     let scope = Scope::new(tenant, Actor::Edge(identity.edge.clone()));
     let (dock, dock_driver) = config.dock.as_ref().map(|_| Dock::open()).unzip();
+    let board = match (&dock, &config.dock) {
+        (Some(dock), Some(config)) => Some(Board::new(dock.clone(), &config.ports)),
+        _ => None,
+    };
+    let renewals = match &dock {
+        Some(dock) => {
+            let (store, scope) = (store.clone(), scope.clone());
+            Some(Renewals::open(store, scope, dock.clone(), Arc::clone(ids), Arc::clone(clock)).await?)
+        }
+        None => None,
+    };
+    let docking = footage::open(
+        &config.docking,
+        footage::Needs {
+            store: store.clone(),
+            scope: scope.clone(),
+            edge: identity.edge.clone(),
+            state_dir: &config.state_dir,
+            clock: Arc::clone(clock),
+            ids: Arc::clone(ids),
+            signd: signd.clone(),
+            uploader: uploader.clone(),
+            board: board.clone(),
+        },
+    )
+    .await?;
     let health = Arc::new(Health {
         store: store.clone(),
         scope: scope.clone(),
@@ -207,28 +238,17 @@ async fn open(
         data: config.state_dir.clone(),
         entity: identity.edge.to_string(),
         dock: dock.as_ref().map(Dock::state),
+        board: board.clone(),
+        renewals: renewals.clone(),
+        docking: docking.clone(),
     });
-    let docking = footage::open(
-        &config.docking,
-        footage::Needs {
-            store: store.clone(),
-            scope: scope.clone(),
-            edge: identity.edge.clone(),
-            state_dir: &config.state_dir,
-            clock: Arc::clone(clock),
-            ids: Arc::clone(ids),
-            signd: signd.clone(),
-            uploader: uploader.clone(),
-            dock: dock.clone(),
-        },
-    )
-    .await?;
     let parts = Parts {
         docking: docking.clone(),
         bridge: bridge.clone(),
         hub: hub.clone(),
         signd,
         health: Arc::clone(&health),
+        renewals: renewals.clone(),
         pictures: Pictures::open(bridge.clone(), files, uploader, config.state_dir.join("pictures"))?,
     };
     let _ = ends.0.set(parts);
@@ -242,6 +262,8 @@ async fn open(
             callbacks,
             hub,
             docking,
+            board,
+            renewals,
             dock_driver: dock_driver.map(|d| Arc::new(tokio::sync::Mutex::new(d))),
             health,
             link,
@@ -296,6 +318,27 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
             }
         });
     }
+    if let Some(board) = site.board.clone() {
+        supervisor.keep("dock.names", move |stop| {
+            let board = board.clone();
+            async move {
+                board.keep_names(stop).await;
+                Ok(())
+            }
+        });
+    }
+    if let Some(renewals) = site.renewals.clone() {
+        supervisor.keep("dock.firmware", move |stop| {
+            let renewals = renewals.clone();
+            async move {
+                renewals.run(stop).await;
+                Ok(())
+            }
+        });
+    }
+    if let Some(config) = &config.kiosk {
+        start_kiosk(supervisor, config, site).await?;
+    }
     if let Some(router) = site.callbacks.soap_router() {
         serve(supervisor, "callbacks.soap", config.callbacks.soap, router).await?;
     }
@@ -315,6 +358,48 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
             }
         });
     }
+    Ok(())
+}
+
+/// The terminal's desk and its page.
+async fn start_kiosk(supervisor: &Supervisor, config: &kiosk::Config, site: &Site) -> anyhow::Result<()> {
+    let address = config.listen;
+    // Taken here once, so that an occupied port is told at the start.
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address} for the terminal"))?;
+    let link = site.link.clone();
+    let kiosk = Kiosk::open(
+        config.clone(),
+        kiosk::Needs {
+            bridge: site.bridge.clone(),
+            hub: site.hub.clone(),
+            store: site.store.clone(),
+            scope: site.scope.clone(),
+            clock: Arc::clone(&site.health.clock),
+            online: Arc::new(move || link.borrow().online),
+        },
+    );
+    let desk = kiosk.clone();
+    supervisor.keep("kiosk", move |stop| {
+        let desk = desk.clone();
+        async move {
+            desk.run(stop).await;
+            Ok(())
+        }
+    });
+    let first = Arc::new(std::sync::Mutex::new(Some(listener)));
+    supervisor.keep("kiosk.page", move |stop| {
+        let (kiosk, first) = (kiosk.clone(), Arc::clone(&first));
+        async move {
+            let taken = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let listener = match taken {
+                Some(listener) => listener,
+                None => TcpListener::bind(address).await?,
+            };
+            Ok(kiosk.serve_page(listener, stop).await?)
+        }
+    });
     Ok(())
 }
 

@@ -12,10 +12,16 @@ use store::{Migration, StoreError, ToValue, Tx};
 use crate::report;
 use crate::state::{ClipState, ClipStep, DockingState, DockingStep};
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    name: "docking/0001_footage",
-    sql: include_str!("schema.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "docking/0001_footage",
+        sql: include_str!("schema.sql"),
+    },
+    Migration {
+        name: "docking/0003_here",
+        sql: "CREATE INDEX docking_clip_here ON docking_clip(tenant_id, state, size) WHERE purged_at IS NULL;",
+    },
+];
 
 store::row! {
     /// One stay of a recorder.

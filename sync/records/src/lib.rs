@@ -4,6 +4,7 @@
 //! Wire bodies are JSON (serde). They evolve by adding optional fields; a released field is never renamed.
 
 pub mod clock;
+pub mod dock;
 pub mod document;
 pub mod fen;
 pub mod footage;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dock::DockRenewal;
 use crate::paper::PaperKind;
 use crate::{Fen, Outcome, Timestamp};
 
@@ -189,6 +190,39 @@ pub struct ApplianceHealth {
     /// The recorder dock, when one is configured.
     #[serde(default)]
     pub dock: Option<DockHealth>,
+    /// Recorder docking; none from an appliance of before.
+    #[serde(default)]
+    pub docking: Option<DockingHealth>,
+}
+
+/// How recorder docking stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockingHealth {
+    /// Recorders that are plugged.
+    pub recorders: Vec<DockedHealth>,
+    /// Clips that wait for the cloud or a person.
+    pub waiting_clips: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// Percent of the room for footage that is taken.
+    pub taken_percent: u64,
+    /// What a person has to look at, in plain words.
+    pub warnings: Vec<String>,
+}
+
+/// A plugged recorder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockedHealth {
+    /// Serial number; empty until told.
+    pub serial: String,
+    /// Where: a bay, a port, a folder.
+    pub place: String,
+    /// State of the docking.
+    pub state: String,
+    /// Its files.
+    pub clips: u64,
+    /// Those that are through.
+    pub through: u64,
 }
 
 /// State of the recorder dock (录像仪采集坞).
@@ -207,6 +241,9 @@ pub struct DockHealth {
     /// What needs a hand though the board answers, in plain words: a low supply.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The last renewal of its firmware.
+    #[serde(default)]
+    pub renewal: Option<DockRenewal>,
 }
 
 /// A bay (槽位) of the dock, for people.

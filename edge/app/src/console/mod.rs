@@ -1,6 +1,7 @@
 //! The local console: pages in Chinese for the hospital's own staff, on the loopback address only. Rows show keys,
 //! states and reasons, never what a request says about a patient.
 
+mod docking;
 mod failure;
 mod page;
 
@@ -45,6 +46,9 @@ pub(crate) fn router(shown: Shown, ids: &Ids, listen: SocketAddr) -> Router {
         .route("/commands/act", post(act_command))
         .route("/printing", get(printing))
         .route("/printing/act", post(act_print))
+        .route("/docking", get(docking::show))
+        .route("/docking/firmware", post(docking::renew))
+        .route("/docking/act", post(docking::act))
         .route("/rejected", get(rejected))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "没有这个页面"))
         .method_not_allowed_fallback(async || Failure::new(StatusCode::METHOD_NOT_ALLOWED, "不支持这种操作"))
@@ -144,34 +148,20 @@ async fn overview(State(console): State<Console>) -> Answer {
     let printers = health.printers.iter();
     let printers = printers.map(|p| vec![escape(&p.name), state_word(&p.state), p.waiting.to_string()]);
     page = page.table(&["打印机", "状态", "排队"], printers.collect());
-    if let Some(dock) = &health.dock {
-        let bays = dock.bays.iter().zip(&dock.details).enumerate();
-        let rows = bays.map(|(n, (present, bay))| {
-            let serial = if *present && bay.serial.is_empty() {
-                "未识别"
-            } else {
-                bay.serial.as_str()
-            };
-            let lock = if bay.locked { "已锁" } else { "开" };
-            vec![
-                format!("{}号", n + 1),
-                if *present {
-                    "在位".to_owned()
-                } else {
-                    "空".to_owned()
-                },
-                escape(serial),
-                charge_word(&bay.charge).to_owned(),
-                lock.to_owned(),
-                escape(&bay.fault),
-            ]
-        });
-        page = page.heading("记录仪采集坞").facts(&[
-            ("状态", state_word(&dock.state)),
-            ("固件", escape(&dock.firmware)),
-            ("提醒", escape(&dock.warnings.join("；"))),
+    if let Some(docking) = &health.docking {
+        let told = health.dock.iter().flat_map(|d| &d.warnings);
+        let warnings: Vec<&str> = told.chain(&docking.warnings).map(String::as_str).collect();
+        let board = health.dock.as_ref().map(|d| state_word(&d.state));
+        page = page.heading("记录仪采集站").facts(&[
+            ("控制板", board.unwrap_or_else(|| "未配置".to_owned())),
+            (
+                "在坞记录仪",
+                format!("<a href=/docking>{} 台</a>", docking.recorders.len()),
+            ),
+            ("待上传、待处理", format!("{} 个片段", docking.waiting_clips)),
+            ("存储空间", format!("已用 {}%", docking.taken_percent)),
+            ("提醒", escape(&warnings.join("；"))),
         ]);
-        page = page.table(&["仓位", "记录仪", "编号", "充电", "锁", "故障"], rows.collect());
     }
     let restarts = console.shown.supervisor.restarts();
     if !restarts.is_empty() {

@@ -81,7 +81,7 @@ impl Page {
         };
         format!(
             "<!doctype html><html lang=zh-CN><meta charset=utf-8>{refresh}<title>{}</title><style>{STYLE}</style>\
-             <nav><a href=/>概况</a><a href=/commands?open=1>院内指令</a><a href=/printing>打印</a><a href=/rejected>未受理来电</a></nav>\
+             <nav><a href=/>概况</a><a href=/commands?open=1>院内指令</a><a href=/printing>打印</a><a href=/docking>采集站</a><a href=/rejected>未受理来电</a></nav>\
              <main>{}</main></html>",
             escape(&self.title),
             self.body
