@@ -8,6 +8,7 @@ import { aBrokenLine } from './stories/broken-line.mjs'
 import { onTheDoctorsPhone } from './stories/doctors-phone.mjs'
 import { theFootage } from './stories/footage.mjs'
 import { herbsByCourier } from './stories/herbs-by-courier.mjs'
+import { theTerminal } from './stories/kiosk.mjs'
 import { moneyBack } from './stories/money-back.mjs'
 import { theOffice } from './stories/office.mjs'
 import { thePaper } from './stories/paper.mjs'
@@ -39,6 +40,7 @@ theFarewell(world)
 onTheDoctorsPhone(world)
 moneyBack(world)
 theOffice(world)
+theTerminal(world)
 theFootage(world)
 accounts(world)
 theSignatureServer(world)

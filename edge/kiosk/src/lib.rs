@@ -24,3 +24,6 @@ mod words;
 
 pub use config::{Config, Wrong};
 pub use desk::{Kiosk, Needs};
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Doc
             Document {
                 key: format!("kiosk.report.{}", report.report_number),
                 title: report.name.clone(),
-                lines: vec![format!("检验　{at}"), report.department_name.clone()],
+                lines: vec![format!("检验　{at}　{}", report.department_name)],
                 kind: PaperKind::Report,
                 slip: Slip {
                     header: hospital.to_owned(),
@@ -126,7 +126,7 @@ pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Doc
             Document {
                 key: format!("kiosk.report.{}", report.report_number),
                 title: report.name.clone(),
-                lines: vec![format!("检查　{at}"), report.department_name.clone()],
+                lines: vec![format!("检查　{at}　{}", report.department_name)],
                 kind: PaperKind::Report,
                 slip: Slip {
                     header: hospital.to_owned(),
@@ -152,10 +152,7 @@ pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Doc
             Document {
                 key: format!("kiosk.prescription.{}", rx.number),
                 title: names.join("、"),
-                lines: vec![
-                    format!("处方　{}", rx.date),
-                    format!("{} {}", rx.department_name, rx.doctor_name),
-                ],
+                lines: vec![format!("{}　{}　{}", rx.date, rx.department_name, rx.doctor_name)],
                 kind: PaperKind::Prescription,
                 slip: Slip {
                     header: hospital.to_owned(),

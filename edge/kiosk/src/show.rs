@@ -130,7 +130,7 @@ pub(crate) fn screen(
                     let names: Vec<&str> = bill.items.iter().map(|i| i.name.as_str()).collect();
                     Row {
                         title: yuan(bill.total_fen),
-                        lines: vec![names.join("、"), format!("费用单 {}", bill.bill_id)],
+                        lines: vec![names.join("、")],
                         tone: "plain",
                         button: Some(Button::new(Act::Bill(n), "查看", true)),
                         ..Row::default()

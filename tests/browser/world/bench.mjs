@@ -96,6 +96,39 @@ export class Bench {
     return (await ask('GET', `${this.at.dock}/control/world`)).bays
   }
 
+  /** Somebody is registered and has paid at the window, for today. */
+  async walkIn(patId, doctorCode) {
+    return (await ask('POST', `${this.at.his}/control/walk-in`, { patId, doctorCode })).hisOrdNum
+  }
+
+  /** A card on the terminal's reader; without one, it is taken away. */
+  card(card) {
+    return card ? ask('POST', `${this.at.reader}/control/card`, card) : ask('DELETE', `${this.at.reader}/control/card`)
+  }
+
+  /** A code in front of the terminal's scanner. */
+  code(text) {
+    return ask('POST', `${this.at.reader}/control/code`, { text })
+  }
+
+  /** Pulls a reader of the terminal, or puts it back. */
+  plug(device, is) {
+    return ask('POST', `${this.at.reader}/control/${is ? 'plug' : 'unplug'}`, { device })
+  }
+
+  kioskPrinter(state) {
+    return ask('POST', `${this.at.kiosk_printer}/control/state`, state)
+  }
+
+  kioskSlips() {
+    return ask('GET', `${this.at.kiosk_printer}/control/jobs`)
+  }
+
+  async kioskPaper(job) {
+    const response = await fetch(this.at.kiosk_printer + job.png)
+    return Buffer.from(await response.arrayBuffer())
+  }
+
   async line(state) {
     for (const name of ['mqtt', 'https']) await ask('POST', `${this.at.line}/control/lines/${name}`, state)
   }

@@ -1,0 +1,39 @@
+// Somebody at the self-service terminal in the hall: touches large buttons, shows cards and codes.
+import assert from 'node:assert/strict'
+import { Person } from './browser.mjs'
+
+const LYING = { width: 1280, height: 800 }
+const STANDING = { width: 1080, height: 1920 }
+
+export class Visitor extends Person {
+  static size = { viewport: LYING, hasTouch: true }
+
+  view(name) {
+    return this.page.locator(`body[data-view="${name}"]`).waitFor()
+  }
+
+  async touch(act) {
+    await this.page.locator(`[data-act="${act}"]`).first().tap()
+  }
+
+  text() {
+    return this.page.locator('body').innerText()
+  }
+
+  /** Pictures of the page on both kinds of terminal; on each everything fits and can be hit. */
+  async looks(name) {
+    for (const size of [LYING, STANDING]) {
+      await this.page.setViewportSize(size)
+      await this.shot(`kiosk-${name}`)
+      await this.fits()
+      const small = await this.page.locator('button:visible').evaluateAll((all) => all.filter((b) => {
+        const box = b.getBoundingClientRect()
+        return box.height < 64 || box.width < 64 || box.bottom > innerHeight || box.right > innerWidth
+      }).map((b) => b.textContent))
+      assert.deepEqual(small, [], `too small or off the screen at ${size.width}`)
+      const cut = await this.page.locator('main').evaluate((main) => main.scrollHeight - main.clientHeight)
+      assert.ok(cut <= 0, `${name} is ${cut} px too tall at ${size.width}`)
+    }
+    await this.page.setViewportSize(LYING)
+  }
+}

@@ -1,0 +1,122 @@
+// In the hospital's hall: the self-service terminal.
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { Visitor } from '../people/visitor.mjs'
+import { inKiosk } from '../world/kiosk.mjs'
+import { until } from '../world/bench.mjs'
+import { scan } from '../world/files.mjs'
+import { story } from '../world/story.mjs'
+
+const SHOTS = new URL('../shots/', import.meta.url)
+
+export function theTerminal(world) {
+  let visitor, one, order
+  story('The terminal in the hall', world, (step) => {
+    step('stands ready, with buttons nobody can miss', async () => {
+      const { demo } = world.site.addresses
+      const people = (await world.bench.people()).patients
+      one = people.find((p) => p.id_number === demo.patients.at(-1).id_number)
+      order = await world.bench.walkIn(one.pat_id, demo.doctor_code)
+      visitor = await Visitor.arrive(world, 'visitor in the hall')
+      await visitor.page.goto(world.site.addresses.kiosk)
+      await visitor.view('home')
+      await until('readers in order', async () => !/不可用|不能打印/.test(await visitor.text()))
+      await visitor.looks('home')
+      await visitor.touch('task:check_in')
+      await visitor.view('identify')
+      await visitor.looks('identify')
+    })
+
+    step('a card, and the visit of today: a number on the screen and on paper', async () => {
+      await world.bench.card({ name: one.name, number: one.id_number })
+      await visitor.view('list')
+      assert.ok(!(await visitor.text()).includes(one.name), 'bystanders do not read the name')
+      await visitor.looks('visits')
+      const before = (await world.bench.kioskSlips()).length
+      await visitor.touch('visit:0')
+      await visitor.view('ticket')
+      await visitor.says(/号票已打印/)
+      await visitor.looks('ticket')
+      const slips = await world.bench.kioskSlips()
+      assert.equal(slips.length, before + 1)
+      const paper = await world.bench.kioskPaper(slips.at(-1))
+      await writeFile(new URL('kiosk-ticket-paper.png', SHOTS), paper)
+      assert.deepEqual(await scan(paper), [order])
+    })
+
+    step('a scanner that types Enter presses nothing', async () => {
+      const before = (await world.bench.kioskSlips()).length
+      await visitor.page.keyboard.type('8000000001')
+      await visitor.page.keyboard.press('Enter')
+      await visitor.page.waitForTimeout(500)
+      assert.equal((await world.bench.kioskSlips()).length, before)
+      await visitor.view('ticket')
+    })
+
+    step('reports: one on paper, and it says so', async () => {
+      await visitor.touch('back')
+      await visitor.view('menu')
+      await visitor.looks('menu')
+      await visitor.touch('task:reports')
+      await visitor.view('list')
+      await visitor.touch('print:0')
+      await visitor.says('已打印')
+      await visitor.looks('reports')
+      const slips = await world.bench.kioskSlips()
+      await writeFile(new URL('kiosk-report-paper.png', SHOTS), await world.bench.kioskPaper(slips.at(-1)))
+      await visitor.touch('back')
+      await visitor.touch('task:prescriptions')
+      await visitor.view('list')
+      await visitor.looks('prescriptions')
+      await visitor.touch('back')
+      await visitor.touch('task:fees')
+      await visitor.view('list')
+      await visitor.looks('fees')
+    })
+
+    step('who is silent is asked, and whoever leaves leaves nothing behind', async () => {
+      await visitor.page.clock.install()
+      await visitor.page.reload()
+      await visitor.view('list')
+      await visitor.page.clock.fastForward(50_000)
+      await visitor.says('还在办理吗？')
+      await visitor.page.locator('#away').waitFor({ state: 'hidden' })
+      await visitor.shot('kiosk-idle')
+      await visitor.page.locator('#idle-stay').tap()
+      await visitor.page.locator('#idle').waitFor({ state: 'hidden' })
+      await visitor.touch('leave')
+      await visitor.view('home')
+      const left = await visitor.page.evaluate(() => document.documentElement.outerHTML + JSON.stringify([{ ...localStorage }, { ...sessionStorage }]))
+      assert.ok(!left.includes(one.name) && !left.includes(one.id_number) && !left.includes(order))
+      await world.bench.card()
+    })
+
+    step('a reader pulled, a printer without paper, a strange code: plain words', async () => {
+      await world.bench.plug('card', false)
+      await world.bench.kioskPrinter({ paper: 'out' })
+      await visitor.says(/身份证读卡器暂不可用/)
+      await visitor.says(/打印机缺纸/)
+      await visitor.looks('out-of-order')
+      await world.bench.code('https://example.com/nothing')
+      await visitor.view('identify')
+      await visitor.says(/不认识这个码/)
+      await visitor.looks('strange-code')
+      await world.bench.plug('card', true)
+      await world.bench.kioskPrinter({ paper: 'ok' })
+      await visitor.touch('back')
+      await until('everything in order again', async () => !/不可用|缺纸/.test(await visitor.text()))
+    })
+
+    step('the browser of the unit, as it is started there, fills the screen and says that it draws', async () => {
+      const address = world.site.addresses.kiosk
+      await visitor.page.goto('about:blank')
+      const drew = async () => (await (await fetch(`${address}/health`)).json()).page_silent_s
+      await inKiosk(`${address}/`, [1280, 800], async (page) => {
+        await page.locator('body[data-view="home"]').waitFor()
+        const [width, height] = await page.evaluate(() => [innerWidth, innerHeight])
+        assert.ok(width >= 1278 && height >= 798, `${width} × ${height} of 1280 × 800`)
+        await until('the page known to draw', async () => (await drew()) <= 2)
+      })
+    })
+  })
+}
