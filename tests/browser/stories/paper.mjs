@@ -66,6 +66,28 @@ export function thePaper(world) {
       await visitor.shot('verify-changed')
     })
 
+    // Rows: AP-080, BJ-131
+    step('the signed medical record is a sealed file as well, and its paper is verified without telling what it says', async () => {
+      const { patient, visit } = world
+      await patient.opens(visit.id)
+      const link = await patient.sees('record-pdf')
+      await patient.shots('patient-visit-record')
+      const { bytes, type } = await patient.downloads(await link.getAttribute('href'))
+      assert.equal(type, 'application/pdf')
+      assert.match(await seals(bytes), /digest matches|Signature is Valid/i)
+      const text = (await words(bytes)).replaceAll(/\s/g, '')
+      for (const word of ['永州示范医院', '门诊病历', '高血压', '第1页/共1页']) assert.ok(text.includes(word), `${word} is on paper: ${text}`)
+      await writeFile(new URL('record.png', SHOTS), await page(bytes))
+      const code = (await (await patient.sees('record-verify')).getAttribute('href')).split('/').at(-1)
+      await visitor.go(`/verify/${code}`)
+      await visitor.waits('verdict', 'valid', 'true')
+      await visitor.says('电子病历核验')
+      assert.ok(!(await visitor.page.innerText('main')).includes('高血压'), 'nothing clinical is shown to the public')
+      await visitor.shots('verify-record')
+      await visitor.page.locator('[data-testid="compare-file"]').setInputFiles({ name: '病历.pdf', mimeType: 'application/pdf', buffer: bytes })
+      await visitor.waits('compare-result', 'valid', 'true')
+    })
+
     step('a code nobody issued is called so', async () => {
       await visitor.go('/verify/AAAAAAAAAAAA')
       await visitor.waits('verdict', 'valid', 'false')

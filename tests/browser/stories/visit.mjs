@@ -154,6 +154,8 @@ export function aVisit(world) {
       await doctor.click('record-sign')
       await doctor.entersPin()
       await doctor.sees('record-signed')
+      await doctor.sees('record-pdf')
+      await doctor.shots('doctor-record-issued')
     })
 
     // Rows: AP-062, AP-081, BJ-119, BJ-135, FT-072, FT-085, FT-102, FT-168, HZ-137, HZ-147, HZ-148, HZ-150, HZ-227, HZ-231, YZ-D-074, YZ-D-076, YZ-D-078, YZ-D-098

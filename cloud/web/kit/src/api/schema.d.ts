@@ -1810,7 +1810,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Checks a prescription by its code. */
+        /** Checks a prescription or record by its code. */
         get: operations["get_verify_code"];
         put?: never;
         post?: never;
@@ -1829,7 +1829,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Checks a PDF against the prescription of that code. */
+        /** Checks a PDF against the document of that code. */
         post: operations["post_verify_code_document"];
         delete?: never;
         options?: never;
@@ -2004,6 +2004,23 @@ export interface paths {
          *     the newest.
          */
         get: operations["get_visits_id_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/record/pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sealed PDF of the newest signed version. */
+        get: operations["get_visits_id_record_pdf"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3477,6 +3494,7 @@ export interface components {
                 rating?: components["schemas"]["Rating"] | null;
                 /** @description The HIS's receipt number. */
                 receipt_number?: string | null;
+                record?: components["schemas"]["RecordBrief"] | null;
                 /** @description The HIS's queue number. */
                 serial_number?: string | null;
                 /** @description Slot. */
@@ -3906,6 +3924,20 @@ export interface components {
             past_history?: string;
             /** @description 现病史. */
             present_history?: string;
+        };
+        /** @description The newest signed version of the medical record of a visit. */
+        RecordBrief: {
+            /** @description Its sealed PDF can be fetched. */
+            has_pdf: boolean;
+            /** @description When the doctor signed it. */
+            signed_at: string;
+            /** @description Code of its public verification page. */
+            verify_code?: string | null;
+            /**
+             * Format: int32
+             * @description Version.
+             */
+            version: number;
         };
         /** @description A diagnosis as the API takes and gives it. */
         RecordDiagnosis: {
@@ -4420,7 +4452,7 @@ export interface components {
             reason?: string | null;
             /** @description The signatures. */
             signatures: components["schemas"]["VerifiedSignature"][];
-            /** @description Signed by both, and in force. */
+            /** @description Signed by everybody who must, and in force. */
             valid: boolean;
         };
         /** @description The document as shown to the public, read from the signed bytes. */
@@ -4429,16 +4461,18 @@ export interface components {
             department: string;
             /** @description Hospital. */
             hospital: string;
-            /** @description Lines. */
+            /** @description Lines of a prescription; of a record nothing clinical is shown. */
             items: components["schemas"]["VerifiedItem"][];
+            /** @description `prescription` or `record`. */
+            kind: string;
             /** @description Number. */
             number: string;
             /** @description Patient, middle of the name hidden. */
             patient_name_masked: string;
             /** @description State in words. */
             state_text: string;
-            /** @description Last day. */
-            valid_until: string;
+            /** @description Last day of a prescription. */
+            valid_until?: string | null;
             /** @description When it was written. */
             written_at: string;
         };
@@ -4622,6 +4656,7 @@ export interface components {
             rating?: components["schemas"]["Rating"] | null;
             /** @description The HIS's receipt number. */
             receipt_number?: string | null;
+            record?: components["schemas"]["RecordBrief"] | null;
             /** @description The HIS's queue number. */
             serial_number?: string | null;
             /** @description Slot. */
@@ -8353,6 +8388,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordView"];
+                };
+            };
+        };
+    };
+    get_visits_id_record_pdf: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description application/pdf */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
