@@ -70,7 +70,7 @@ export function theFootage(world) {
       await admin.click('recorder-unlist')
       await admin.agrees()
       await admin.waits('recorder-detail', 'listed', 'false')
-      await admin.find('undo').last().click()
+      await admin.click('undo')
       await admin.waits('recorder-detail', 'listed', 'true')
     })
 

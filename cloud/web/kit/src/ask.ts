@@ -48,6 +48,8 @@ export function notice(text: string, bad = false, undo?: () => void): void {
     const at = asking.notices.findIndex((n) => n.id === id)
     if (at >= 0) asking.notices.splice(at, 1)
   }
+  // What came before cannot be undone past what came after it.
+  if (undo) asking.notices = asking.notices.filter((n) => !n.undo)
   asking.notices.push({ id, text, bad, undo: undo && (() => { gone(); undo() }) })
   setTimeout(gone, undo ? 12_000 : bad ? 5000 : 2600)
 }
