@@ -245,7 +245,7 @@ impl Reason {
             Self::Unreadable => "文件内容无法识别，请下载原始文件查看",
             Self::NeedsProxy => "浏览器不能直接播放这种编码，请生成预览",
             Self::NothingLeft => "文件中没有可恢复的画面，原始文件已完整保留",
-            Self::NoReference => "缺少同一记录仪的完好文件作参照，待有完好文件后可重试，原始文件已完整保留",
+            Self::NoReference => "缺少同一记录仪的完好文件作参照，待有完好文件后自动重试，原始文件已完整保留",
             Self::OutsideRecording => "所选时段不在录像之内，请重新选择",
             Self::NoLetters => "服务器缺少中文字体，无法叠加水印，请联系运维人员安装",
             Self::Tools => "服务器缺少视音频处理组件，请联系运维人员安装",
