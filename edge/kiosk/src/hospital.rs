@@ -19,6 +19,10 @@ use store::{Scope, Store, StoreError};
 /// A person waits at the screen for no longer.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// How often a check-in that did not happen is tried while the person waits, and the pause between.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(1_200);
+
 /// Who stands there. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
@@ -226,7 +230,16 @@ impl Hospital {
         let request = CheckIn {
             his_order_number: order.to_owned(),
         };
-        self.ask::<RegistrationCheckIn>(Some(&key), &request).await
+        // What proved not to have happened is tried again here: nobody else would, a call is its caller's.
+        let mut tries = TRIES;
+        loop {
+            let answer = self.ask::<RegistrationCheckIn>(Some(&key), &request).await;
+            tries -= 1;
+            if answer != Err(Trouble::Away) || tries == 0 {
+                return answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// The key of a check-in: one for the registration, and another after each refusal, because what was refused this

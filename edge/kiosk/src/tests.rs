@@ -45,7 +45,13 @@ fn place() -> (QueuePlace, Box<Document>) {
         waiting: Some(5),
         taken_at: None,
     };
-    let ticket = paper::ticket("医院", &person(), &visit("G1", HisOrderState::Paid), &place, Timestamp::from_seconds(0));
+    let ticket = paper::ticket(
+        "医院",
+        &person(),
+        &visit("G1", HisOrderState::Paid),
+        &place,
+        Timestamp::from_seconds(0),
+    );
     (place, Box::new(ticket))
 }
 
@@ -126,15 +132,26 @@ fn a_touch_gives_time_and_a_check_in_on_its_way_is_waited_for() {
     session.tapped(session.number(), Act::Stay, later);
     session.tick(now + IDLE);
     assert!(session.person().is_some(), "the touch counted");
-    session.answered(session.turn(), Answer::Visits(Ok(vec![visit("G1", HisOrderState::Paid)])), later);
+    session.answered(
+        session.turn(),
+        Answer::Visits(Ok(vec![visit("G1", HisOrderState::Paid)])),
+        later,
+    );
     session.tapped(session.number(), Act::Visit(0), later);
     session.tick(later + 3 * IDLE);
     assert!(session.person().is_some(), "its number must be shown to somebody");
     session.answered(session.turn(), Answer::Place(Err(Trouble::Unsure)), later + 3 * IDLE);
     let screen = drawn(&session, &around(), later + 3 * IDLE);
-    assert!(screen.lead.contains("服务台") && screen.lead.contains("不会重复取号"), "{}", screen.lead);
+    assert!(
+        screen.lead.contains("服务台") && screen.lead.contains("不会重复取号"),
+        "{}",
+        screen.lead
+    );
     let again = session.tapped(session.number(), Act::Retry, later + 3 * IDLE);
-    assert!(matches!(again.as_slice(), [Ask::CheckIn(_, v)] if v.order == "G1"), "the same question, the same key");
+    assert!(
+        matches!(again.as_slice(), [Ask::CheckIn(_, v)] if v.order == "G1"),
+        "the same question, the same key"
+    );
 }
 
 #[test]
@@ -160,7 +177,11 @@ fn who_is_not_known_is_told_what_to_do() {
     session.answered(session.turn(), Answer::Who(Ok(None)), now);
     let screen = drawn(&session, &around(), now);
     assert_eq!((screen.view, screen.title.contains("建档")), ("identify", true));
-    assert_eq!(screen.big.as_deref(), Some("打印报告"), "and what they came for is kept");
+    assert_eq!(
+        screen.big.as_deref(),
+        Some("打印报告"),
+        "and what they came for is kept"
+    );
     session.shown(card(), now);
     session.answered(session.turn(), Answer::Who(Err(Trouble::Away)), now);
     assert_eq!(drawn(&session, &around(), now).title, "医院系统暂时连接不上");
@@ -192,14 +213,30 @@ fn more_than_fit_is_paged_and_a_printed_one_says_so() {
     assert_eq!((screen.pages, screen.rows.len()), (Some((3, 3)), 1));
     let asks = session.tapped(session.number(), Act::Print(8), now);
     assert!(matches!(asks.as_slice(), [Ask::Print(d, false)] if d.key == "kiosk.prescription.CF8"));
-    assert_eq!(session.tapped(session.number(), Act::Print(8), now), [], "it is on its way");
-    session.answered(0, Answer::Paper("kiosk.prescription.CF8".to_owned(), Paper::Printed(1)), now);
+    assert_eq!(
+        session.tapped(session.number(), Act::Print(8), now),
+        [],
+        "it is on its way"
+    );
+    session.answered(
+        0,
+        Answer::Paper("kiosk.prescription.CF8".to_owned(), Paper::Printed(1)),
+        now,
+    );
     let row = drawn(&session, &around(), now).rows.remove(0);
     assert_eq!((row.state.as_str(), row.button.unwrap().label), ("已打印", "补打"));
     let asks = session.tapped(session.number(), Act::Print(8), now);
     assert!(matches!(asks.as_slice(), [Ask::Print(_, true)]));
-    session.answered(0, Answer::Paper("kiosk.prescription.CF8".to_owned(), Paper::Printed(3)), now);
-    assert_eq!(drawn(&session, &around(), now).rows.remove(0).button, None, "enough copies");
+    session.answered(
+        0,
+        Answer::Paper("kiosk.prescription.CF8".to_owned(), Paper::Printed(3)),
+        now,
+    );
+    assert_eq!(
+        drawn(&session, &around(), now).rows.remove(0).button,
+        None,
+        "enough copies"
+    );
     assert_eq!(session.tapped(session.number(), Act::Print(99), now), []);
 }
 
@@ -226,12 +263,22 @@ fn a_fee_leads_to_the_patients_own_app_and_without_the_line_to_the_window() {
     let screen = drawn(&session, &around(), now);
     let symbol = screen.qr.unwrap();
     assert_eq!(symbol.modules.len(), symbol.side * symbol.side);
-    let cut = drawn(&session, &Around { online: false, ..around() }, now);
+    let cut = drawn(
+        &session,
+        &Around {
+            online: false,
+            ..around()
+        },
+        now,
+    );
     assert!(cut.qr.is_none() && cut.lead.contains("收费窗口"), "{}", cut.lead);
     session.tapped(session.number(), Act::Back, now);
     session.tapped(session.number(), Act::Bill(1), now);
     let window = drawn(&session, &around(), now);
-    assert!(window.qr.is_none() && window.lead.contains("收费窗口"), "not one of ours");
+    assert!(
+        window.qr.is_none() && window.lead.contains("收费窗口"),
+        "not one of ours"
+    );
 }
 
 #[test]
@@ -240,21 +287,56 @@ fn what_is_out_of_order_is_said_in_plain_words() {
     let session = Session::new(IDLE, now);
     let said = |around: Around| drawn(&session, &around, now).notices.join("；");
     assert_eq!(said(around()), "");
-    assert!(said(Around { card: reader::State::Silent, ..around() }).contains("身份证读卡器暂不可用"));
-    assert!(said(Around { scanner: reader::State::Missing, ..around() }).contains("扫码器暂不可用"));
-    let neither = Around { card: reader::State::Missing, scanner: reader::State::None, ..around() };
+    assert!(
+        said(Around {
+            card: reader::State::Silent,
+            ..around()
+        })
+        .contains("身份证读卡器暂不可用")
+    );
+    assert!(
+        said(Around {
+            scanner: reader::State::Missing,
+            ..around()
+        })
+        .contains("扫码器暂不可用")
+    );
+    let neither = Around {
+        card: reader::State::Missing,
+        scanner: reader::State::None,
+        ..around()
+    };
     assert!(said(neither).contains("服务台"));
-    let paperless = Around { printer: Some("打印机缺纸".to_owned()), ..around() };
+    let paperless = Around {
+        printer: Some("打印机缺纸".to_owned()),
+        ..around()
+    };
     assert!(said(paperless).contains("打印机缺纸"));
 }
 
 #[test]
 fn every_act_is_read_back_and_nothing_else_is_one() {
-    let acts = [Act::Task(Task::CheckIn), Act::Back, Act::Leave, Act::Stay, Act::Page(3), Act::Visit(0), Act::Print(7)];
+    let acts = [
+        Act::Task(Task::CheckIn),
+        Act::Back,
+        Act::Leave,
+        Act::Stay,
+        Act::Page(3),
+        Act::Visit(0),
+        Act::Print(7),
+    ];
     for act in acts.into_iter().chain([Act::PrintTicket, Act::Bill(1), Act::Retry]) {
         assert_eq!(act.to_string().parse(), Ok(act));
     }
-    for none in ["", "task:", "task:admin", "page:-1", "page:99999999999999999999", "visit:a", "<script>"] {
+    for none in [
+        "",
+        "task:",
+        "task:admin",
+        "page:-1",
+        "page:99999999999999999999",
+        "visit:a",
+        "<script>",
+    ] {
         assert!(none.parse::<Act>().is_err(), "{none}");
     }
 }

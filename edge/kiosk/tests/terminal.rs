@@ -49,14 +49,23 @@ impl Hall {
         let processes = [start(&his.concat()), start(&front)];
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let database = folder.path().join("edge.sqlite");
-        let store = Store::open_sqlite(&database, SqliteOptions::default(), Arc::clone(&clock)).await.unwrap();
+        let store = Store::open_sqlite(&database, SqliteOptions::default(), Arc::clone(&clock))
+            .await
+            .unwrap();
         let tenant = TenantId::parse("hos_binhe").unwrap();
         let address = format!("http://127.0.0.1:{soap}/services/InternetHospital");
         let addresses = BTreeMap::from([("his".to_owned(), address)]);
-        let profile = Profile::parse(PROFILE).unwrap().at_site(&addresses, &BTreeMap::new()).unwrap();
+        let profile = Profile::parse(PROFILE)
+            .unwrap()
+            .at_site(&addresses, &BTreeMap::new())
+            .unwrap();
         let ids = Arc::new(Ids::new(records::SeededEntropy::new(7)));
-        let bridge = Bridge::open(store.clone(), tenant.clone(), profile, Arc::clone(&clock), ids).await.unwrap();
-        let hub = Hub::open(store.clone(), tenant.clone(), Vec::new(), SlipFont::default()).await.unwrap();
+        let bridge = Bridge::open(store.clone(), tenant.clone(), profile, Arc::clone(&clock), ids)
+            .await
+            .unwrap();
+        let hub = Hub::open(store.clone(), tenant.clone(), Vec::new(), SlipFont::default())
+            .await
+            .unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], listen));
         let config: Config = serde_json::from_value(json!({
             "listen": listen, "hospital": "永州示范医院", "card_reader": path("card.tty"), "scanner": path("scanner.tty"),
@@ -64,7 +73,14 @@ impl Hall {
         .unwrap();
         config.check(std::iter::empty()).unwrap();
         let scope = Scope::system(tenant);
-        let needs = Needs { bridge, hub, store, scope, clock, online: Arc::new(|| false) };
+        let needs = Needs {
+            bridge,
+            hub,
+            store,
+            scope,
+            clock,
+            online: Arc::new(|| false),
+        };
         let (kiosk, stop) = (Kiosk::open(config, needs), CancellationToken::new());
         let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
         let (desk, ended) = (kiosk.clone(), stop.clone());
@@ -83,7 +99,11 @@ impl Hall {
     }
 
     async fn post(&self, url: String, body: Value) -> Value {
-        let sent = self.http.post(&url).header("content-type", "application/json").body(body.to_string());
+        let sent = self
+            .http
+            .post(&url)
+            .header("content-type", "application/json")
+            .body(body.to_string());
         let answer = sent.send().await.unwrap();
         assert!(answer.status().is_success(), "{url}: {}", answer.status());
         serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
@@ -106,30 +126,57 @@ impl Hall {
             if so(&screen) {
                 return screen;
             }
-            assert!(begun.elapsed() < Duration::from_secs(40), "waited in vain for {what}: {screen}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(40),
+                "waited in vain for {what}: {screen}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     async fn tap(&self, act: &str) {
         let session = self.screen().await["session"].clone();
-        self.post(format!("{}/api/tap", self.page), json!({ "session": session, "act": act })).await;
+        self.post(
+            format!("{}/api/tap", self.page),
+            json!({ "session": session, "act": act }),
+        )
+        .await;
     }
 
     async fn taken(&self) -> usize {
-        let calls = self.http.get(format!("{}/requests", self.his)).send().await.unwrap().text().await.unwrap();
+        let calls = self
+            .http
+            .get(format!("{}/requests", self.his))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         let calls: Value = serde_json::from_str(&calls).unwrap();
-        calls.as_array().unwrap().iter().filter(|c| c["op"] == "takeNetNo").count()
+        calls
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|c| c["op"] == "takeNetNo")
+            .count()
     }
 
     /// Registers somebody for today and brings them to the list of visits by the barcode of their card.
     async fn comes(&self, patient: &str, card: &str) {
-        self.post(format!("{}/walk-in", self.his), json!({ "patId": patient, "doctorCode": "D0001" })).await;
+        self.post(
+            format!("{}/walk-in", self.his),
+            json!({ "patId": patient, "doctorCode": "D0001" }),
+        )
+        .await;
         self.until("the home page", |s| s["view"] == "home").await;
         self.tap("task:check_in").await;
-        self.until("asked who", |s| s["view"] == "identify" && s["notices"] == json!([])).await;
-        self.post(format!("{}/code", self.reader), json!({ "text": card })).await;
-        self.until("the visit of today", |s| s["rows"][0]["state"] == "待报到").await;
+        self.until("asked who", |s| s["view"] == "identify" && s["notices"] == json!([]))
+            .await;
+        self.post(format!("{}/code", self.reader), json!({ "text": card }))
+            .await;
+        self.until("the visit of today", |s| s["rows"][0]["state"] == "待报到")
+            .await;
     }
 
     async fn fault(&self, kind: &str, code: &str, message: &str) {
@@ -150,7 +197,12 @@ async fn an_answer_lost_takes_no_second_number_and_a_refusal_passes() {
     let first = hall.until("a number", number).await;
     assert_eq!(hall.taken().await, 1);
     // There is no printer at this one: the number stands on the screen.
-    assert!(hall.until("told", |s| s["lead"].to_string().contains("没有打印机")).await["lead"].to_string().contains("记下号码"));
+    assert!(
+        hall.until("told", |s| s["lead"].to_string().contains("没有打印机"))
+            .await["lead"]
+            .to_string()
+            .contains("记下号码")
+    );
     hall.tap("leave").await;
 
     // Not done, and nobody knows: it is asked about, found absent, and done once.
@@ -170,7 +222,8 @@ async fn an_answer_lost_takes_no_second_number_and_a_refusal_passes() {
     assert_eq!(refused["lead"], "未到报到时间，请稍后再来");
     hall.tap("back").await;
     hall.tap("task:check_in").await;
-    hall.until("the visit of today", |s| s["rows"][0]["state"] == "待报到").await;
+    hall.until("the visit of today", |s| s["rows"][0]["state"] == "待报到")
+        .await;
     hall.tap("visit:0").await;
     let third = hall.until("a number", number).await;
     assert_ne!(third["big"], second["big"]);
@@ -187,16 +240,47 @@ async fn only_the_terminal_under_its_own_name_sees_a_page() {
     };
     assert_eq!(asked("/", "x-nothing", "1").await.unwrap().status(), 200);
     assert_eq!(asked("/", "host", "evil.example").await.unwrap().status(), 403);
-    assert_eq!(asked("/api/screen", "sec-fetch-site", "cross-site").await.unwrap().status(), 403);
+    assert_eq!(
+        asked("/api/screen", "sec-fetch-site", "cross-site")
+            .await
+            .unwrap()
+            .status(),
+        403
+    );
     let page = asked("/kiosk.js", "x-nothing", "1").await.unwrap();
-    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
-    for body in ["", "{}", "[]", r#"{"session":1,"act":"admin"}"#, r#"{"session":-1,"act":"back"}"#] {
+    assert!(
+        page.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .contains("default-src 'none'")
+    );
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"session":1,"act":"admin"}"#,
+        r#"{"session":-1,"act":"back"}"#,
+    ] {
         let url = format!("{}/api/tap", hall.page);
-        let sent = hall.http.post(url).header("content-type", "application/json").body(body).send();
+        let sent = hall
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body)
+            .send();
         assert_eq!(sent.await.unwrap().status(), 400, "{body}");
     }
     // The watchdog hears of a page that draws.
-    let health = async || hall.http.get(format!("{}/health", hall.page)).send().await.unwrap().text().await.unwrap();
+    let health = async || {
+        hall.http
+            .get(format!("{}/health", hall.page))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
     assert_eq!(health().await, r#"{"page_silent_s":null}"#);
     hall.post(format!("{}/api/drawn", hall.page), json!({})).await;
     assert!(health().await.starts_with(r#"{"page_silent_s":"#) && !health().await.contains("null"));

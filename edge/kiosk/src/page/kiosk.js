@@ -202,8 +202,6 @@
     if (event.key === 'Tab') document.body.classList.add('keys')
     if (event.key === 'Escape') tap('back')
     var buttons = document.querySelectorAll('.tile, .button')
-    var number = '1234'.indexOf(event.key)
-    if (number >= 0 && screen && screen.tiles[number]) tap(screen.tiles[number].act)
     // Enter presses only what was reached with the keyboard: scanners that type end with it.
     if (event.key === 'Enter' && !document.body.classList.contains('keys')) event.preventDefault()
     if ((event.key === 'ArrowRight' || event.key === 'ArrowDown') && buttons.length) {
