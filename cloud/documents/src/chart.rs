@@ -159,7 +159,7 @@ fn signed(pen: &mut Pen<'_>, chart: &Chart) {
     pen.rule(y, 0.8);
     signatory(pen, LEFT, y + 10.0, "医师", &chart.doctor);
     let evidence = [
-        "签名方式  SM2/SM3 电子签名（GB/T 35275），由医师以个人证书签署".to_owned(),
+        "签名方式  医师个人证书，SM2/SM3（GB/T 35275）".to_owned(),
         format!("签署时间  {}", chart.doctor.signed_at),
         format!("病历摘要  SM3 {}", chart.document_sm3),
     ];

@@ -278,7 +278,12 @@ impl<'m> Pen<'m> {
             line.push(letter);
             if self.width(&line, size, weight) > width && line.chars().count() > 1 {
                 line.pop();
+                // A line does not begin with what ends a sentence: its last letter comes along.
+                let along = (never_first(letter) && line.chars().count() > 1)
+                    .then(|| line.pop())
+                    .flatten();
                 lines.push(std::mem::take(&mut line));
+                line.extend(along);
                 line.push(letter);
             }
         }
@@ -287,6 +292,14 @@ impl<'m> Pen<'m> {
         }
         lines
     }
+}
+
+/// What stands behind a word and not in front of a line (GB/T 15834 5.1.9).
+const fn never_first(letter: char) -> bool {
+    matches!(
+        letter,
+        '，' | '。' | '、' | '；' | '：' | '！' | '？' | '）' | '》' | '”' | '’' | '】' | '%' | '℃'
+    )
 }
 
 /// Joiners, direction marks, variation selectors, tags: they change their neighbours and have no picture of their own.

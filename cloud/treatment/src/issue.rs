@@ -133,5 +133,6 @@ pub async fn issued(
 pub async fn seal_holds(ctx: &Ctx, tenant: &TenantId, digest: &[u8; 32], cms: &[u8]) -> Result<bool, ApiError> {
     let anchors = signing::anchors(ctx, &Scope::system(tenant.clone())).await?;
     let content = gm::cms::Content::Digest(digest);
-    Ok(gm::cms::verify(cms, content, &anchors.seals, ctx.now().offset()).is_ok())
+    let now = ctx.now().offset();
+    Ok(gm::cms::verify_stated(cms, content, Some(now), &anchors.seals, now).is_ok())
 }

@@ -48,6 +48,8 @@ pub struct Found {
     pub gap_end: usize,
     /// End of the revision that it covers.
     pub end: usize,
+    /// When the signer says it was signed (`/M`): PAdES has it there and not in the message.
+    pub stated_at: Option<OffsetDateTime>,
     /// The message in the gap.
     pub message: Vec<u8>,
 }
@@ -83,6 +85,9 @@ pub enum Verdict {
     Signed {
         /// Who and when.
         signature: Box<cms::Verified>,
+        /// When, by the message, else by the time stamp, else by `/M`: nobody says it when there is none of them, and the
+        /// certificate was then judged at the present.
+        at: Option<OffsetDateTime>,
         /// Its time, proven.
         stamp: Option<Box<Stamped>>,
     },
@@ -156,9 +161,7 @@ pub fn verify(file: &[u8], trust: &Trust, stampers: &Trust, now: OffsetDateTime)
         .concat();
         let verdict = match found.sub_filter {
             SubFilter::Stamp => stamped(&found.message, &covered, stampers, now),
-            SubFilter::Pkcs7 | SubFilter::Cades => {
-                signed(&found.message, &covered, (trust, stampers), now, &mut findings)
-            }
+            SubFilter::Pkcs7 | SubFilter::Cades => signed(&found, &covered, (trust, stampers), now, &mut findings),
         };
         Checked {
             found: Some(found),
@@ -170,15 +173,15 @@ pub fn verify(file: &[u8], trust: &Trust, stampers: &Trust, now: OffsetDateTime)
 }
 
 fn signed(
-    message: &[u8],
+    found: &Found,
     covered: &[u8],
     (trust, stampers): (&Trust, &Trust),
     now: OffsetDateTime,
     findings: &mut Vec<Finding>,
 ) -> Result<Verdict, Refused> {
-    let signature = cms::verify(message, Content::Bytes(covered), trust, now)?;
+    let message = &found.message;
     let beside = Unsigned::read(message)?;
-    let mut stamp = None;
+    let mut stamp: Option<Box<Stamped>> = None;
     for token in &beside.stamps {
         let seen = Token::read(token).and_then(|token| {
             let imprint = Imprint::of(token.info.imprint.hash, &beside.signature);
@@ -194,8 +197,12 @@ fn signed(
     if stamp.is_none() {
         findings.push(Finding::NotStamped);
     }
+    // What is proven goes before what is said.
+    let stated = stamp.as_ref().map(|stamp| stamp.info.at).or(found.stated_at);
+    let (signature, at) = cms::verify_stated(message, Content::Bytes(covered), stated, trust, now)?;
     Ok(Verdict::Signed {
         signature: Box::new(signature),
+        at,
         stamp,
     })
 }
@@ -238,6 +245,7 @@ fn read(file: &[u8], name: usize, from: usize) -> Result<Found, Refused> {
         gap_start: before,
         gap_end: after,
         end,
+        stated_at: stated_at(&object),
         message: message(digits)?,
     })
 }
@@ -309,6 +317,55 @@ fn sub_filter(object: &[u8]) -> Result<SubFilter, Refused> {
         b"ETSI.RFC3161" => Ok(SubFilter::Stamp),
         _ => Err(wrong()),
     }
+}
+
+/// The time of `/M` (ISO 32000-1 7.9.4: `D:YYYYMMDDHHmmSS` with `Z` or the distance to UTC); none where there is none, or
+/// more than one, or one that is not whole.
+fn stated_at(object: &[u8]) -> Option<OffsetDateTime> {
+    let mut found = None;
+    let mut from = 0;
+    while let Some(at) = position(object, from, b"/M") {
+        from = at + 2;
+        let rest = object.get(from..)?;
+        let start = rest.iter().position(|b| !is_space(*b))?;
+        // A longer name is another name.
+        if rest.get(start) == Some(&b'(') {
+            let words = rest.get(start + 1..)?;
+            let end = words.iter().take(32).position(|b| *b == b')')?;
+            if found.replace(date(words.get(..end)?)?).is_some() {
+                return None;
+            }
+        }
+    }
+    found
+}
+
+fn date(words: &[u8]) -> Option<OffsetDateTime> {
+    let text = std::str::from_utf8(words).ok()?.strip_prefix("D:")?;
+    let (figures, zone) = text.split_at_checked(14)?;
+    if !figures.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize| figures.get(from..to)?.parse::<u8>().ok();
+    let month = time::Month::try_from(number(4, 6)?).ok()?;
+    let day = time::Date::from_calendar_date(figures.get(..4)?.parse().ok()?, month, number(6, 8)?).ok()?;
+    let at = day.with_hms(number(8, 10)?, number(10, 12)?, number(12, 14)?).ok()?;
+    let zone = match zone.trim_end_matches('\'') {
+        "Z" => time::UtcOffset::UTC,
+        // Nobody says where this is the time.
+        "" => return None,
+        zone => {
+            let (sign, distance) = match zone.split_at_checked(1)? {
+                ("+", distance) => (1, distance),
+                ("-", distance) => (-1, distance),
+                _ => return None,
+            };
+            let mut parts = distance.split('\'').map(str::parse::<i8>);
+            let (hours, minutes) = (parts.next()?.ok()?, parts.next().unwrap_or(Ok(0)).ok()?);
+            time::UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()?
+        }
+    };
+    Some(at.assume_offset(zone))
 }
 
 /// The message in the gap: one DER element, filled up with zeros and nothing else.

@@ -187,7 +187,8 @@ impl Appliance {
 
     fn seal(&self, request: &SealRequest) -> Outcome<Value> {
         let digest: [u8; 32] = hex::decode(&request.digest_sha256).unwrap().try_into().unwrap();
-        let message = cms::Unsigned::new(&digest, self.clock.now().offset(), &self.seal_chain).unwrap();
+        let algorithm = gm::Algorithm::default_of(self.seal_key.public_key().kind());
+        let message = cms::Unsigned::over_digest(algorithm, &digest, None, &self.seal_chain).unwrap();
         let message = message.sign(&self.seal_key).unwrap();
         let unit = Unit::new(&self.unit_key, &self.unit_chain, &[0x2a, 3], None).unwrap();
         let over = Imprint::of(Hash::Sha256, &Unsigned::read(&message).unwrap().signature);

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::cms::{self, Content, Unsigned};
 use gm::evidence::{Reason, Revoked};
-use gm::{Certificate, Refused, Trust};
+use gm::key::Signer;
+use gm::{Algorithm, Certificate, Refused, Trust};
 use records::{Timestamp, sign as ops};
 
 use super::{Engine, caller_key, decode};
@@ -110,8 +111,10 @@ impl Engine {
         let serial = authority.seal.serial_hex();
         let trust = Trust::new([&authority.seal_root.der])?;
         let chain = [authority.seal.clone(), authority.seal_root.clone()];
-        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(&seal_key)?;
-        cms::verify(&cms, Content::Digest(&digest), &trust, now.offset())?;
+        // Without a signing time: PAdES has it in the file (ETSI EN 319 142-1 6.3), and the time stamp proves it.
+        let algorithm = Algorithm::default_of(seal_key.public_key().kind());
+        let cms = Unsigned::over_digest(algorithm, &digest, None, &chain)?.sign(&seal_key)?;
+        cms::verify_stated(&cms, Content::Digest(&digest), Some(now.offset()), &trust, now.offset())?;
         let cms = self.stamp_seal(&kek, &asked.organisation, &authority, &cms, now)?;
         drop(kek);
         let made = JournalRow {

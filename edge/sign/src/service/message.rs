@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gm::cms::{Message, Profile, Sound, Unsigned};
+use gm::key::Family;
 use gm::stamp::{self, Imprint, Token};
 use gm::trust::Stapled;
 use gm::{Algorithm, Certificate};
@@ -63,7 +64,7 @@ pub struct SignedMessage {
     pub key: KeyIndex,
     /// Serial number of the signer's certificate, in hexadecimal.
     pub serial: String,
-    /// The signing time in it.
+    /// When it was signed; in the message itself, but for PDF.
     pub signed_at: Timestamp,
 }
 
@@ -127,7 +128,10 @@ impl Service {
                 Over::Data(data) => hand.algorithm.hash().digest(data),
                 Over::Digest(digest) => digest.clone(),
             };
-            let message = write(&hand, content, &digest, desk.now, asked.chain)?;
+            // PAdES wants the time in the file and not in the message (ETSI EN 319 142-1 6.3).
+            let timed = asked.kind != Kind::Pdf || hand.algorithm.family() == Family::Gm;
+            let time = timed.then_some(desk.now);
+            let message = write(&hand, content, &digest, time, asked.chain)?;
             let serial = hand.own.serial_hex();
             let detail = format!("key {} serial {serial} digest {}", key.index.0, hex::encode(digest));
             let signed = SignedMessage {
@@ -167,12 +171,12 @@ pub(super) fn write(
     hand: &Hand<'_>,
     content: Option<&[u8]>,
     digest: &[u8],
-    now: Timestamp,
+    signing_time: Option<Timestamp>,
     whole_chain: bool,
 ) -> Result<Vec<u8>, Fault> {
     let shown = if whole_chain { hand.chain.len() } else { 1 };
     let chain = hand.chain.get(..shown).unwrap_or_default();
-    let time = Some(now.offset());
+    let time = signing_time.map(Timestamp::offset);
     let unsigned = match content {
         Some(content) => Unsigned::attached(hand.algorithm, content, time, chain),
         None => Unsigned::over_digest(hand.algorithm, digest, time, chain),

@@ -156,7 +156,7 @@ impl Service {
     /// Serves with the engine's state. When the TPM does not answer, keys stay shut until [`Self::reload`].
     pub fn start(engine: Arc<Engine>) -> Result<Self, Refusal> {
         let ledger = Ledger::start(Arc::clone(&engine.vault)).map_err(|_| Refusal::Damaged("thread"))?;
-        let revocation = Arc::new(Revocation::new(&engine.dir)?);
+        let revocation = Arc::new(Revocation::new(&engine.dir, engine.published.clone())?);
         let service = Self {
             engine,
             state: RwLock::default(),

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use gm::pdf::{self, Finding, Verdict};
+use gm::pdf::{self, Finding, SubFilter, Verdict};
+use gm::stamp::Unsigned;
 use records::Timestamp;
 
 use super::data::bounded;
@@ -46,8 +47,16 @@ impl Service {
                     Finding::UpdatedAfter(bytes) => Some(*bytes),
                     _ => None,
                 });
+                // Evidence that was put beside the signature speaks for its certificate as it does in other formats.
+                let beside = one.found.as_ref().filter(|found| found.sub_filter != SubFilter::Stamp);
+                let beside = beside
+                    .map(|found| Unsigned::read(&found.message))
+                    .transpose()
+                    .map_err(refused)?;
+                let evidence = beside.and_then(|beside| beside.evidence).map(Arc::new);
                 let mut signature = signature(one.verdict.map_err(refused)?, added, &one.findings);
-                let states = desk.unrevoked_at(&signature.signatory.path, Level::Policy, signature.stamped_at, None)?;
+                let (path, proven) = (&signature.signatory.path, signature.stamped_at);
+                let states = desk.unrevoked_at(path, Level::Policy, proven, evidence)?;
                 signature.signatory.states = states;
                 signatures.push(signature);
             }
@@ -62,12 +71,12 @@ impl Service {
 
 fn signature(verdict: Verdict, added: Option<usize>, findings: &[Finding]) -> PdfSignature {
     let (signatory, stamped_at, is_stamp) = match verdict {
-        Verdict::Signed { signature, stamp } => {
+        Verdict::Signed { signature, at, stamp } => {
             let signatory = Signatory {
                 certificate: signature.signer,
                 path: signature.path,
                 algorithm: signature.algorithm,
-                signed_at: Some(Timestamp::from_offset(signature.signing_time)),
+                signed_at: at.map(Timestamp::from_offset),
                 stamped_at: stamp.as_ref().map(|stamp| Timestamp::from_offset(stamp.info.at)),
                 states: States::default(),
             };

@@ -301,7 +301,7 @@ impl Service {
                 let hand = key.hand(Some(progress.algorithm), desk.now)?;
                 let bytes = progress.bytes;
                 let digest = progress.hashing.finish();
-                let message = write(&hand, None, &digest, desk.now, chain)?;
+                let message = write(&hand, None, &digest, Some(desk.now), chain)?;
                 let (index, serial) = (key.index, hand.own.serial_hex());
                 let detail = format!(
                     "key {} serial {serial} {bytes} bytes digest {}",

@@ -79,6 +79,9 @@ async fn sm4_aes_and_digests_agree_with_openssl() {
     assert_eq!(random(0).await.refused(), "too_large");
 }
 
+/// 3DES is supported as 2026 allows: what was encrypted with it once is read, where somebody switched that on.
+///
+/// Rows: AP-226
 #[tokio::test]
 async fn sm1_asks_for_a_device_and_3des_decrypts_old_data_where_it_is_allowed() {
     let mut site = Site::new(&["sm2"]);

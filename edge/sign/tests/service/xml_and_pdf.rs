@@ -83,13 +83,17 @@ fn position(bytes: &[u8], what: &[u8]) -> usize {
 /// A file of one empty page with a hole for a signature; where the hole is.
 fn pdf() -> (Vec<u8>, usize, usize) {
     let hole = "0".repeat(2 * ROOM);
+    let now = time::OffsetDateTime::now_utc();
+    let (year, month, day) = (now.year(), u8::from(now.month()), now.day());
+    let (hour, minute, second) = now.to_hms();
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [4 0 R] /SigFlags 3 >> >>".to_owned(),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
         "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Annots [4 0 R] >>".to_owned(),
         "<< /Type /Annot /Subtype /Widget /FT /Sig /T (s) /V 5 0 R /P 3 0 R /Rect [0 0 0 0] /F 132 >>".to_owned(),
         format!(
-            "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /adbe.pkcs7.detached /ByteRange [0 0000000001 0000000002 0000000003] /Contents <{hole}> /M (D:20261121000000Z) >>"
+            // Whoever lays the file out says when, and the message does not (PAdES).
+            "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /adbe.pkcs7.detached /ByteRange [0 0000000001 0000000002 0000000003] /Contents <{hole}> /M (D:{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z) >>"
         ),
     ];
     let (mut out, mut offsets) = (b"%PDF-1.7\n".to_vec(), Vec::new());
@@ -119,7 +123,16 @@ async fn a_pdf_signed_by_its_digest_is_accepted_by_pdfsig_and_here() {
     let covered = [&file[..before], &file[after..]].concat();
     let asked = json!({"key": 2, "access_code": CODE, "digest": b64(gm::key::sha256(&covered))});
     let made = his.post("/v1/pdf/sign", asked).await.done();
-    let digits = hex::encode(unb64(&made["message"]));
+    let message = unb64(&made["message"]);
+    // ETSI EN 319 142-1 6.3: the signer's certificate is signed, a signing time is not there.
+    site.write("message.der", &message);
+    let attributes = site.must(
+        "openssl",
+        &["cms", "-cmsout", "-print", "-inform", "DER", "-in", "message.der"],
+    );
+    assert!(!attributes.contains("signingTime"), "{attributes}");
+    assert!(attributes.contains("id-smime-aa-signingCertificateV2"), "{attributes}");
+    let digits = hex::encode(message);
     file[before + 1..before + 1 + digits.len()].copy_from_slice(digits.as_bytes());
     site.write("rx.pdf", &file);
     let (_, said) = site.run("pdfsig", &["-nocert", "rx.pdf"]);
@@ -129,6 +142,7 @@ async fn a_pdf_signed_by_its_digest_is_accepted_by_pdfsig_and_here() {
         (&seen[0]["signer"]["signer"], &seen[0]["added_after"]),
         (&json!("签名服务器"), &json!(0))
     );
+    assert!(seen[0]["signer"]["signed_at"].is_string(), "{seen}");
     file[12] ^= 1;
     let refused = his.post("/v1/pdf/verify", json!({"file": b64(&file)})).await;
     assert_eq!(refused.refused(), "signature_invalid");

@@ -15,6 +15,7 @@
 //! | sign | [`Unsigned`] |
 //! | sign beside another signer | [`joined`] |
 //! | verify a detached signature over a document by one signer, strictly | [`verify`] |
+//! | the same where the time stands beside the message (PAdES) | [`verify_stated`] |
 //! | verify anything else: attached, several signers, long content piece by piece | [`Message`], [`Checking`] |
 //! | put a time stamp or evidence beside a signature | [`crate::stamp`] |
 
@@ -29,4 +30,4 @@ pub use build::Unsigned;
 pub use check::{Checking, Outcome, Sound};
 pub use join::joined;
 pub use message::{MAX_ATTACHED, Message, Profile, SignerId};
-pub use verify::{Content, MAX_MESSAGE, Verified, verify, verify_attached};
+pub use verify::{Content, MAX_MESSAGE, Verified, verify, verify_attached, verify_stated};

@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::check::Sound;
+use super::check::{Checking, Sound};
 use super::message::{Message, Profile};
 use crate::key::{Algorithm, Family};
 use crate::{Certificate, Refused, Trust};
@@ -28,7 +28,7 @@ pub struct Verified {
     pub signer: Certificate,
     /// From the signer to the trusted root.
     pub path: Vec<Certificate>,
-    /// When the signer says it was signed.
+    /// When the signer says it was signed: in the message, or beside it ([`verify_stated`]).
     pub signing_time: OffsetDateTime,
     /// GM or classic.
     pub family: Family,
@@ -42,8 +42,34 @@ pub fn verify(message: &[u8], content: Content<'_>, trust: &Trust, now: OffsetDa
         return Err(Refused::TooLarge { at: "signed message" });
     }
     let message = Message::read(message, Profile::default())?;
-    let mut checking = message.check_detached(&[])?;
+    let checking = message.check_detached(&[])?;
     the_one_attributed(&message)?;
+    let sound = the_sound(checking, content)?;
+    timed(&sound)?.trusted(trust, &message.certificates, now)
+}
+
+/// The same for a message that need not say when it was signed: PAdES has its time beside it, in the file (ETSI EN 319
+/// 142-1 6.3 forbids the attribute). Where the message itself says a time, that one counts; else `stated`; else the
+/// certificate is judged at the present. Answered with the time that is said.
+pub fn verify_stated(
+    message: &[u8],
+    content: Content<'_>,
+    stated: Option<OffsetDateTime>,
+    trust: &Trust,
+    now: OffsetDateTime,
+) -> Result<(Verified, Option<OffsetDateTime>), Refused> {
+    if message.len() > MAX_MESSAGE {
+        return Err(Refused::TooLarge { at: "signed message" });
+    }
+    let message = Message::read(message, Profile::default())?;
+    let checking = message.check_detached(&[])?;
+    the_one_attributed(&message)?;
+    let mut sound = the_sound(checking, content)?;
+    sound.signing_time = sound.signing_time.or(stated);
+    Ok((sound.trusted(trust, &message.certificates, now)?, sound.signing_time))
+}
+
+fn the_sound<'a>(mut checking: Checking<'_, 'a>, content: Content<'_>) -> Result<Sound<'a>, Refused> {
     let mut results = match content {
         Content::Bytes(bytes) => {
             checking.update(bytes);
@@ -51,8 +77,7 @@ pub fn verify(message: &[u8], content: Content<'_>, trust: &Trust, now: OffsetDa
         }
         Content::Digest(digest) => checking.finish_with(digest),
     };
-    let sound = results.pop().ok_or(Refused::NoSigner)??;
-    timed(&sound)?.trusted(trust, &message.certificates, now)
+    results.pop().ok_or(Refused::NoSigner)?
 }
 
 /// The same for a message that carries its content, which is answered too.

@@ -189,7 +189,7 @@ fn pdfsig_accepts_our_signature_with_its_time() {
         assert!(!said(&bent).contains("Signature is Valid"));
         let checked = hospital.verify(&file);
         assert_eq!(checked[0].findings.is_empty(), with_time, "{:?}", checked[0].findings);
-        let Ok(Verdict::Signed { signature, stamp }) = &checked[0].verdict else {
+        let Ok(Verdict::Signed { signature, stamp, .. }) = &checked[0].verdict else {
             panic!("{:?}", checked[0].verdict);
         };
         assert_eq!(signature.signer.subject.common_name, "seal");
