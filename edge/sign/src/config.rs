@@ -37,6 +37,9 @@ pub struct Config {
     /// Other appliances with the same keys.
     #[serde(default)]
     pub replica: ReplicaConfig,
+    /// Where the lists of our own authority are published.
+    #[serde(default)]
+    pub revocation: RevocationConfig,
     /// 3DES decrypts old data for applications; it never encrypts.
     #[serde(default)]
     pub decrypt_triple_des: bool,
@@ -100,6 +103,45 @@ pub struct ReplicaConfig {
     /// maker's certificate; without, two administrators compare its fingerprint.
     #[serde(default)]
     pub endorsement_roots: Option<PathBuf>,
+}
+
+/// Publishing what our own authority revokes, as in
+/// ```toml
+/// [revocation]
+/// address = "http://sign.hospital.cn:8480"
+/// listen = "[::]:8480"
+/// ```
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationConfig {
+    /// Where verifiers reach the lists, without `/crl/…`: goes as distribution point into every certificate issued from
+    /// then on (RFC 5280 4.2.1.13). None when absent.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Serves the lists, and nothing else, by plain HTTP: they prove themselves by their signature, and a verifier that
+    /// needed TLS to judge TLS would turn in a circle. The applications' interface serves them as well.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+}
+
+impl RevocationConfig {
+    /// The address without a slash at its end.
+    pub fn published(&self) -> Result<Option<String>, Refusal> {
+        let Some(address) = &self.address else {
+            return Ok(None);
+        };
+        let text = "[revocation] 的 address 应为 http:// 或 https:// 开头的地址，不含空格和参数，最长 200 个字符。";
+        let rest = address
+            .strip_prefix("http://")
+            .or_else(|| address.strip_prefix("https://"));
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte);
+        match rest.map(|rest| rest.trim_end_matches('/')) {
+            Some(host) if !host.is_empty() && address.len() <= 200 && address.bytes().all(plain) => {
+                Ok(Some(address.trim_end_matches('/').to_owned()))
+            }
+            _ => Err(Refusal::no("revocation_address", text)),
+        }
+    }
 }
 
 /// A device that keeps keys, as in

@@ -1,6 +1,7 @@
 //! What keeps keys inside the process.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -26,12 +27,26 @@ pub fn harden() -> Guarded {
     )
     .is_ok();
     let not_dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
-    // ONFAULT: pages are locked as they are used, so that reserved stacks do not become resident.
-    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    let memory_locked = lock_memory().is_ok();
+    LOCKED.store(memory_locked, Ordering::Relaxed);
     Guarded {
-        memory_locked: mlockall(flags).is_ok(),
+        memory_locked,
         no_dumps: no_core && not_dumpable,
     }
+}
+
+/// Whether [`harden`] locked the memory of this process.
+static LOCKED: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn is_locked() -> bool {
+    LOCKED.load(Ordering::Relaxed)
+}
+
+/// Keeps all memory out of swap, what is there and what will be.
+pub(crate) fn lock_memory() -> std::io::Result<()> {
+    // ONFAULT: pages are locked as they are used, so that reserved stacks do not become resident.
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    Ok(mlockall(flags)?)
 }
 
 /// System calls that this process never makes: starting programs, looking into other processes, changing what is mounted

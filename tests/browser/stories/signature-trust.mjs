@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after } from 'node:test'
 import { connect } from 'node:tls'
 import { Keeper } from '../people/keeper.mjs'
+import { until } from '../world/bench.mjs'
 import { at, outsideAuthority, PINS, startSignd } from '../world/signd.mjs'
 import { application, inside, keyEnvelope, keyFiles, startAuthority } from '../world/trust.mjs'
 import { story } from '../world/story.mjs'
@@ -29,17 +30,20 @@ export function theTrust(world) {
   let authority
   let his
   let names
+  let other
+  let there
 
   after(async () => {
     his?.close()
     await signd?.stop()
+    await other?.stop()
     await authority?.stop()
     await outside?.remove()
   })
 
   story('The signature server and what it depends on', world, (step) => {
     step('a token whose PIN nobody wrote down waits for the administrator, and keys of devices become server keys', async () => {
-      signd = await startSignd({ devices: true })
+      signd = await startSignd({ devices: true, name: '一号机' })
       const here = at(world, signd)
       admin = await Keeper.arrive(here, 'trust-admin')
       await admin.calls('POST', 'setup', { code: await signd.setupCode(), name: 'zhang.guan', person: '张管理', password: PASSWORD })
@@ -302,12 +306,119 @@ export function theTrust(world) {
       await admin.page.locator('[data-testid="tls"][data-interface="service"][data-source="imported"]').waitFor()
       assert.equal(await served(signd.service), 'sign.hospital.test')
       await admin.shot('signd-tls-imported')
+      // The same in one file with a password, as authorities hand it out.
+      outside.openssl('pkcs12', '-export', '-in', mine.path, '-inkey', mine.key, '-certfile', outside.at('ca.pem'), '-passout', 'pass:mi-ma-2026', '-out', outside.at('tls.pfx'))
+      await admin.click('tls-import', card())
+      await admin.drags('tls-key', [{ name: 'tls.pfx', mimeType: 'application/octet-stream', buffer: await outside.read(outside.at('tls.pfx')) }])
+      await admin.fill('tls-password', 'mi-ma-2026')
+      await admin.shots('signd-tls-pfx')
+      await admin.click('tls-save-ok')
+      await admin.find('tls-dialog').waitFor({ state: 'hidden' })
       await admin.click('tls-renew', card())
       await admin.shot('signd-tls-renew')
       await admin.agrees()
       await admin.page.locator('[data-testid="tls"][data-interface="service"][data-source="own"]').waitFor()
       assert.notEqual(await served(signd.service), 'sign.hospital.test')
       await admin.fits()
+    })
+
+    step('two appliances are paired: each takes the other’s card, and another administrator compares the fingerprint', async () => {
+      other = await startSignd({ name: '二号机' })
+      const world2 = at(world, other)
+      const second = async (first, name) => {
+        const { said } = await first.calls('POST', 'accounts', { name, person: '陈复核', role: 'administrator' })
+        const keeper = await Keeper.arrive(first.world, `trust-${name}`)
+        await keeper.takesSeat(name, said.password, `${PASSWORD}-2`)
+        return keeper
+      }
+      there = await Keeper.arrive(world2, 'trust-there')
+      await there.calls('POST', 'setup', { code: await other.setupCode(), name: 'zhao.guan', person: '赵管理', password: PASSWORD })
+      await there.takesSeat('zhao.guan', PASSWORD)
+      const [approver, approverThere] = [await second(admin, 'chen.fu'), await second(there, 'qian.fu')]
+      await there.go('/replica')
+      await there.sees('fingerprint')
+      await there.shots('signd-replica-none')
+      await admin.go('/replica')
+      const card = async (keeper) => keeper.saves(() => keeper.click('introduction'))
+      const [cardHere, cardThere] = [await card(admin), await card(there)]
+      const propose = async (keeper, file, role, url) => {
+        await keeper.click('peer-new')
+        await keeper.drags('peer-file', [file])
+        await keeper.click(`peer-role-${role}`)
+        if (url) await keeper.fill('peer-url', url)
+        await keeper.shots(`signd-replica-propose-${role}`)
+        await keeper.click('peer-save-ok')
+        await keeper.waits('peer', 'state', 'proposed')
+      }
+      const approve = async (keeper, print) => {
+        await keeper.go('/replica')
+        await keeper.click('peer-approve')
+        await keeper.fill('approve-fingerprint', print)
+        await keeper.click('approve-ok')
+      }
+      const [printHere, printThere] = [await admin.reads('fingerprint'), await there.reads('fingerprint')]
+      assert.notEqual(printHere, printThere)
+      await propose(there, cardHere, 'source')
+      // Who proposed does not approve; who reads the wrong page is told.
+      await there.click('peer-approve')
+      await there.fill('approve-fingerprint', printHere)
+      await there.click('approve-ok')
+      await there.sees('error-text', there.find('approve-dialog'))
+      await approve(approverThere, printThere)
+      await approverThere.sees('error-text', approverThere.find('approve-dialog'))
+      await approverThere.shots('signd-replica-wrong-fingerprint')
+      await approverThere.fill('approve-fingerprint', printHere)
+      await approverThere.click('approve-ok')
+      await approverThere.waits('peer', 'state', 'approved')
+      await propose(admin, cardThere, 'follower', other.address)
+      await approve(approver, printThere)
+      await approver.waits('peer', 'state', 'approved')
+    })
+
+    step('the follower gets the keys by itself, and says who leads', async () => {
+      await admin.go('/replica')
+      await admin.page.locator('[data-testid="peer"][data-fresh="true"]').waitFor()
+      await admin.shots('signd-replica-source')
+      await there.go('/replica')
+      await there.sees('follows')
+      await there.shots('signd-replica-follower')
+      await there.go('/keys')
+      await there.sees('key')
+      await there.shots('signd-replica-keys')
+    })
+
+    step('a follower that is away is shown with its reason, and a package is carried there by hand', async () => {
+      await other.away()
+      const { said: apps } = await operator.calls('GET', 'applications')
+      const { policy } = apps[0]
+      const { status, said } = await operator.calls('POST', 'applications', { id: 'app_lis', name: '检验系统', policy })
+      assert.equal(status, 200, said.text)
+      await admin.go('/replica')
+      await admin.sees('peer-trouble')
+      await admin.shots('signd-replica-away')
+      const file = await admin.saves(() => admin.click('peer-package'))
+      assert.match(file.name, /\.yqreplica$/)
+      await other.again()
+      await there.go('/replica')
+      await there.signsIn()
+      await there.go('/replica')
+      // By the line or by hand, whichever comes first; what came twice is refused in words.
+      await there.drags('replica-file', [file])
+      await until('the package is taken, or was', async () => (await there.find('notice').count()) + (await there.find('error-text').count()) > 0)
+      await there.shots('signd-replica-carried')
+      await until('the follower has the new application', async () => (await there.calls('GET', 'applications')).said.some((one) => one.id === 'app_lis'))
+      await admin.page.locator('[data-testid="peer"][data-fresh="true"]').waitFor()
+    })
+
+    step('the pairing is ended on both sides, and the follower stands by itself', async () => {
+      for (const keeper of [there, admin]) {
+        await keeper.go('/replica')
+        await keeper.click('peer-end')
+        await keeper.agrees()
+        await keeper.find('peer').waitFor({ state: 'hidden' })
+      }
+      await there.find('follows').waitFor({ state: 'hidden' })
+      await there.fits()
     })
 
     step('the auditor says how long the log is kept, and sees how far it is protected', async () => {

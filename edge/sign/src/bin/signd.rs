@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sign::config::{Config, ServiceConfig};
 use sign::engine::Rules;
+use sign::http::Way;
 use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
 use sign::settings::{Published, Settings};
@@ -110,6 +111,7 @@ fn main() -> anyhow::Result<()> {
     let engine = engine
         .with_devices(&config.device)
         .context("the key devices")?
+        .publishing(config.revocation.published()?)
         .remembering_pins(Duration::from_secs(config.pin_remembered_s.into()));
     // What is not confined signs all the same, but says so: an old kernel is not a reason to stop a hospital.
     if let Err(error) = guard::confine() {
@@ -146,6 +148,13 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
         let (tls, watched) = for_applications(settings)?;
         interfaces.push(open(settings.listen, tls, router, stop.clone()).await?);
         certificates.extend(watched);
+    }
+    if let Some(listen) = config.revocation.listen {
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.with_context(|| format!("listening on {listen}"))?;
+        let router = sign::http::published(Arc::clone(&engine));
+        let serving = sign::http::serve(listener, Way::Plain, router, stop.clone());
+        interfaces.push(tokio::spawn(serving));
     }
     if let Some(settings) = &config.manage {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -379,5 +388,5 @@ async fn open(
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
-    Ok(tokio::spawn(sign::http::serve(listener, tls, router, stop)))
+    Ok(tokio::spawn(sign::http::serve(listener, Way::Tls(tls), router, stop)))
 }

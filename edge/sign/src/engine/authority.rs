@@ -1,7 +1,7 @@
 //! The hospital's own authorities: an SM2 root with an issuing authority for signers, and a P-256 root with the
 //! hospital's seal. Made at first need; private keys wrapped under the key of keys.
 
-use gm::certificate::{Draft, Purpose};
+use gm::certificate::{Draft, Extras, Purpose};
 use gm::key::{P256Key, Signer};
 use gm::{Certificate, Identity, PublicKey, Sm2Key};
 use records::Timestamp;
@@ -28,6 +28,16 @@ pub(crate) struct Authority {
     pub(super) seal_root: Certificate,
     pub(super) seal: Certificate,
     row: AuthorityRow,
+    published: Option<String>,
+}
+
+/// What a certificate says of where its issuer's list is. The list is named by its issuer, so that the name never changes.
+fn points(published: Option<&str>, issuer: &Certificate) -> Extras {
+    let print = hex::encode(gm::key::sha256(&issuer.der));
+    Extras {
+        crls: published.iter().map(|base| format!("{base}/crl/{print}.crl")).collect(),
+        ..Extras::default()
+    }
 }
 
 /// Owner names under which keys are wrapped.
@@ -56,8 +66,9 @@ pub(crate) fn sm2_key(secret: &[u8]) -> Result<Sm2Key, Refusal> {
 }
 
 impl Authority {
-    fn read(row: AuthorityRow) -> Result<Self, Refusal> {
+    fn read(row: AuthorityRow, published: Option<&str>) -> Result<Self, Refusal> {
         Ok(Self {
+            published: published.map(str::to_owned),
             root: Certificate::parse(&row.root)?,
             issuing: Certificate::parse(&row.issuing)?,
             seal_root: Certificate::parse(&row.seal_root)?,
@@ -79,7 +90,13 @@ impl Authority {
         let owner = owner("issuing", organisation);
         let issuing = sm2_key(&open_key(kek, &self.row.issuing_key, &owner, "issuing key")?)?;
         let draft = draft(subject, key, purpose, now, SIGNER_DAYS)?;
-        Ok(draft.issue(Some(&self.issuing), &issuing)?)
+        let extras = points(self.published.as_deref(), &self.issuing);
+        Ok(draft.issue_with(Some(&self.issuing), &issuing, &extras)?)
+    }
+
+    /// What certificates under the seal's root say of its list.
+    pub(super) fn seal_points(&self) -> Extras {
+        points(self.published.as_deref(), &self.seal_root)
     }
 
     /// The key of the seal's root.
@@ -126,9 +143,10 @@ impl Engine {
             return Err(Refusal::no("organisation", "医院名称应为 1 至 64 个字。"));
         }
         if let Some(row) = self.vault.write(|unit| unit.authority(organisation))? {
-            return Authority::read(row);
+            return Authority::read(row, self.published.as_deref());
         }
-        let made = make(kek, organisation, now)?;
+        let published = self.published.as_deref();
+        let made = make(kek, organisation, now, published)?;
         let row = self.vault.write(|unit| {
             if unit.authority(organisation)?.is_none() {
                 unit.put_authority(organisation, &made, now)?;
@@ -136,11 +154,11 @@ impl Engine {
             }
             unit.authority(organisation)
         })?;
-        Authority::read(row.ok_or(Refusal::Damaged("authority"))?)
+        Authority::read(row.ok_or(Refusal::Damaged("authority"))?, published)
     }
 }
 
-fn make(kek: &[u8], organisation: &str, now: Timestamp) -> Result<AuthorityRow, Refusal> {
+fn make(kek: &[u8], organisation: &str, now: Timestamp, published: Option<&str>) -> Result<AuthorityRow, Refusal> {
     let named = |common_name: &str| Identity {
         country: "CN".to_owned(),
         organization: organisation.to_owned(),
@@ -158,8 +176,11 @@ fn make(kek: &[u8], organisation: &str, now: Timestamp) -> Result<AuthorityRow, 
     let root = draft(&root_name, root_key.public_key(), purpose, now, ROOT_DAYS)?.issue(None, &root_key)?;
     let issuing_name = named("电子签名签发证书");
     let purpose = Purpose::Authority { path_length: 0 };
-    let issuing =
-        draft(&issuing_name, issuing_key.public_key(), purpose, now, ISSUING_DAYS)?.issue(Some(&root), &root_key)?;
+    let issuing = draft(&issuing_name, issuing_key.public_key(), purpose, now, ISSUING_DAYS)?.issue_with(
+        Some(&root),
+        &root_key,
+        &points(published, &root),
+    )?;
 
     let (seal_root_pkcs8, seal_pkcs8) = (P256Key::generate()?, P256Key::generate()?);
     let (seal_root_key, seal_key) = (
@@ -171,8 +192,11 @@ fn make(kek: &[u8], organisation: &str, now: Timestamp) -> Result<AuthorityRow, 
     let seal_root =
         draft(&seal_root_name, seal_root_key.public_key(), purpose, now, ROOT_DAYS)?.issue(None, &seal_root_key)?;
     let seal_name = named(organisation);
-    let seal = draft(&seal_name, seal_key.public_key(), Purpose::Documents, now, SEAL_DAYS)?
-        .issue(Some(&seal_root), &seal_root_key)?;
+    let seal = draft(&seal_name, seal_key.public_key(), Purpose::Documents, now, SEAL_DAYS)?.issue_with(
+        Some(&seal_root),
+        &seal_root_key,
+        &points(published, &seal_root),
+    )?;
 
     Ok(AuthorityRow {
         root: root.der,

@@ -61,6 +61,8 @@ pub struct Engine {
     stopped: AtomicBool,
     /// Devices that keep keys.
     pub(crate) devices: Devices,
+    /// Where the lists of our own authority are published.
+    pub(crate) published: Option<String>,
     /// The time by its sources; absent in a process that keeps none.
     time: OnceLock<TimeKeeper>,
 }
@@ -98,6 +100,7 @@ impl Engine {
             checkpointing: Mutex::default(),
             stopped: AtomicBool::new(false),
             devices: Devices::default(),
+            published: None,
             time: OnceLock::new(),
         })
     }
@@ -106,6 +109,13 @@ impl Engine {
     pub fn with_devices(mut self, devices: &[DeviceConfig]) -> Result<Self, Refusal> {
         self.devices = Devices::start(devices, &self.clock)?;
         Ok(self)
+    }
+
+    /// With the lists of our own authority published under this address: certificates name it.
+    #[must_use]
+    pub fn publishing(mut self, address: Option<String>) -> Self {
+        self.published = address;
+        self
     }
 
     /// After a right PIN the signer's next signatures cost no stretching for so long: see [`proven`].

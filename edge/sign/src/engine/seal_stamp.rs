@@ -107,8 +107,11 @@ impl Engine {
             common_name: "电子印章时间戳".to_owned(),
             ..Identity::default()
         };
-        let certificate = draft(&subject, key.public_key(), Purpose::TimeStamping, now, SIGNER_DAYS)?
-            .issue(Some(&authority.seal_root), &authority.seal_root_key(kek, organisation)?)?;
+        let certificate = draft(&subject, key.public_key(), Purpose::TimeStamping, now, SIGNER_DAYS)?.issue_with(
+            Some(&authority.seal_root),
+            &authority.seal_root_key(kek, organisation)?,
+            &authority.seal_points(),
+        )?;
         let made = Kept {
             certificate: STANDARD.encode(&certificate.der),
             wrapped_key: STANDARD.encode(wrapping.wrap(&secret, &owner)?),

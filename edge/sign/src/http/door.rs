@@ -37,7 +37,7 @@ pub(crate) struct Door {
 /// The routes.
 pub fn router(service: Arc<Service>) -> Router {
     let door = Door {
-        service,
+        service: Arc::clone(&service),
         nonces: Arc::default(),
     };
     let (acts, _) = json::acts().split_for_parts();
@@ -52,7 +52,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .merge(soap::routes().layer(admit(Interface::Soap)))
         .merge(stamping::routes().layer(admit(Interface::Json)))
         .merge(soap::description())
-        .merge(revocation::routes())
+        .merge(revocation::routes(Arc::clone(&service.engine)))
         .route(
             "/v1/openapi.json",
             axum::routing::get(move || async move { Json((*document).clone()) }),

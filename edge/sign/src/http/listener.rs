@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -20,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::memory;
 use crate::state::Fingerprint;
 
 /// Connections at a time; more wait in the system's queue.
@@ -28,6 +31,10 @@ const CONNECTIONS: usize = 2_048;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A request's headers are there by then; an idle connection is closed.
 const HEADERS: Duration = Duration::from_secs(60);
+/// So many connections at a time are a rush: what it left in the heap is given back when it is over.
+const RUSH: usize = 64;
+/// Whether one is over is looked at so often.
+const LOOK: Duration = Duration::from_secs(5);
 /// Requests under way are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -40,14 +47,20 @@ pub struct Peer {
     pub certificate: Option<Fingerprint>,
 }
 
-/// Serves until told to stop. New connections take the newest TLS settings.
-pub async fn serve(
-    listener: TcpListener,
-    tls: watch::Receiver<Arc<ServerConfig>>,
-    router: Router,
-    stop: CancellationToken,
-) {
+/// How requests come.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// By TLS; new connections take the newest settings.
+    Tls(watch::Receiver<Arc<ServerConfig>>),
+    /// By plain HTTP: for what proves itself and is nobody's secret.
+    Plain,
+}
+
+/// Serves until told to stop.
+pub async fn serve(listener: TcpListener, way: Way, router: Router, stop: CancellationToken) {
     let (open, places) = (Arc::new(GracefulShutdown::new()), Arc::new(Semaphore::new(CONNECTIONS)));
+    let most = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(ebb(Arc::clone(&places), Arc::clone(&most), stop.clone()));
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -66,7 +79,11 @@ pub async fn serve(
                 continue;
             }
         };
-        let acceptor = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+        let acceptor = match &way {
+            Way::Tls(tls) => Some(TlsAcceptor::from(Arc::clone(&tls.borrow()))),
+            Way::Plain => None,
+        };
+        most.fetch_max(CONNECTIONS - places.available_permits(), Ordering::Relaxed);
         let (router, open) = (router.clone(), Arc::clone(&open));
         tokio::spawn(async move {
             converse(stream, address, acceptor, router, &open).await;
@@ -79,15 +96,40 @@ pub async fn serve(
     }
 }
 
+/// Gives memory back after a rush of connections: when three quarters of them have gone.
+async fn ebb(places: Arc<Semaphore>, most: Arc<AtomicUsize>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let (open, highest) = (CONNECTIONS - places.available_permits(), most.load(Ordering::Relaxed));
+        if highest < RUSH || open > highest / 4 {
+            continue;
+        }
+        most.store(open, Ordering::Relaxed);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(memory::give_back).await {
+            tracing::warn!(%error, "memory could not be given back");
+        }
+    }
+}
+
 async fn converse(
     stream: TcpStream,
     address: SocketAddr,
-    acceptor: TlsAcceptor,
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     open: &GracefulShutdown,
 ) {
     // Small answers leave at once.
     let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else {
+        let peer = Peer {
+            address,
+            certificate: None,
+        };
+        return talk(stream, peer, router, open).await;
+    };
     let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await else {
         tracing::debug!(http.from = %address, "a handshake failed");
         return;
@@ -97,6 +139,14 @@ async fn converse(
         address,
         certificate: certificate.map(|der| gm::key::sha256(der)),
     };
+    talk(stream, peer, router, open).await;
+}
+
+async fn talk<S>(stream: S, peer: Peer, router: Router, open: &GracefulShutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let address = peer.address;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request.map(Body::new))

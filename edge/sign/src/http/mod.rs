@@ -16,6 +16,7 @@ mod json;
 mod listener;
 pub mod tls;
 
+pub use crate::revocation::published;
 pub use door::{document, router};
 pub(crate) use json::answer as refusal;
-pub use listener::{Peer, serve};
+pub use listener::{Peer, Way, serve};

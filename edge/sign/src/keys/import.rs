@@ -142,6 +142,16 @@ impl Engine {
     }
 }
 
+/// A key that came in a PFX file: PKCS#8, and the certificates beside it. `None` when the file is no PFX.
+pub(crate) fn from_pfx(file: &[u8], password: &str) -> Result<Option<(Zeroizing<Vec<u8>>, Vec<Certificate>)>, Refusal> {
+    if !matches!(form(file), Ok(Form::Pfx)) {
+        return Ok(None);
+    }
+    let read = pfx::open(file, password).map_err(unread)?;
+    let certificates = read.certificate.into_iter().chain(read.others);
+    Ok(Some((read.pkcs8, certificates.collect())))
+}
+
 /// The bytes of a file that may be Base64 of them.
 fn der(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let text = std::str::from_utf8(file)

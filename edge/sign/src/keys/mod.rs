@@ -26,6 +26,7 @@ use crate::Refusal;
 use crate::application::KeyIndex;
 
 pub use act::NewKey;
+pub(crate) use import::from_pfx;
 pub use import::{ImportKey, ImportedKey};
 pub(crate) use load::{TPM, load, open, owner as key_owner};
 pub(crate) use request::Subject;

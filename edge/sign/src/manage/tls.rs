@@ -24,6 +24,7 @@ use super::{Manage, bundle};
 use crate::Refusal;
 use crate::engine::{Engine, open_key};
 use crate::http;
+use crate::keys::from_pfx;
 use crate::vault::TlsRow;
 use crate::wrap::{self, Wrapping};
 
@@ -183,11 +184,20 @@ impl Watched {
         self.open(engine)
     }
 
-    /// Takes a certificate and key that were made elsewhere.
-    pub(crate) fn import(&self, engine: &Engine, by: &str, files: &[Vec<u8>], key: &[u8]) -> Result<(), Refusal> {
+    /// Takes a certificate and key that were made elsewhere: files of certificates and a key's, or all in one PFX.
+    pub(crate) fn import(
+        &self,
+        engine: &Engine,
+        by: &str,
+        files: &[Vec<u8>],
+        key: &[u8],
+        password: &str,
+    ) -> Result<(), Refusal> {
         self.may_change()?;
-        let key = private_key(key)?;
-        let mut all = Vec::new();
+        let (key, mut all) = match from_pfx(key, password)? {
+            Some(both) => both,
+            None => (private_key(key)?, Vec::new()),
+        };
         for file in files {
             all.extend(bundle::certificates(file)?);
         }
@@ -375,7 +385,7 @@ fn private_key(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         PrivateKeyDer::Pkcs8(key) => Ok(Zeroizing::new(key.secret_pkcs8_der().to_vec())),
         _ => Err(Refusal::no(
             "tls_key",
-            "私钥应为 PKCS#8 格式（BEGIN PRIVATE KEY），且不加密。",
+            "私钥应为不加密的 PKCS#8 格式（BEGIN PRIVATE KEY），或带口令的 PFX（.pfx、.p12）。",
         )),
     }
 }
@@ -383,6 +393,6 @@ fn private_key(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
 fn unusable() -> Refusal {
     Refusal::no(
         "tls_key",
-        "私钥无法使用：应为不加密的 PKCS#8（RSA、P-256 或 P-384），且与证书一致。",
+        "私钥无法使用：应为不加密的 PKCS#8（RSA、P-256 或 P-384）或带口令的 PFX，且与证书一致。",
     )
 }

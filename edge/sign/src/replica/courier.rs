@@ -1,5 +1,6 @@
 //! A source makes packages for its followers, and brings them there: at every change, again while one is away.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -241,10 +242,19 @@ fn words(refusal: &Refusal) -> String {
 }
 
 /// The innermost reason of an error.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    // What administrators can do something about is said in their words.
+    match innermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        Some(ErrorKind::ConnectionRefused) => "连接被拒绝：设备未开机，或签名服务未运行".to_owned(),
+        Some(ErrorKind::TimedOut) => "连接超时：请检查网络和对端地址".to_owned(),
+        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => "网络不通：请检查网线和对端地址".to_owned(),
+        Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof) => {
+            "连接中断：对端可能正在重启".to_owned()
+        }
+        _ => innermost.to_string(),
+    }
 }

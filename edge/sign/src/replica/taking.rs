@@ -49,7 +49,7 @@ fn is_new(row: &PeerRow, number: i64) -> Result<(), Refusal> {
         return Ok(());
     }
     let text = format!(
-        "这是第 {number} 号复制包，本设备已收到第 {} 号，旧的复制包不能再导入。",
+        "这个复制包（编号 {number}）不比本设备已收到的（编号 {}）新，未导入。",
         row.number
     );
     Err(Refusal::no("replica_replayed", text))

@@ -12,7 +12,6 @@ use records::Timestamp;
 use super::Revocation;
 use super::ask::{Asked, Given};
 use super::lists::{ListId, Lists};
-use super::source::addresses;
 use crate::application::{Policy, Revocation as Wanted};
 use crate::fault::{Code, Fault};
 use crate::service::{Level, Service, refused};
@@ -230,7 +229,7 @@ impl Revocation {
         let list = || {
             !*self.loaded.borrow() || {
                 let sources = self.sources();
-                addresses(certificate)
+                self.addresses(certificate)
                     .iter()
                     .any(|address| sources.get(address).is_none_or(|s| s.tried_at.is_none()))
             }

@@ -40,6 +40,7 @@ use source::Source;
 use store::Store;
 use web::Web;
 
+pub use http::published;
 pub(crate) use http::routes;
 pub(crate) use judge::{Checked, Look, Open, States, rule};
 pub(crate) use lists::{Kept, Lists, Taken};
@@ -59,11 +60,13 @@ pub(crate) struct Revocation {
     wake: Notify,
     /// The lists on the disk have been read.
     loaded: watch::Sender<bool>,
+    /// Where our own lists are published: they lie here, nobody fetches them.
+    published: Option<String>,
 }
 
 impl Revocation {
     /// Keeps its lists under this folder; they are read by [`Self::load`].
-    pub(crate) fn new(folder: &Path) -> Result<Self, Refusal> {
+    pub(crate) fn new(folder: &Path, published: Option<String>) -> Result<Self, Refusal> {
         Ok(Self {
             store: Store::new(folder.join("lists")),
             web: Web::new().map_err(|_| Refusal::Damaged("HTTP client"))?,
@@ -73,6 +76,7 @@ impl Revocation {
             asking: Asking::default(),
             wake: Notify::new(),
             loaded: watch::Sender::new(false),
+            published,
         })
     }
 

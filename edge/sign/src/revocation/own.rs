@@ -172,9 +172,14 @@ impl Engine {
         })
     }
 
-    /// The newest list by its name.
+    /// The newest list by its name, or by its issuer: `own.crl`, or the SHA-256 of the issuer's certificate in hexadecimal,
+    /// as certificates name it.
     pub(crate) fn own_list(&self, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
-        self.vault.read(|unit| unit.own_list_named(name))
+        let issuer = name.strip_suffix(".crl").and_then(|print| hex::decode(print).ok());
+        self.vault.read(|unit| match issuer.filter(|print| print.len() == 32) {
+            Some(issuer) => Ok(unit.own_list(&issuer)?.map(|row| row.list)),
+            None => unit.own_list_named(name),
+        })
     }
 
     /// Certificates of our own authority that are in use, and all that were revoked.

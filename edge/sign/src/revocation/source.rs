@@ -119,7 +119,7 @@ impl Revocation {
                 want(address, every);
             }
             for certificate in &chain.certificates {
-                for address in addresses(certificate) {
+                for address in self.addresses(certificate) {
                     want(&address, every);
                 }
             }
@@ -127,7 +127,7 @@ impl Revocation {
         let usual = crate::trust::ChainSettings::default().every();
         let own = state.keys.values().flat_map(|key| &key.certificates);
         for certificate in own.filter_map(|one| one.chain.first()) {
-            for address in addresses(certificate) {
+            for address in self.addresses(certificate) {
                 want(&address, usual);
             }
         }
@@ -152,7 +152,8 @@ impl Revocation {
         let mut sources = self.sources();
         let learned = sources.values().filter(|source| source.learned).count();
         let room = LEARNED.saturating_sub(learned);
-        let fresh: BTreeSet<String> = addresses(certificate)
+        let fresh: BTreeSet<String> = self
+            .addresses(certificate)
             .into_iter()
             .filter(|address| is_web(address) && !sources.contains_key(address))
             .take(room)
@@ -164,6 +165,17 @@ impl Revocation {
             sources.insert(address.clone(), source);
         }
         fresh.into_iter().collect()
+    }
+
+    /// Addresses of lists and deltas in a certificate; not our own, whose lists lie here.
+    pub(super) fn addresses(&self, certificate: &Certificate) -> Vec<String> {
+        let Ok(particulars) = Particulars::of(certificate) else {
+            return Vec::new();
+        };
+        let mut all = [particulars.crls, particulars.delta_crls].concat();
+        let own = self.published.as_deref();
+        all.retain(|address| own.is_none_or(|own| !address.starts_with(own)));
+        all
     }
 
     /// All addresses.
@@ -181,12 +193,4 @@ impl Revocation {
         });
         states.collect()
     }
-}
-
-/// Addresses of lists and deltas in a certificate.
-pub(super) fn addresses(certificate: &Certificate) -> Vec<String> {
-    let Ok(particulars) = Particulars::of(certificate) else {
-        return Vec::new();
-    };
-    [particulars.crls, particulars.delta_crls].concat()
 }

@@ -361,6 +361,36 @@ async fn the_certificate_of_the_page_is_made_here_replaced_and_its_key_is_never_
     let key = gm::key::P256Key::from_pkcs8(&secret).expect("key");
     let own = authority.certify("localhost", gm::Signer::public_key(&key), Purpose::TlsServer);
     let files = json!([file(&authority.root.der), file(&own.der)]);
+    // All in one file, as Windows and OpenSSL hand it out.
+    let folder = site.dir.path();
+    for (name, text) in [
+        ("own.pem", gm::pem::write("CERTIFICATE", &own.der)),
+        ("root.pem", gm::pem::write("CERTIFICATE", &authority.root.der)),
+        ("own.key", gm::pem::write("PRIVATE KEY", &secret)),
+    ] {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let pack = "pkcs12 -export -in own.pem -certfile root.pem -inkey own.key -passout pass:mi-ma-2026 -out own.pfx";
+    let packed = std::process::Command::new("openssl")
+        .args(pack.split(' '))
+        .current_dir(folder)
+        .status();
+    assert!(packed.expect("openssl").success());
+    let pfx = std::fs::read(folder.join("own.pfx")).expect("packed");
+    for (password, refused) in [("mi-ma-2025", true), ("mi-ma-2026", false)] {
+        let asked = json!({"key": file(&pfx), "password": password});
+        let answer = admin.browser.post("tls/manage/import", asked).await;
+        if refused {
+            assert_eq!(answer.refused(), "key_file");
+        } else {
+            answer.done();
+        }
+    }
+    let shown = admin.browser.get("tls").await.done();
+    assert_eq!(
+        (&shown[0]["source"], &shown[0]["chain"][1]["serial"]),
+        (&json!("imported"), &json!(authority.root.serial_hex()))
+    );
     let another = gm::key::P256Key::generate().expect("key");
     let import = async |browser: &crate::site::Browser, key: &[u8]| {
         let key = file(gm::pem::write("PRIVATE KEY", key));

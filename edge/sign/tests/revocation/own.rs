@@ -26,6 +26,9 @@ async fn our_own_revocation_is_in_our_own_list_and_stops_the_key_at_once() {
         "{states}"
     );
     let empty = works.get("/crl/own.crl").await;
+    let sealed = json!({"file": file(works.signed_pdf().await)});
+    let seen = works.ask("/v1/pdf/verify", sealed.clone()).await.done();
+    assert_eq!(seen[0]["signer"]["revocation"][0]["state"], "good", "{seen}");
 
     let own = works.admin.get("revocation/own").await.done();
     let one = own
@@ -55,6 +58,12 @@ async fn our_own_revocation_is_in_our_own_list_and_stops_the_key_at_once() {
     assert_eq!(
         works.ask("/v1/message/verify", verify).await.refused().0,
         "certificate_revoked"
+    );
+
+    assert_eq!(
+        works.ask("/v1/pdf/verify", sealed).await.refused().0,
+        "certificate_revoked",
+        "in files as in messages"
     );
 
     // The list, as somebody else reads it.
@@ -97,6 +106,65 @@ fn issuing_of(signed: &serde_json::Value) -> Vec<u8> {
     let message = STANDARD.decode(message).expect("Base64");
     let message = gm::cms::Message::read(&message, gm::cms::Profile::default()).expect("message");
     message.certificates[1].der.clone()
+}
+
+/// Certificates of our own name the place of the list that judges them, and it is there for everyone, by plain HTTP.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_ours_names_its_list_and_the_list_is_there() {
+    let [port] = kit::ports::free_ports::<1>();
+    let address = format!("http://127.0.0.1:{port}/signd");
+    let listen = format!("[revocation]\naddress = \"http://127.0.0.1:{port}/\"\nlisten = \"127.0.0.1:{port}\"\n");
+    let works = Works::with(&[], &listen).await;
+    works.rule("crl", true).await;
+    let asked = json!({"data": file("处方"), "attached": true});
+    let signed = works.ask("/v1/message/sign", asked).await.done();
+    let verify = json!({"message": signed["message"], "level": "revocation"});
+    works.ask("/v1/message/verify", verify).await.done();
+
+    let message = STANDARD
+        .decode(signed["message"].as_str().expect("message"))
+        .expect("Base64");
+    let message = gm::cms::Message::read(&message, gm::cms::Profile::default()).expect("message");
+    let folder = works.site.dir.path();
+    for (place, certificate) in message.certificates.iter().take(2).enumerate() {
+        let issuer = &message.certificates[place + 1];
+        std::fs::write(folder.join("one.der"), &certificate.der).expect("written");
+        let out = std::process::Command::new("openssl")
+            .args([
+                "x509",
+                "-inform",
+                "DER",
+                "-in",
+                "one.der",
+                "-noout",
+                "-ext",
+                "crlDistributionPoints",
+            ])
+            .current_dir(folder)
+            .output()
+            .expect("openssl");
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        let named = said.split_whitespace().find_map(|word| word.strip_prefix("URI:"));
+        let named = named.unwrap_or_else(|| panic!("no address: {said}")).to_owned();
+        assert!(named.starts_with(&format!("http://127.0.0.1:{port}/crl/")), "{named}");
+        let list = reqwest::get(&named).await.expect("answered");
+        assert_eq!(list.headers()["content-type"], "application/pkix-crl");
+        let list = list.bytes().await.expect("list");
+        let crl = Crl::read(&list, std::slice::from_ref(issuer)).expect("its issuer's");
+        assert_eq!(crl.len(), 0);
+    }
+    // Nobody fetches from himself, and nothing else is served there.
+    let view = works.operator.get("revocation").await.done();
+    assert!(!view["sources"].to_string().contains(&port.to_string()), "{view}");
+    let other = reqwest::get(format!("http://127.0.0.1:{port}/v1/openapi.json")).await;
+    assert_eq!(other.expect("answered").status(), 404);
+    assert_eq!(
+        reqwest::get(format!("{address}/own.crl"))
+            .await
+            .expect("answered")
+            .status(),
+        404
+    );
 }
 
 /// What doctors' signatures are worth after their certificates were revoked, as the appliance asks over the socket.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gm::Certificate;
 use kit::ports::free_ports;
 use reqwest::StatusCode;
@@ -49,8 +51,13 @@ impl Answer {
 impl Works {
     /// With one SM2 key under the hospital's own authority, trusting these authorities, too.
     pub(crate) async fn new(authorities: &[&Ca]) -> Self {
+        Self::with(authorities, "").await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn with(authorities: &[&Ca], more: &str) -> Self {
         let [port] = free_ports::<1>();
-        let site = Site::with(&format!("[service]\nlisten = \"127.0.0.1:{port}\"\n"));
+        let site = Site::with(&format!("[service]\nlisten = \"127.0.0.1:{port}\"\n{more}"));
         let admin = site.administrator().await;
         let keeper = site.person(&admin, "li.op", "operator").await;
         let operator = keeper.browser.clone();
@@ -114,7 +121,7 @@ impl Works {
     fn policy(&self, revocation: &str, must_be_known: bool) -> Value {
         json!({"keys": [1], "chains": self.chains, "revocation": revocation,
             "revocation_must_be_known": must_be_known, "rate_per_second": 0,
-            "formats": ["pkcs1", "pkcs7-attached", "pkcs7-detached", "stamp"]})
+            "formats": ["pkcs1", "pkcs7-attached", "pkcs7-detached", "pdf", "stamp"]})
     }
 
     /// The application's rule from now on.
@@ -165,6 +172,25 @@ impl Works {
             status: answered.status(),
             bytes: answered.bytes().await.expect("body").to_vec(),
         }
+    }
+
+    /// A file of bytes with a signature in its gap, as a PDF has it.
+    pub(crate) async fn signed_pdf(&self) -> Vec<u8> {
+        const ROOM: usize = 8 * 1024;
+        let range = |a: usize, b: usize, c: usize| format!("[0 {a:010} {b:010} {c:010}]");
+        let head = |range: String| {
+            format!("%PDF-1.7\n1 0 obj\n<< /Type /Sig /SubFilter /adbe.pkcs7.detached /ByteRange {range} /Contents ")
+        };
+        let tail = " >>\nendobj\n%%EOF\n";
+        let before = head(range(0, 0, 0)).len();
+        let after = before + 2 * ROOM + 2;
+        let head = head(range(before, after, tail.len()));
+        let digest = file(gm::sm3([head.as_bytes(), tail.as_bytes()].concat().as_slice()));
+        let made = self.ask("/v1/pdf/sign", json!({"digest": digest})).await.done();
+        let message = STANDARD
+            .decode(made["message"].as_str().expect("message"))
+            .expect("Base64");
+        format!("{head}<{:0<width$}>{tail}", hex::encode(message), width = 2 * ROOM).into_bytes()
     }
 
     /// Judges a certificate by the policy.

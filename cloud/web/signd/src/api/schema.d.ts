@@ -1710,10 +1710,12 @@ export interface components {
         };
         /** @description A certificate and its key, made elsewhere. */
         ImportTls: {
-            /** @description Files (PEM, DER, P7B) with the certificate and those above it, Base64, in any order. */
-            files: string[];
-            /** @description The private key (PEM, or DER of PKCS#8), Base64, without password. */
+            /** @description Files (PEM, DER, P7B) with the certificate and those above it, Base64, in any order; a PFX has its own. */
+            files?: string[];
+            /** @description The private key (PEM, or DER of PKCS#8, without password; or a PFX, PKCS#12, with its certificates), Base64. */
             key: string;
+            /** @description The password of a PFX. */
+            password?: string | null;
         };
         /** @description A chain's id. */
         Imported: {

@@ -53,7 +53,7 @@ export const signd = {
   destroyKey: (index: number, confirm: string) => body(api.POST('/manage/v1/keys/{index}/destroy', { ...key(index), body: { confirm } })),
 
   tls: () => body(api.GET('/manage/v1/tls')),
-  importTls: (name: Interface, files: string[], secret: string) => body(api.POST('/manage/v1/tls/{interface}/import', { params: { path: { interface: name } }, body: { files, key: secret } })),
+  importTls: (name: Interface, files: string[], secret: string, password: string) => body(api.POST('/manage/v1/tls/{interface}/import', { params: { path: { interface: name } }, body: { files, key: secret, password } })),
   renewTls: (name: Interface) => body(api.POST('/manage/v1/tls/{interface}/renew', { params: { path: { interface: name } } })),
 
   custodians: () => body(api.GET('/manage/v1/custodians')),

@@ -40,10 +40,13 @@ pub(super) async fn list(State(door): State<Door>) -> Answer<Vec<TlsView>> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImportTls {
-    /// Files (PEM, DER, P7B) with the certificate and those above it, Base64, in any order.
+    /// Files (PEM, DER, P7B) with the certificate and those above it, Base64, in any order; a PFX has its own.
+    #[serde(default)]
     files: Vec<String>,
-    /// The private key (PEM, or DER of PKCS#8), Base64, without password.
+    /// The private key (PEM, or DER of PKCS#8, without password; or a PFX, PKCS#12, with its certificates), Base64.
     key: String,
+    /// The password of a PFX.
+    password: Option<String>,
 }
 
 /// Puts a certificate and key in the place of those in use; new connections take them at once.
@@ -61,9 +64,10 @@ pub(super) async fn import(
             files.push(file(text)?);
         }
         let key = zeroize::Zeroizing::new(file(&asked.key)?);
+        let password = zeroize::Zeroizing::new(asked.password.unwrap_or_default());
         manage
             .watched(interface)?
-            .import(manage.engine(), &signed.who.name, &files, &key)
+            .import(manage.engine(), &signed.who.name, &files, &key, &password)
     })
     .await?;
     Ok(Json(Done {}))
