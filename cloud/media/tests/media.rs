@@ -1,6 +1,10 @@
 //! The worker over its real line, on genuine files and on what a battery swap, an accident or an attacker makes of them.
 //! Files come from GStreamer's own command line; results are judged by FFmpeg.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
 
 mod bench;
 

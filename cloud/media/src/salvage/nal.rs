@@ -181,7 +181,7 @@ impl<F: Read + Seek> Walk<F> {
         let prefix = head.get(..self.length_size)?;
         let length = prefix.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         let unit = head.get(self.length_size..)?;
-        if length < 2 || length > MOST_UNIT {
+        if !(2..=MOST_UNIT).contains(&length) {
             return None;
         }
         let unit = unit.get(..usize::try_from(length).unwrap_or(HEAD).min(unit.len()))?;

@@ -13,6 +13,8 @@ pub struct Packets<R> {
     buffer: Vec<u8>,
     at: usize,
     ended: bool,
+    /// Distance of packets, while one follows the other.
+    step: Option<usize>,
     /// Bytes that belonged to no packet.
     pub skipped: u64,
 }
@@ -25,6 +27,7 @@ impl<R: Read> Packets<R> {
             buffer: Vec::new(),
             at: 0,
             ended: false,
+            step: None,
             skipped: 0,
         }
     }
@@ -40,7 +43,10 @@ impl<R: Read> Packets<R> {
                 break;
             }
             let rest = self.buffer.get(self.at..).unwrap_or_default();
-            if let Some(step) = stride(rest, self.ended) {
+            // What follows a packet directly is one; after a gap, three must follow each other.
+            let follows = self.step.filter(|_| rest.first() == Some(&0x47));
+            self.step = follows.or_else(|| stride(rest, self.ended));
+            if let Some(step) = self.step {
                 out.extend(rest.get(..PACKET).unwrap_or_default());
                 // The time before the next packet is skipped as part of this one.
                 self.at += step.min(rest.len());
