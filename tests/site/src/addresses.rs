@@ -25,6 +25,12 @@ pub struct Addresses {
     pub line: String,
     /// Control of the bench dock.
     pub dock: String,
+    /// The self-service terminal.
+    pub kiosk: String,
+    /// Control of its printer.
+    pub kiosk_printer: String,
+    /// Control of its card reader and scanner.
+    pub reader: String,
     /// The demo phone for people.
     pub phone: String,
     /// The printer's paper for people.

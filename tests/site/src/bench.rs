@@ -112,6 +112,29 @@ pub(crate) fn printer(layout: &Layout, ports: Ports) -> Program {
     peer(layout, "printer", &words(&options))
 }
 
+/// The self-service terminal's printer: four inches, 300 dpi.
+pub(crate) fn kiosk_printer(layout: &Layout, ports: Ports) -> Program {
+    let options = format!(
+        "printer --port {} --control {} --dots 1280 --dpi 300 --rows-per-s 1772 --language tspl",
+        ports.of(Service::KioskPrinter),
+        ports.of(Service::KioskPrinterControl)
+    );
+    peer(layout, "kiosk-printer", &words(&options))
+}
+
+/// Its card reader and scanner.
+pub(crate) fn reader(layout: &Layout, ports: Ports) -> Program {
+    let files = [
+        "reader".to_owned(),
+        "--card".to_owned(),
+        path(&layout.data.join("edge/idcard.tty")),
+        "--scanner".to_owned(),
+        path(&layout.data.join("edge/scanner.tty")),
+    ];
+    let control = words(&format!("--control {}", ports.of(Service::ReaderControl)));
+    peer(layout, "reader", &[files.to_vec(), control].concat())
+}
+
 /// The line between appliance and cloud.
 pub(crate) fn line(layout: &Layout, ports: Ports) -> Program {
     let options = format!(

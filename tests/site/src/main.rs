@@ -119,6 +119,7 @@ fn table(a: &Addresses) -> String {
   演示手机    {demo_phone}
   打印机纸张  {paper}
   前置机控制台 {console}
+  自助机      {kiosk}   放身份证、出示条码见 {reader}/control
   签名服务器  {signd}   首次使用的设置码见 {code}
 
   就诊人：{name}，身份证号 {id}，可复诊科室：{department}
@@ -133,6 +134,8 @@ fn table(a: &Addresses) -> String {
         demo_phone = a.phone,
         paper = a.paper,
         console = a.console,
+        kiosk = a.kiosk,
+        reader = a.reader,
         signd = a.signd,
         code = a.data.join("signd/setup-code").display(),
         name = d.patient_name,

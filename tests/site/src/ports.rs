@@ -35,10 +35,14 @@ pub enum Service {
     Media,
     Sign,
     SignManage,
+    Kiosk,
+    KioskPrinter,
+    KioskPrinterControl,
+    ReaderControl,
 }
 
 /// Ports taken by a run.
-const COUNT: u16 = 26;
+const COUNT: u16 = 30;
 /// Below the range from which the system takes ports for outgoing connections: there a free port may be gone a moment
 /// later.
 const FREE: std::ops::Range<u16> = 20_000..32_000;

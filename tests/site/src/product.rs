@@ -211,6 +211,22 @@ name = "门诊药房发药窗口"
 address = "{printer}"
 width = 864
 
+[[printers]]
+id = "kiosk"
+name = "门诊大厅自助机"
+address = "{kiosk_printer}"
+language = "tspl"
+width = 1280
+dpi = 300
+
+[kiosk]
+listen = "{kiosk}"
+hospital = "永州示范医院"
+printer = "kiosk"
+card_reader = {card:?}
+scanner = {scanner:?}
+patient_app = "http://localhost:{web}/patient"
+
 [dock]
 port = {dock:?}
 
@@ -222,6 +238,11 @@ path = {recorders:?}
 settle_s = 0
 "#,
         recorders = layout.data.join("bench/recorders"),
+        card = dir.join("idcard.tty"),
+        scanner = dir.join("scanner.tty"),
+        kiosk = ports.address(Service::Kiosk),
+        kiosk_printer = ports.address(Service::KioskPrinter),
+        web = ports.of(Service::Web),
         dock = layout.dock_tty(),
         tpm = ports.of(Service::Tpm),
         signd = layout.data.join("signd/signd.sock"),

@@ -160,6 +160,9 @@ impl Site {
             printer: ports.http(Service::PrinterControl),
             line: ports.http(Service::LineControl),
             dock: ports.http(Service::DockControl),
+            kiosk: ports.http(Service::Kiosk),
+            kiosk_printer: ports.http(Service::KioskPrinterControl),
+            reader: ports.http(Service::ReaderControl),
             phone: ports.http(Service::Sms),
             paper: ports.http(Service::PrinterControl),
             data: layout.data.clone(),
@@ -191,7 +194,7 @@ impl Site {
 /// Starts the peers; answers what the bench hospital tells of its people.
 async fn start_bench(processes: &mut Processes, layout: &Layout, options: &Options) -> Result<Value> {
     let ports = options.ports;
-    (options.progress)("software TPM, hospital, payment channel, SMS gateway, printer, dock");
+    (options.progress)("software TPM, hospital, payment channel, SMS gateway, printers, dock, card reader");
     processes.start(bench::tpm(layout, ports)).await?;
     processes.start(bench::his(layout, ports, options.lock_minutes)).await?;
     processes.start(bench::pay(layout, ports)).await?;
@@ -199,6 +202,8 @@ async fn start_bench(processes: &mut Processes, layout: &Layout, options: &Optio
     processes.start(bench::printer(layout, ports)).await?;
     processes.start(bench::line(layout, ports)).await?;
     processes.start(bench::dock(layout, ports)).await?;
+    processes.start(bench::kiosk_printer(layout, ports)).await?;
+    processes.start(bench::reader(layout, ports)).await?;
     let url = format!("{}/control/demo", ports.http(Service::HisControl));
     reqwest::get(&url)
         .await?
