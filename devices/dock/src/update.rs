@@ -60,9 +60,10 @@ impl Dock {
         package: &Package,
         mut progress: impl FnMut(UpdateStep) + Send,
     ) -> Result<(), UpdateError> {
-        if self.runs(package) {
+        let status = self.firmware().await?;
+        if runs(&status, package) {
             // It came up in an earlier, interrupted update: only its confirmation is missing, or nothing.
-            if self.firmware().await?.trial == Trial::Running {
+            if status.trial == Trial::Running {
                 self.step(Update::Confirm).await?;
             }
             progress(UpdateStep::Confirmed);
@@ -96,17 +97,11 @@ impl Dock {
         match status.trial {
             Trial::Running => self.step(Update::Confirm).await?,
             // Confirmed by an earlier, interrupted update of the same image.
-            Trial::None if self.runs(package) => {}
+            Trial::None if runs(&status, package) => {}
             Trial::None | Trial::Waiting | Trial::GivenUp => return Err(UpdateError::GivenUp),
         }
         progress(UpdateStep::Confirmed);
         Ok(())
-    }
-
-    fn runs(&self, package: &Package) -> bool {
-        let state = self.state();
-        let board = state.borrow().board;
-        board.is_some_and(|b| b.firmware == package.manifest.version)
     }
 
     async fn back(&self) -> bool {
@@ -140,4 +135,10 @@ impl Dock {
             other => Err(not(other)),
         }
     }
+}
+
+/// Whether the board runs this package's version, as its slot was signed; what the image calls itself says nothing.
+fn runs(status: &UpdateStatus, package: &Package) -> bool {
+    let running = status.versions.get(status.running.index()).copied().flatten();
+    running == Some(package.manifest.version)
 }

@@ -66,6 +66,8 @@ impl Renewals {
         ids: Arc<Ids>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
+        // The trail is the station's, which may be opened later.
+        store.migrate(crate::rows::MIGRATIONS).await?;
         store.migrate(rows::MIGRATIONS).await?;
         store
             .write(&scope, |tx| {
@@ -99,11 +101,6 @@ impl Renewals {
             Ok(read) => read,
             Err(error) => return Ok(Err(Refused(error.to_string()))),
         };
-        let runs = self.inner.dock.state().borrow().board.map(|b| b.firmware);
-        if runs == Some(read.manifest.version) {
-            let words = format!("采集坞已在运行固件 {}，无需升级", read.manifest.version);
-            return Ok(Err(Refused(words)));
-        }
         let now = self.inner.clock.now();
         let row = Renewal {
             id: format!("fw_{}", hex::encode(self.inner.ids.random::<8>())),
