@@ -3165,6 +3165,8 @@ export interface components {
                 note: string;
                 /** @description Order number. */
                 order: string;
+                /** @description Whom it was for, masked; empty when nobody was named. */
+                patient_masked: string;
                 /** @description Serial number of the recorder. */
                 serial: string;
                 /**
@@ -3195,6 +3197,8 @@ export interface components {
         Paged_DockingView: {
             /** @description This page. */
             items: {
+                /** @description The appliance. */
+                appliance: string;
                 /**
                  * Format: date-time
                  * @description When it came.
@@ -3230,6 +3234,8 @@ export interface components {
                  * @description Milliseconds its clock was ahead.
                  */
                 clock_offset_ms?: number | null;
+                /** @description It stands there now, as far as the appliance has told. */
+                docked: boolean;
                 /** @description Pauses in the footage. */
                 gaps: Record<string, never>[];
                 /** @description Id. */
