@@ -97,8 +97,8 @@ pub(crate) fn walk_in(call: &Call<'_>, patient: &str, doctor: &str) -> Result<St
     let (order, receipt) = (call.number("reg")?, call.number("receipt")?);
     let (order, day) = (format!("G{}{order:06}", today.replace('-', "")), today.replace('-', ""));
     call.tx.execute(
-        "INSERT INTO reg (his_ord, ps_ord, work_id, begin, patient, status, released, reg_fee, treat_fee, ordered_at, paid_at, pay_amount, receipt, serial)
-         SELECT ?1, '', s.work_id, ?3, ?4, 2, 0, s.reg_fee, s.treat_fee, ?5, ?5, s.reg_fee + s.treat_fee, ?6, ?7 FROM session s WHERE s.work_id = ?2",
+        "INSERT INTO reg (his_ord, ps_ord, work_id, begin, patient, status, released, reg_fee, treat_fee, lock_expire, ordered_at, paid_at, pay_amount, receipt, serial)
+         SELECT ?1, '', s.work_id, ?3, ?4, 2, 0, s.reg_fee, s.treat_fee, '', ?5, ?5, s.reg_fee + s.treat_fee, ?6, ?7 FROM session s WHERE s.work_id = ?2",
         params![order, work, begin, patient, call.moment(), format!("R{receipt:08}"), format!("M{day}{receipt:05}")],
     )?;
     Ok(order)
