@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) documents: Documents,
     #[serde(default)]
     pub(crate) video: Video,
+    #[serde(default)]
+    pub(crate) media: Media,
 }
 
 /// People's side.
@@ -163,6 +165,50 @@ pub(crate) struct Documents {
     /// Face within a collection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) face: Option<u32>,
+}
+
+/// What is made of footage: pictures, playable copies, rescued files, exports. The letters of watermarks are those of
+/// `[documents] regular`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Media {
+    /// The program `media-worker`; beside this one unless said otherwise. It needs GStreamer 1.22 with its base, good, bad,
+    /// ugly, libav and x plugins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) worker: Option<PathBuf>,
+    /// Jobs at once; 0 makes nothing here, for replicas that serve people only.
+    #[serde(default = "media_jobs")]
+    pub(crate) jobs: u32,
+    /// Threads of an encoder.
+    #[serde(default = "media_threads")]
+    pub(crate) threads: u32,
+    /// Address space of a job.
+    #[serde(default = "media_memory_mb")]
+    pub(crate) memory_mb: u64,
+}
+
+/// One for what every recording gets, one for what people ask for.
+const fn media_jobs() -> u32 {
+    2
+}
+
+const fn media_threads() -> u32 {
+    2
+}
+
+const fn media_memory_mb() -> u64 {
+    3072
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            worker: None,
+            jobs: media_jobs(),
+            threads: media_threads(),
+            memory_mb: media_memory_mb(),
+        }
+    }
 }
 
 /// The room server of video calls.
@@ -331,6 +377,7 @@ impl Config {
         paths.extend(tls.into_iter().flat_map(|tls| [&mut tls.certificate, &mut tls.key]));
         paths.extend(config.documents.regular.as_mut());
         paths.extend(config.documents.bold.as_mut());
+        paths.extend(config.media.worker.as_mut());
         for path in paths {
             *path = base.join(&path);
         }

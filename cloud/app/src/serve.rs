@@ -14,6 +14,7 @@ use link::blob::FolderSink;
 use link::cloud::CloudLink;
 use link::https::HttpsListener;
 use link::tls::ClientCertificate;
+use nursing::footage::derived::{self, Lane, Workshop};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,18 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
         config.files.unfinished_hours,
         stop.clone(),
     ));
+    let shop = workshop(&config, &ctx)?;
+    for n in 0..shop.as_ref().map_or(0, |_| config.media.jobs) {
+        // One lane is never behind a long export.
+        let lane = if n == 0 && config.media.jobs > 1 {
+            Lane::Quick
+        } else {
+            Lane::Any
+        };
+        if let Some(shop) = shop.clone() {
+            tasks.spawn(make_media(ctx.clone(), shop, lane, stop.clone()));
+        }
+    }
     let edge_router = fleet::routes(fleet.clone()).merge(link::blob::routes(files));
     let leaving = stop.clone();
     tasks.spawn(async move {
@@ -76,7 +89,10 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
             tracing::error!(%error, "the appliances' port ended");
         }
     });
-    let router = router(&config, ctx, &desks, line.clone(), fleet);
+    let mut router = router(&config, ctx, &desks, line.clone(), fleet);
+    if let Some(shop) = shop {
+        router = router.layer(axum::Extension(shop));
+    }
     let leaving = stop.clone();
     tasks.spawn(async move { port::serve(people, router, port::HEADERS, leaving).await });
 
@@ -152,6 +168,48 @@ async fn run(timer: Timer, stop: CancellationToken) {
         }
         tokio::select! {
             () = tokio::time::sleep(timer.every) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Where media is made of footage; none where this replica makes none.
+fn workshop(config: &Config, ctx: &Ctx) -> Result<Option<Workshop>> {
+    let own = &config.media;
+    if own.jobs == 0 {
+        return Ok(None);
+    }
+    let program = match &own.worker {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()
+            .context("finding this program")?
+            .with_file_name("media-worker"),
+    };
+    let worker = media::Worker {
+        memory: own.memory_mb << 20,
+        threads: own.threads,
+        ..media::Worker::new(program)
+    };
+    // What is made moves among the kept files, so it is made beside them.
+    let folder = config.files.folder.join("making");
+    let letters = font_files(config).regular;
+    let shop = Workshop::open(worker, letters, folder.clone(), ctx.now());
+    shop.map(Some).with_context(|| format!("opening {}", folder.display()))
+}
+
+/// Makes media until we stop; a job under way is then given up and taken up anew later.
+async fn make_media(ctx: Ctx, shop: Workshop, lane: Lane, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let (ctx, shop) = (ctx.clone(), shop.clone());
+        let mut round = tokio::spawn(async move { derived::round(&ctx, &shop, lane).await });
+        tokio::select! {
+            ended = &mut round => if let Err(error) = ended {
+                tracing::error!(%error, "a round of media failed");
+            },
+            () = stop.cancelled() => round.abort(),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
             () = stop.cancelled() => {}
         }
     }

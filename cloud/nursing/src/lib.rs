@@ -23,6 +23,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "nursing/0002_patients",
         sql: include_str!("schema-0002.sql"),
     },
+    Migration {
+        name: "nursing/0003_derived",
+        sql: include_str!("schema-0003.sql"),
+    },
 ];
 
 /// The settings of this crate.

@@ -1,6 +1,8 @@
 //! Recorders and their footage over the real router, on both databases; the appliance is a key pair and a stream of entries.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod derived;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use base::Role;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use store::{Migration, StoreError, StreamKey};
 use ward::{Browser, Site};
 
-const TABLES: &[&[Migration]] = &[nursing::MIGRATIONS];
+pub(crate) const TABLES: &[&[Migration]] = &[nursing::MIGRATIONS];
 
 fn edge() -> EdgeId {
     EdgeId::parse("edg_1").unwrap()
@@ -178,14 +180,14 @@ where
 }
 
 /// The appliance's keys, and its chain of entries.
-struct Appliance {
+pub(crate) struct Appliance {
     root: Certificate,
     root_key: Sm2Key,
     now: Timestamp,
 }
 
 impl Appliance {
-    fn new(site: &Site) -> Self {
+    pub(crate) fn new(site: &Site) -> Self {
         let (root_key, now) = (Sm2Key::generate().unwrap(), site.ctx.now());
         let subject = Identity {
             common_name: "电子签名根证书".into(),
@@ -204,7 +206,7 @@ impl Appliance {
         own
     }
 
-    fn entry(&self, sequence: u64, previous: &str, content: &[u8]) -> CustodyEntry {
+    pub(crate) fn entry(&self, sequence: u64, previous: &str, content: &[u8]) -> CustodyEntry {
         CustodyEntry {
             format: CustodyEntry::FORMAT.to_owned(),
             appliance: edge(),
@@ -236,7 +238,7 @@ impl Appliance {
     }
 
     /// The entry as the appliance sends it, signed by a signer of this role and number.
-    fn sealed(&self, entry: &CustodyEntry, role: &str, number: &str) -> SealedFootage {
+    pub(crate) fn sealed(&self, entry: &CustodyEntry, role: &str, number: &str) -> SealedFootage {
         let key = Sm2Key::generate().unwrap();
         let subject = Identity {
             common_name: "视音频采集站".into(),
@@ -275,7 +277,7 @@ fn draft<'a>(
     }
 }
 
-async fn send(site: &Site, body: &SealedFootage) -> Result<(), String> {
+pub(crate) async fn send(site: &Site, body: &SealedFootage) -> Result<(), String> {
     let body = body.clone();
     let taken = site
         .ctx
@@ -298,7 +300,8 @@ async fn issued_for(site: &Site, admin: &Browser, name: &str, number: &str) -> I
         json!({ "act": "issue", "holder": nurse, "order": "N1", "patient_name": name, "patient_number": number });
     let (status, issued) = act(admin, "ZFY0001", issue).await;
     assert_eq!(status, StatusCode::OK, "{issued}");
-    IssueId::parse(issued["issue"]["id"].as_str().unwrap()).unwrap()
+    let id = issued.pointer("/issue/id").and_then(Value::as_str).unwrap();
+    IssueId::parse(id).unwrap()
 }
 
 const VIDEO: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0 and a video";

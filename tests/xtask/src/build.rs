@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// Packages with the daemons of the product and of the bench.
-const PROGRAMS: &[&str] = &["app", "edge", "sign", "hil", "site"];
+const PROGRAMS: &[&str] = &["app", "media", "edge", "sign", "hil", "site"];
 
 /// Boards of the dock: the one that QEMU emulates, and the intended silicon, which nothing runs here.
 const BOARDS: [&str; 2] = ["board-mps2", "board-stm32l4r5"];

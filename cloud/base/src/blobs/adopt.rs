@@ -61,6 +61,26 @@ impl BlobStore {
         .await
     }
 
+    /// Moves a file that was made here to its place; answers its SM3, hex, and its size. The file must be on the same file
+    /// system.
+    ///
+    /// # Errors
+    /// When it cannot be read or moved.
+    pub async fn take_in(&self, tenant: &TenantId, file: &Path) -> std::io::Result<(String, u64)> {
+        let (file, root) = (file.to_owned(), self.root.join(tenant.as_str()));
+        blocking(move || {
+            let (digest, size) = sm3_of(&file)?;
+            let folder = root.join(digest.get(..2).unwrap_or("xx"));
+            std::fs::create_dir_all(&folder)?;
+            std::fs::File::open(&file)?.sync_all()?;
+            // The same content twice is the same file.
+            std::fs::rename(&file, folder.join(&digest))?;
+            std::fs::File::open(&folder)?.sync_all()?;
+            Ok((digest, size))
+        })
+        .await
+    }
+
     /// Reads a kept file anew: whether it is there and has these digests and this size.
     ///
     /// # Errors
@@ -74,6 +94,19 @@ impl BlobStore {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+fn sm3_of(file: &Path) -> std::io::Result<(String, u64)> {
+    let (mut file, mut digest, mut size) = (std::fs::File::open(file)?, Sm3::default(), 0u64);
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer)?;
+        let Some(read) = buffer.get(..n).filter(|read| !read.is_empty()) else {
+            return Ok((hex::encode(sm3::Digest::finalize(digest)), size));
+        };
+        sm3::Digest::update(&mut digest, read);
+        size += read.len() as u64;
+    }
 }
 
 /// Whether a file has these digests; `None` when there is none.

@@ -7,6 +7,7 @@
 //! ```
 
 mod around;
+pub mod derived;
 mod judge;
 mod routes;
 pub(crate) mod store;

@@ -205,7 +205,7 @@ struct ClipDetail {
     docked: Docked,
 }
 
-fn clip_id(text: &str) -> Result<ClipId, ApiError> {
+pub(super) fn clip_id(text: &str) -> Result<ClipId, ApiError> {
     ClipId::parse(text).ok_or_else(ApiError::not_found)
 }
 
@@ -379,7 +379,7 @@ async fn original(
 }
 
 /// What a clip is called outside: recorder, local time, end of its id. The recorder's own name may be anything.
-fn file_name(clip: &Clip) -> String {
+pub(super) fn file_name(clip: &Clip) -> String {
     let when: String = clip
         .began_at
         .local_text()
@@ -399,4 +399,5 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(verify))
         .routes(routes!(content))
         .routes(routes!(original))
+        .merge(super::derived::routes())
 }
