@@ -375,7 +375,7 @@ impl Front {
     async fn next(&mut self) -> Reading {
         tokio::time::timeout(Duration::from_secs(40), self.read.recv())
             .await
-            .expect("something is read")
+            .unwrap()
             .unwrap()
     }
 }
