@@ -105,6 +105,7 @@
       main.appendChild(box)
     },
     list: function (main) {
+      if (screen.pages) main.appendChild(make('p', 'pages', '第 ' + screen.pages[0] + ' 页，共 ' + screen.pages[1] + ' 页'))
       heading(main)
       var list = make('ul', 'rows')
       screen.rows.forEach(function (r) {
@@ -118,7 +119,6 @@
         list.appendChild(row)
       })
       main.appendChild(list)
-      if (screen.pages) main.appendChild(make('p', 'pages', '第 ' + screen.pages[0] + ' 页，共 ' + screen.pages[1] + ' 页'))
     },
     ticket: function (main) {
       heading(main, 'good')
