@@ -16,7 +16,7 @@ use recorder::container::{self, Container};
 use crate::{Fault, say};
 
 /// Plugins that are loaded, and nothing else is.
-const PLUGINS: [&str; 16] = [
+const PLUGINS: [&str; 15] = [
     "coreelements",
     "app",
     "isomp4",
@@ -32,12 +32,11 @@ const PLUGINS: [&str; 16] = [
     "audioresample",
     "x264",
     "pango",
-    "alaw",
 ];
 
 /// Where distributions keep them.
 const FOLDERS: [&str; 3] = [
-    concat!("/usr/lib/", "x86_64", "-linux-gnu/gstreamer-1.0"),
+    "/usr/lib/x86_64-linux-gnu/gstreamer-1.0",
     "/usr/lib/aarch64-linux-gnu/gstreamer-1.0",
     "/usr/lib64/gstreamer-1.0",
 ];
