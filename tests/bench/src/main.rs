@@ -123,6 +123,7 @@ async fn role(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["role", "cloud-end", folder, port] => sync_log::ends::cloud(folder.as_ref(), port.parse()?).await,
+        ["role", "ingest", to, bytes] => devices::ingest::role(to.as_ref(), bytes.parse()?),
         ["role", "plain-http", file, port] => slots::plain::serve(file.as_ref(), port.parse()?).await,
         ["role", "cloud-alone", folder, port, database] => {
             slots::alone::serve(folder.as_ref(), port.parse()?, database).await
