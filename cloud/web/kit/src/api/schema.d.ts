@@ -175,6 +175,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/footage/{id}/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a copy with hospital, nurse and running time burnt in, of the whole or of a part. */
+        post: operations["post_admin_footage_id_exports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/exports/{object}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An export, as a file. */
+        get: operations["get_admin_footage_id_exports_object"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What there is of a recording besides the original, and what is being made. */
+        get: operations["get_admin_footage_id_media"];
+        put?: never;
+        /** Tries again what every recording gets and could not be made. */
+        post: operations["post_admin_footage_id_media"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/footage/{id}/original": {
         parameters: {
             query?: never;
@@ -184,6 +236,74 @@ export interface paths {
         };
         /** The original as a file, for who has a reason to take it out; the reason stands in the audit. */
         get: operations["get_admin_footage_id_original"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/play": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a browser plays of a recording, with ranges. */
+        get: operations["get_admin_footage_id_play"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/poster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture near the beginning. */
+        get: operations["get_admin_footage_id_poster"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/proxy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for the small copy that every browser plays. Asking again changes nothing; after a failure it is tried again. */
+        post: operations["post_admin_footage_id_proxy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/footage/{id}/strip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Key frames as tiles of one picture; where and when each is, is told by `strip` of the media. */
+        get: operations["get_admin_footage_id_strip"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2353,6 +2473,35 @@ export interface components {
             /** @description What was checked. */
             proof: components["schemas"]["Proof"];
         };
+        /** @description What there is of a recording besides the original. */
+        ClipMedia: {
+            /**
+             * Format: date-time
+             * @description When the recording began, by the hospital's time: where the watermark's clock begins.
+             */
+            began_at: string;
+            /** @description The clip. */
+            clip: string;
+            /**
+             * Format: int64
+             * @description Length of what can be played.
+             */
+            duration_ms?: number | null;
+            /** @description For the watermark. */
+            hospital: string;
+            /** @description For the watermark. */
+            nurse: string;
+            /** @description Everything derived or asked for, oldest first. */
+            objects: components["schemas"]["DerivedMedia"][];
+            /** @description What a browser is to play. */
+            play: components["schemas"]["MediaPlay"];
+            /** @description Whether there is a poster. */
+            poster: boolean;
+            probe?: components["schemas"]["MediaFacts"] | null;
+            strip?: components["schemas"]["MediaStrip"] | null;
+            /** @description Whether derived objects can be made. */
+            tools: components["schemas"]["MediaTools"];
+        };
         /** @description A clip. */
         ClipView: {
             /**
@@ -2487,6 +2636,55 @@ export interface components {
             location: string;
             /** @description Name. */
             name: string;
+        };
+        /** @description A derived object. */
+        DerivedMedia: {
+            /** @description SHA-256 of the original it comes from, hex. */
+            derived_from: string;
+            /**
+             * Format: date-time
+             * @description When it was there, or was given up.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: int64
+             * @description Begin of the part, milliseconds.
+             */
+            from_ms?: number | null;
+            /** @description Id. */
+            id: string;
+            /** @description `probe`, `poster`, `strip`, `remux`, `salvage`, `proxy`, `export`. */
+            kind: string;
+            /** @description Plain words: why it could not be made, what was rescued. */
+            note: string;
+            /**
+             * Format: int64
+             * @description Percent.
+             */
+            progress: number;
+            /** @description Why it was asked for. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size?: number | null;
+            /** @description `wanted`, `making`, `made`, `failed`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description Its end.
+             */
+            to_ms?: number | null;
+            /** @description Versions of what made it. */
+            tools: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            wanted_at: string;
+            /** @description Who asked for it. */
+            wanted_by: string;
         };
         /** @description A diagnosis that can be chosen. */
         DiagnosisTerm: {
@@ -2974,6 +3172,101 @@ export interface components {
             kind: string;
             staff?: components["schemas"]["StaffView"] | null;
         };
+        /** @description How sound is coded. */
+        MediaAudio: {
+            /**
+             * Format: int32
+             * @description Channels.
+             */
+            channels: number;
+            /** @description `aac`, `pcm`, `alaw`, … */
+            codec: string;
+            /**
+             * Format: int32
+             * @description Samples a second.
+             */
+            rate: number;
+        };
+        /** @description What is in the original. */
+        MediaFacts: {
+            audio?: components["schemas"]["MediaAudio"] | null;
+            /** @description `complete`, `truncated`, `damaged`, `unknown`. */
+            condition: string;
+            /** @description `mp4`, `ts`, `avi`, `wav`, `jpeg`, `other`. */
+            container: string;
+            /**
+             * Format: int64
+             * @description Begin by the recorder's own clock, seconds since 1970.
+             */
+            created_at?: number | null;
+            /**
+             * Format: int64
+             * @description Length, counted from the container itself.
+             */
+            duration_ms?: number | null;
+            video?: components["schemas"]["MediaVideo"] | null;
+        };
+        /** @description What a browser is to play. */
+        MediaPlay: {
+            /** @description `original`, `remux`, `salvage`, `proxy`, `none`. */
+            kind: string;
+            /** @description For `play`: `original` or the id of an object. */
+            object?: string | null;
+            /** @description Plain words: why nothing can be played, and what to do. */
+            text: string;
+        };
+        /** @description Key frames on one picture: tile `i` in column `i % columns`, row `i / columns`. */
+        MediaStrip: {
+            /**
+             * Format: int32
+             * @description Tiles in a row.
+             */
+            columns: number;
+            /**
+             * Format: int32
+             * @description Pixels of a tile.
+             */
+            height: number;
+            /**
+             * Format: int32
+             * @description Rows.
+             */
+            rows: number;
+            /** @description Time of each tile in the recording, milliseconds. */
+            times_ms: number[];
+            /**
+             * Format: int32
+             * @description Pixels of a tile.
+             */
+            width: number;
+        };
+        /** @description Whether derived objects can be made. */
+        MediaTools: {
+            /** @description They can. */
+            ready: boolean;
+            /** @description Versions, or what is missing. */
+            text: string;
+        };
+        /** @description How pictures are coded. */
+        MediaVideo: {
+            /** @description `h264`, `h265`, `mjpeg`, … */
+            codec: string;
+            /**
+             * Format: int32
+             * @description Pixels.
+             */
+            height: number;
+            /**
+             * Format: int64
+             * @description Pictures in 1000 seconds.
+             */
+            rate_milli?: number | null;
+            /**
+             * Format: int32
+             * @description Pixels.
+             */
+            width: number;
+        };
         /** @description A message as both sides see it. */
         Message: {
             /** @description When. */
@@ -3050,6 +3343,21 @@ export interface components {
             title: string;
             /** @description Until when it is in force, if it ends. */
             valid_until?: string | null;
+        };
+        /** @description What to export, and why. */
+        NewExport: {
+            /**
+             * Format: int64
+             * @description Begin of the part, milliseconds from the recording's begin; the whole without it.
+             */
+            from_ms?: number | null;
+            /** @description Why the recording leaves the house, for the audit: 2 to 200 letters. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description Its end.
+             */
+            to_ms?: number | null;
         };
         /** @description A new recorder, or what is known of one. */
         NewRecorder: {
@@ -4993,6 +5301,149 @@ export interface operations {
             };
         };
     };
+    post_admin_footage_id_exports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExport"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DerivedMedia"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_exports_object: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                object: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description MP4 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description a part of it */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipMedia"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_footage_id_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipMedia"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_admin_footage_id_original: {
         parameters: {
             query: {
@@ -5023,6 +5474,137 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_play: {
+        parameters: {
+            query?: {
+                /** @description `original` or the id of an object, as `play.object` of the media tells; without it the best one now. */
+                object?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the recording */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description a part of it */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_poster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JPEG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_footage_id_proxy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DerivedMedia"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_footage_id_strip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JPEG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
