@@ -142,8 +142,11 @@ impl Engine {
     }
 }
 
-/// A key that came in a PFX file: PKCS#8, and the certificates beside it. `None` when the file is no PFX.
-pub(crate) fn from_pfx(file: &[u8], password: &str) -> Result<Option<(Zeroizing<Vec<u8>>, Vec<Certificate>)>, Refusal> {
+/// PKCS#8, and the certificates that came beside it.
+pub(crate) type Bundled = (Zeroizing<Vec<u8>>, Vec<Certificate>);
+
+/// A key that came in a PFX file. `None` when the file is no PFX.
+pub(crate) fn from_pfx(file: &[u8], password: &str) -> Result<Option<Bundled>, Refusal> {
     if !matches!(form(file), Ok(Form::Pfx)) {
         return Ok(None);
     }
