@@ -21,7 +21,7 @@ use treatment::{PrescriptionPayments, PrescriptionsOfVisit};
 use utoipa_axum::router::OpenApiRouter;
 use video::{Video, VideoOfVisit};
 
-use crate::{appliances, parked, printing};
+use crate::{appliances, dock, parked, printing};
 
 /// The tables of every context, in the order in which they are made.
 pub(crate) fn migrations() -> Vec<&'static [Migration]> {
@@ -45,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .merge(appliances::routes())
         .merge(parked::routes())
         .merge(printing::routes())
+        .merge(dock::routes())
         .merge(money::routes())
         .merge(care::routes())
         .merge(treatment::routes())

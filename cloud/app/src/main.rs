@@ -6,6 +6,7 @@ mod broker;
 mod calls;
 mod config;
 mod contexts;
+mod dock;
 mod line;
 mod merchants;
 mod messages;

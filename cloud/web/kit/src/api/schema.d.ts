@@ -107,6 +107,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/dock/firmware": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest renewals of the dock's firmware, the newest first. */
+        get: operations["get_admin_dock_firmware"];
+        put?: never;
+        /**
+         * Renews the firmware of the hospital's recorder dock. Answers when the appliance keeps the package; the board then takes it,
+         *     tries it and keeps it, or goes back by itself.
+         */
+        post: operations["post_admin_dock_firmware"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/dockings": {
         parameters: {
             query?: never;
@@ -2704,6 +2725,39 @@ export interface components {
             /** @description Name. */
             name: string;
         };
+        /** @description A firmware package. */
+        DockFirmwareForm: {
+            /** @description The file as the maker signed it, base64. */
+            package: string;
+        };
+        /** @description A renewal of the dock's firmware. */
+        DockRenewalView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            asked_at: string;
+            /** @description Who asked for it. */
+            asked_by: string;
+            /**
+             * Format: date-time
+             * @description Last change.
+             */
+            changed_at: string;
+            /** @description Id. */
+            id: string;
+            /** @description Plain words. */
+            note: string;
+            /**
+             * Format: int32
+             * @description Percent carried over while it runs; 100 while the board tries it.
+             */
+            percent?: number | null;
+            /** @description `asked`, `running`, `confirmed`, `given_up`, `refused`, `failed`, `cancelled`. */
+            state: string;
+            /** @description Version of the image. */
+            version: string;
+        };
         /** @description The docking in which a clip was taken. */
         Docked: {
             /** @description Its clips in the order in which they were recorded. */
@@ -5167,6 +5221,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConsentView"];
+                };
+            };
+        };
+    };
+    get_admin_dock_firmware: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DockRenewalView"][];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_dock_firmware: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DockFirmwareForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DockRenewalView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
