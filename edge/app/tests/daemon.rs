@@ -53,12 +53,15 @@ soap = "127.0.0.1:{soap}"
 mllp = "127.0.0.1:{mllp}"
 [console]
 listen = "127.0.0.1:{console}"
+[dock]
+port = {board:?}
 [[printers]]
 id = "dispensing_window"
 name = "发药窗口"
 address = "127.0.0.1:{printer}"
 "#,
             root = dir.path().join("root.pem"),
+            board = dir.path().join("no-board"),
         );
         let config = dir.path().join("edge.toml");
         std::fs::write(&config, text).unwrap();
@@ -221,6 +224,62 @@ async fn the_console_answers_only_under_its_own_name_and_to_its_own_forms() {
     assert!(post("token=0".to_owned()).await.contains("提交的内容不完整"));
     appliance.page_with("/commands?q=a&q=b", "查询条件有误").await;
     appliance.page_with("/nothing", "没有这个页面").await;
+}
+
+/// The page of dock and recorders while the board is away: it says so; a firmware package is taken from its own form only, kept
+/// until the board is back, and can be taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firmware_package_is_kept_until_the_board_is_there_and_only_from_the_pages_own_form() {
+    let appliance = Appliance::new(
+        "swtpm:host=127.0.0.1,port=1",
+        "http://127.0.0.1:1/services/InternetHospital",
+    );
+    let _edge = appliance.run();
+    let page = appliance.page_with("/docking", "升级固件").await;
+    assert!(
+        page.contains("采集坞串口无法打开") && page.contains("已用 0%"),
+        "{page}"
+    );
+    let field = |page: &str, name: &str| {
+        let value = page.split(&format!("name={name} value=")).nth(1).unwrap();
+        let value = value.split('>').next().unwrap();
+        value.trim_matches('"').to_owned()
+    };
+    let token = field(&page, "token");
+    let package = dock::Package {
+        manifest: dock::Manifest {
+            board: dock::Board::Mps2,
+            version: dock::FirmwareVersion::parse("1.2.3").unwrap(),
+            length: 5,
+            sha256: [0; 32],
+        },
+        signature: dock::Signature::from_bytes(&[7; 64]),
+        image: vec![1; 5],
+    };
+    let send = async |token: &str, bytes: Vec<u8>| {
+        let form = reqwest::multipart::Form::new()
+            .text("token", token.to_owned())
+            .part("package", reqwest::multipart::Part::bytes(bytes));
+        let url = format!("http://127.0.0.1:{}/docking/firmware", appliance.console);
+        let answer = appliance.http.post(url).multipart(form).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, said) = send("0", package.write()).await;
+    assert!(status == 409 && said.contains("页面已过期"), "{said}");
+    let (status, said) = send(&token, b"PK".to_vec()).await;
+    assert!(status == 409 && said.contains("不是采集坞固件包"), "{said}");
+    assert!(!appliance.page("/docking").await.contains("1.2.3"));
+    assert_eq!(send(&token, package.write()).await.0, 303);
+    let page = appliance.page_with("/docking", "等待升级").await;
+    let key = field(&page, "key");
+    let act = format!("http://127.0.0.1:{}/docking/act", appliance.console);
+    let cancel = appliance
+        .http
+        .post(act)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("token={token}&key={key}&act=cancel"));
+    assert_eq!(cancel.send().await.unwrap().status(), 303);
+    assert!(appliance.page("/docking").await.contains("已取消"));
 }
 
 #[test]

@@ -43,7 +43,12 @@ pub(super) async fn show(State(console): State<Console>) -> Answer {
             .collect(),
     );
     page = firmware(page, &console, site).await?;
-    Ok(Html(page.finish(true)))
+    // A page that comes anew by itself would lose the file somebody has chosen.
+    let renewing = site.renewals.as_ref().is_some_and(|renewals| {
+        let seen = *renewals.progress().borrow();
+        seen.is_some()
+    });
+    Ok(Html(page.finish(renewing)))
 }
 
 fn facts(overview: &Overview, dock: Option<&DockHealth>) -> Vec<(&'static str, String)> {
