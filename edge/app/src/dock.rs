@@ -57,7 +57,7 @@ pub(crate) async fn call(renewals: Option<&Renewals>, method: &str, body: Value)
             };
             match renewals.ask(&package, &asked.by).await {
                 Ok(Ok(one)) => done(&view(&one, None)),
-                Ok(Err(refused)) => Outcome::refused("dock_firmware", &refused.to_string()),
+                Ok(Err(refused)) => Outcome::refused("dock_firmware", refused.to_string()),
                 Err(error) => failed(&error),
             }
         }
