@@ -42,7 +42,10 @@ impl Role {
         match (self, permission) {
             (Self::Doctor, P::Treat | P::Prescribe) | (Self::Doctor | Self::Pharmacist, P::Sign) => Reach::Own,
             (Self::Pharmacist, P::Review | P::Dispense)
-            | (Self::Admin, P::Oversee | P::Settle | P::Configure | P::ManageStaff | P::SeeAppliances | P::SeeFootage | P::Dispense)
+            | (
+                Self::Admin,
+                P::Oversee | P::Settle | P::Configure | P::ManageStaff | P::SeeAppliances | P::SeeFootage | P::Dispense,
+            )
             | (Self::Auditor, P::SeeAudit) => Reach::Hospital,
             _ => Reach::Nothing,
         }

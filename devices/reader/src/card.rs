@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn card(name: &str, number: &str) -> Reply {
-        let mut text = vec![0x20u8, 0].repeat(TEXT / 2);
+        let mut text = [0x20u8, 0].repeat(TEXT / 2);
         let mut put = |at: usize, value: &str| {
             for (n, unit) in value.encode_utf16().enumerate() {
                 text[at + 2 * n..at + 2 * n + 2].copy_from_slice(&unit.to_le_bytes());
