@@ -12,7 +12,7 @@ const ACTS: Record<string, string> = {
   'manual.settle': '人工了结', 'refund.retry': '退款重试', 'parked.settle': '滞留数据了结', 'signing.enrol': '登记签名', 'signing.roots_pinned': '信任签名根证书',
   'recorder.register': '登记记录仪', 'recorder.change': '修改记录仪', 'recorder.list': '加入白名单', 'recorder.unlist': '移出白名单', 'recorder.issue': '发放记录仪', 'recorder.return': '归还记录仪',
   'recorder.retire': '停用记录仪', 'recorder.restore': '启用记录仪', 'recorder.delete': '删除记录仪', 'footage.confirm': '视音频入库', 'footage.refuse': '视音频核验未通过',
-  'footage.view': '查看视音频', 'footage.play': '播放视音频', 'footage.verify': '核验视音频', 'footage.download': '下载视音频原件', 'footage.picture': '查看视音频画面', 'footage.proxy': '生成视音频预览', 'footage.export': '导出视音频', 'footage.export_fetch': '取走导出的视音频', 'footage.derive': '制作视音频画面', 'footage.media_again': '重新制作视音频画面', 'footage.search': '按就诊人查找视音频', 'recorder.export': '导出记录仪',
+  'dock.firmware': '升级采集坞固件', 'footage.view': '查看视音频', 'footage.play': '播放视音频', 'footage.verify': '核验视音频', 'footage.download': '下载视音频原件', 'footage.picture': '查看视音频画面', 'footage.proxy': '生成视音频预览', 'footage.export': '导出视音频', 'footage.export_fetch': '取走导出的视音频', 'footage.derive': '制作视音频画面', 'footage.media_again': '重新制作视音频画面', 'footage.search': '按就诊人查找视音频', 'recorder.export': '导出记录仪',
   'print.template': '修改打印模板', 'print.decide': '处理打印任务', 'print.test': '打印测试页', 'print.find': '查找打印机',
 }
 /** An action in words. */
