@@ -1,9 +1,10 @@
 //! Passwords of staff: argon2id, and what is strong enough.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHash, SaltString};
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::{self, Output, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use records::Ids;
 use tokio::sync::Semaphore;
 
@@ -16,6 +17,10 @@ const AT_ONCE: usize = 4;
 const TURN: Duration = Duration::from_secs(10);
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// Working memory of the checks, one piece per turn, used again. Taken and given back each time it would stay behind in
+/// the allocator, once for each thread that ever checked a password.
+static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
 /// At least ten characters of at least three kinds (GB/T 22239 §8.1.4.1 a).
 pub fn strong_enough(password: &str) -> Result<(), ApiError> {
@@ -61,6 +66,44 @@ fn fits(password: &str, hash: Option<&str>) -> bool {
     let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODY)) else {
         return false;
     };
-    let right = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
+    let right = computed(password, &parsed).is_ok_and(|output| parsed.hash.is_some_and(|expected| expected == output));
     right && hash.is_some()
+}
+
+/// The hash of a password with the salt and the costs of another. Outputs compare in constant time.
+fn computed(password: &str, like: &PasswordHash<'_>) -> password_hash::Result<Output> {
+    let params = Params::try_from(like)?;
+    let version = like.version.map_or(Ok(Version::default()), Version::try_from)?;
+    let argon2 = Argon2::new(Algorithm::try_from(like.algorithm)?, version, params);
+    let (mut salt, length) = ([0; Salt::MAX_LENGTH], like.hash.map_or(0, |hash| hash.len()));
+    let salt = like.salt.ok_or(password_hash::Error::Password)?.decode_b64(&mut salt)?;
+    let pool = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = pool().pop().unwrap_or_default();
+    memory.resize(argon2.params().block_count(), Block::default());
+    let output = Output::init_with(length, |out| {
+        Ok(argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory)?)
+    });
+    let mut pool = pool();
+    if pool.len() < AT_ONCE {
+        pool.push(memory);
+    }
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use records::{Ids, SeededEntropy};
+
+    /// One piece of memory serves them all.
+    #[test]
+    fn only_the_password_that_was_hashed_fits_and_nobody_has_none() {
+        let ids = Ids::new(SeededEntropy::new(7));
+        let stored = super::hash("Morgen#2026x", &ids).unwrap();
+        assert!(super::fits("Morgen#2026x", Some(&stored)));
+        assert!(!super::fits("Morgen#2026y", Some(&stored)));
+        assert!(!super::fits("Morgen#2026x", None));
+        assert!(!super::fits("Morgen#2026x", Some("$argon2id$v=19$m=1$short")));
+        assert!(super::fits("Morgen#2026x", Some(&stored)));
+        assert_eq!(super::MEMORY.lock().unwrap().len(), 1);
+    }
 }

@@ -340,6 +340,8 @@ async fn bytes(ctx: &Ctx, scope: &Scope, clip: &Clip, request: Request) -> Resul
 #[into_params(parameter_in = Query)]
 struct Why {
     /// Why the recording leaves the house, for the audit: 2 to 200 letters.
+    #[param(required = true)]
+    #[serde(default)]
     reason: String,
 }
 
