@@ -12,6 +12,7 @@
 
 mod job;
 mod runner;
+#[cfg(feature = "worker")]
 pub mod salvage;
 
 pub use job::{Answer, Audio, Export, Facts, Job, Made, Order, Reason, Rescued, Strip, Video};

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod sound;
 
 use std::path::Path;
 use std::time::Duration;

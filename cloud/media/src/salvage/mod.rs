@@ -3,13 +3,14 @@
 //!
 //! | damage | what is done |
 //! |---|---|
-//! | MP4 without its index (`moov`) | [`nal`]: pictures are found in the data by their own structure; how they are coded is told by a good file of the same recorder ([`mp4::Coding`]) or by parameter sets among them |
+//! | MP4 without its index (`moov`) | [`nal`]: pictures are found in the data by their own structure; how they are coded is told by a good file of the same recorder ([`mp4::Coding`]) or by parameter sets among them; [`aac`]: between them sound, where that file tells how it is coded |
 //! | MP4 in fragments, or with the index in front, cut short | the demuxer is fed up to the last byte that is not of the zero tail |
 //! | MPEG-TS with a zero tail or garbage within | [`ts`]: packets where three sync bytes follow each other |
 //! | AVI without its index, with garbage within | [`avi`]: chunks of pictures and sound |
 //!
 //! All lengths come from the file and are hostile: each is bounded before it is believed, and no reader ever goes backwards.
 
+pub mod aac;
 pub mod avi;
 mod bits;
 mod h264;

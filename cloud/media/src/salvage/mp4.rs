@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::aac::Sound;
 use super::{be32, be64, read_at};
 
 /// Boxes of the outermost level looked at.
@@ -31,6 +32,8 @@ pub struct Coding {
     pub height: u32,
     /// Nanoseconds from one picture to the next.
     pub frame_ns: u64,
+    /// Its sound, where there is one that is understood.
+    pub sound: Option<Sound>,
 }
 
 impl Coding {
@@ -92,6 +95,7 @@ impl Coding {
             width: 0,
             height: 0,
             frame_ns,
+            sound: None,
         })
     }
 }
@@ -187,8 +191,58 @@ pub fn coding<F: Read + Seek>(file: &mut F) -> io::Result<Option<Coding>> {
     };
     let mut moov = vec![0u8; usize::try_from(end - begin).unwrap_or(0)];
     read_at(file, begin, &mut moov)?;
-    let tracks = inside(&moov).filter(|(kind, _)| kind == b"trak");
-    Ok(tracks.filter_map(|(_, trak)| track(trak, &moov)).next())
+    let tracks = || inside(&moov).filter(|(kind, _)| kind == b"trak").map(|(_, trak)| trak);
+    Ok(tracks().find_map(|trak| track(trak, &moov)).map(|coding| Coding {
+        sound: tracks().find_map(sound),
+        ..coding
+    }))
+}
+
+/// How the sound of a track is coded: the configuration in its `esds` (ISO 14496-14, 14496-1 7.2.6).
+fn sound(trak: &[u8]) -> Option<Sound> {
+    let stbl = find(trak, &[b"mdia", b"minf", b"stbl"])?;
+    let entries = find(stbl, &[b"stsd"])?.get(8..)?;
+    let (_, entry) = inside(entries).find(|(kind, _)| kind == b"mp4a")?;
+    // QuickTime's later versions of the entry have more before their boxes, and one box more around them.
+    let boxes = match entry.get(8..10)? {
+        [0, 1] => entry.get(44..)?,
+        _ => entry.get(28..)?,
+    };
+    let esds = find(boxes, &[b"esds"]).or_else(|| find(boxes, &[b"wave", b"esds"]))?;
+    let stream = descriptor(esds.get(4..)?, 3)?;
+    let flags = *stream.get(2)?;
+    let mut at = 3;
+    if flags & 0x80 != 0 {
+        at += 2;
+    }
+    if flags & 0x40 != 0 {
+        at += 1 + usize::from(*stream.get(at)?);
+    }
+    if flags & 0x20 != 0 {
+        at += 2;
+    }
+    let decoder = descriptor(stream.get(at..)?, 4)?;
+    // 0x40: sound as ISO 14496-3 has it.
+    let configuration = descriptor(decoder.get(13..).filter(|_| decoder.first() == Some(&0x40))?, 5)?;
+    Sound::of(configuration)
+}
+
+/// Content of the descriptor with this tag that begins here.
+fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let (mut at, mut length) = (1usize, 0usize);
+    if *bytes.first()? != tag {
+        return None;
+    }
+    // Seven bits a byte, four at most.
+    for _ in 0..4 {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        length = length << 7 | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    bytes.get(at..at.checked_add(length)?)
 }
 
 fn track(trak: &[u8], moov: &[u8]) -> Option<Coding> {
@@ -212,6 +266,7 @@ fn track(trak: &[u8], moov: &[u8]) -> Option<Coding> {
         width: size >> 16,
         height: size & 0xffff,
         frame_ns: frame_ns(mdia, stbl, trak, moov).unwrap_or(40_000_000),
+        sound: None,
     })
 }
 

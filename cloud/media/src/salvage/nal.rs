@@ -1,31 +1,58 @@
 //! Pictures of H.264 and H.265 found in an MP4's data by their own structure (ISO 14496-15: NAL units behind their lengths).
 //!
-//! Between them lies sound, and what a recorder or an accident left. A unit that follows another directly is believed when
-//! its head can be one; after a gap, only when something that can be its successor follows soon. Every byte of a picture that
-//! comes out lay so in the file.
+//! Between them lies sound ([`super::aac`]), and what a recorder or an accident left. A unit that follows another directly is
+//! believed when its head can be one; after a gap, only when something that can be its successor follows soon. What is found
+//! is told by its place: every byte of it lies so in the file.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 
+use super::aac::Units;
 use super::mp4::{Codec, Coding};
 use super::{be32, h264, h265, read_at};
 
 /// Largest NAL unit believed: a key frame of 1080p has some hundred kilobytes.
 const MOST_UNIT: u64 = 4 << 20;
 /// Bytes of a unit's head that are looked at.
-const HEAD: usize = 48;
+pub(super) const HEAD: usize = 48;
 /// How far after a unit its successor may begin: sound lies between.
 const SOON: u64 = 64 << 10;
 /// Bytes in which parameter sets are looked for.
 const SETS_WITHIN: u64 = 4 << 20;
 
-/// A picture (access unit).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Picture {
-    /// Its NAL units behind their lengths, as they lay in the file.
-    pub bytes: Vec<u8>,
-    /// Decoding can begin here.
-    pub key: bool,
+/// What a piece of the data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A picture (access unit): NAL units behind their lengths.
+    Picture {
+        /// Decoding can begin here.
+        key: bool,
+    },
+    /// A unit of sound.
+    Sound,
+}
+
+/// Something that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it begins.
+    pub at: u64,
+    /// Bytes of it.
+    pub length: u64,
+    /// Bytes that nobody understands lie before it.
+    pub torn: bool,
+}
+
+/// The picture being gathered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gathered {
+    at: u64,
+    length: u64,
+    key: bool,
+    /// There is a slice of it.
+    whole: bool,
 }
 
 /// What a unit is to a picture.
@@ -60,9 +87,10 @@ pub struct Walk<F> {
     end: u64,
     sets: Sets,
     number: Option<u32>,
-    waiting: Picture,
-    has_slice: bool,
-    /// Bytes that belonged to no picture: sound and damage.
+    waiting: Gathered,
+    sound: Option<Units>,
+    torn: bool,
+    /// Bytes that belonged to nothing: damage, and sound that is not understood.
     pub unused: u64,
 }
 
@@ -77,8 +105,9 @@ impl<F: Read + Seek> Walk<F> {
             end,
             sets: Sets::default(),
             number: None,
-            waiting: Picture::default(),
-            has_slice: false,
+            waiting: Gathered::default(),
+            sound: coding.sound.as_ref().and_then(Units::new),
+            torn: false,
             unused: 0,
         };
         for set in coding.sets() {
@@ -87,18 +116,22 @@ impl<F: Read + Seek> Walk<F> {
         own
     }
 
-    /// The next picture.
+    /// The next picture or unit of sound.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next_picture(&mut self) -> io::Result<Option<Picture>> {
+    pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
         while self.at < self.end {
             let Some((unit, length)) = self.look(self.at)? else {
-                let gap = self.resync()?;
-                self.unused += gap;
+                // Whatever comes, the picture before it is complete.
                 if let Some(done) = self.take() {
                     return Ok(Some(done));
                 }
+                if let Some(sound) = self.hear()? {
+                    return Ok(Some(sound));
+                }
+                self.unused += self.resync()?;
+                self.torn = true;
                 continue;
             };
             if self.at + length > self.end {
@@ -110,7 +143,11 @@ impl<F: Read + Seek> Walk<F> {
                 Unit::Slice { first, .. } => first,
                 Unit::Within => false,
             };
-            let done = if begins && self.has_slice { self.take() } else { None };
+            let done = if begins && self.waiting.whole {
+                self.take()
+            } else {
+                None
+            };
             self.keep(unit, length)?;
             if done.is_some() {
                 return Ok(done);
@@ -121,29 +158,62 @@ impl<F: Read + Seek> Walk<F> {
         Ok(self.take())
     }
 
-    fn take(&mut self) -> Option<Picture> {
-        let picture = std::mem::take(&mut self.waiting);
-        let whole = std::mem::take(&mut self.has_slice);
+    fn take(&mut self) -> Option<Piece> {
+        let Gathered { at, length, key, whole } = std::mem::take(&mut self.waiting);
         if !whole {
-            self.unused += picture.bytes.len() as u64;
+            self.unused += length;
+            return None;
         }
-        whole.then_some(picture)
+        Some(Piece {
+            kind: Kind::Picture { key },
+            at,
+            length,
+            torn: std::mem::take(&mut self.torn),
+        })
+    }
+
+    /// The unit of sound at this place.
+    fn hear(&mut self) -> io::Result<Option<Piece>> {
+        let Some(mut units) = self.sound.take() else {
+            return Ok(None);
+        };
+        let rest = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let mut window = vec![0u8; units.window().min(rest)];
+        let got = read_at(&mut self.file, self.at, &mut window)?;
+        let read = window.get(..got).unwrap_or_default();
+        let length = units.length(read, got == rest, &|bytes| self.judge(bytes).is_some());
+        self.sound = Some(units);
+        Ok(length.map(|length| {
+            let (at, length) = (self.at, length as u64);
+            self.at += length;
+            Piece {
+                kind: Kind::Sound,
+                at,
+                length,
+                torn: std::mem::take(&mut self.torn),
+            }
+        }))
     }
 
     /// Adds the unit at this place to the picture being gathered.
     fn keep(&mut self, unit: Unit, length: u64) -> io::Result<()> {
-        let mut bytes = vec![0u8; usize::try_from(length).unwrap_or(0)];
-        read_at(&mut self.file, self.at, &mut bytes)?;
+        if self.waiting.length == 0 {
+            self.waiting.at = self.at;
+        }
         match unit {
-            Unit::Before => self.learn(bytes.get(self.length_size..).unwrap_or_default()),
+            Unit::Before => {
+                let mut bytes = vec![0u8; usize::try_from(length).unwrap_or(0)];
+                read_at(&mut self.file, self.at, &mut bytes)?;
+                self.learn(bytes.get(self.length_size..).unwrap_or_default());
+            }
             Unit::Slice { key, number, .. } => {
-                self.has_slice = true;
+                self.waiting.whole = true;
                 self.waiting.key |= key;
                 self.number = number.or(self.number);
             }
             Unit::Within => {}
         }
-        self.waiting.bytes.extend(bytes);
+        self.waiting.length += length;
         self.at += length;
         Ok(())
     }

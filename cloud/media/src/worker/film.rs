@@ -15,9 +15,19 @@ use crate::graph::{Coding, Feed, Graph, caps, chain, kind, make, queue};
 
 const NO_PICTURES: &str = "no pictures";
 
+/// What a film is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For every player.
+    Mp4,
+    /// Its older brother, which holds pictures that MP4 has no name for: JPEG.
+    QuickTime,
+}
+
 /// The file being written, and what went into it.
 #[derive(Clone)]
 pub(crate) struct Film {
+    form: Form,
     mux: gst::Element,
     sink: gst::Element,
     frames: Arc<AtomicU64>,
@@ -32,11 +42,20 @@ pub(crate) struct Film {
 
 impl Film {
     pub(crate) fn new(mute: bool) -> Result<Self, Fault> {
-        let (mux, sink) = (make("mp4mux")?, make("filesink")?);
+        Self::of(Form::Mp4, mute)
+    }
+
+    pub(crate) fn of(form: Form, mute: bool) -> Result<Self, Fault> {
+        let mux = match form {
+            Form::Mp4 => make("mp4mux")?,
+            Form::QuickTime => make("qtmux")?,
+        };
+        let sink = make("filesink")?;
         // A player may begin before all of it is there, and a cut loses seconds.
         mux.set_property("fragment-duration", 2000u32);
         sink.set_property("location", "made.mp4");
         Ok(Self {
+            form,
             mux,
             sink,
             frames: Arc::default(),
@@ -117,12 +136,15 @@ impl Film {
         let format = match coding.name {
             "h264" => "video/x-h264,stream-format=avc,alignment=au",
             "h265" => "video/x-h265,stream-format=hvc1,alignment=au",
+            "mpeg4" => "video/mpeg,mpegversion=4,systemstream=false",
+            "mjpeg" if self.form == Form::QuickTime => "image/jpeg",
             other => return Err(Fault::new(Reason::NeedsProxy, other)),
         };
         let (first, last) = (queue()?, caps(format)?);
-        let parser = make(coding.parser.unwrap_or("h264parse"))?;
         timed(&last)?;
-        chain(pipeline, &[first.clone(), parser, last.clone()])?;
+        let parser = coding.parser.map(make).transpose()?;
+        let elements = [Some(first.clone()), parser, Some(last.clone())];
+        chain(pipeline, &elements.into_iter().flatten().collect::<Vec<_>>())?;
         self.take(&last, true)?;
         Ok(Some(first))
     }

@@ -267,6 +267,15 @@ impl Graph {
         Self::chained(buffers(next)?, elements)
     }
 
+    /// Another chain in the same graph.
+    pub(crate) fn also(
+        &self,
+        next: Buffers,
+        elements: impl FnOnce(gst::Element) -> Result<Vec<gst::Element>, Fault>,
+    ) -> Result<(), Fault> {
+        chain(&self.pipeline, &elements(buffers(next)?)?)
+    }
+
     fn chained(
         source: gst::Element,
         elements: impl FnOnce(gst::Element) -> Result<Vec<gst::Element>, Fault>,

@@ -1,6 +1,7 @@
 //! `media-worker`: one job on one untrusted file, confined, then gone. `--tools` says what it runs on.
 
 mod film;
+mod finds;
 mod graph;
 mod guard;
 mod pictures;

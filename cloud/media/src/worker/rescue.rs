@@ -3,18 +3,20 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use media::salvage::aac::Sound;
 use media::salvage::mp4::{self, Codec, Coding};
 use media::salvage::{avi, content_end, nal, ts};
 use media::{Made, Reason, Rescued};
 use recorder::container::Container;
 
 use crate::Fault;
-use crate::film::Film;
+use crate::film::{Film, Form};
+use crate::finds::{Finds, next_of};
 use crate::graph::{self, Feed, Graph, caps, kind};
 
 /// Bytes of packets that make something without a head a transport stream.
@@ -43,12 +45,12 @@ pub(crate) fn rescue(input: &Path, reference: Option<&Path>) -> Result<Made, Fau
             if ahead || (layout.moov.is_some() && layout.fragments) {
                 return streamed(input, Container::Mp4, || plain(&file, end), (end, &unused));
             }
-            pictures(file, layout.data.unwrap_or(0), end, reference, &unused)
+            found(&file, (layout.data.unwrap_or(0), end), reference, &unused)
         }
         Container::Other if packets(&file, end, &unused)?()?.len() >= STREAM => {
             streamed(input, Container::Ts, || packets(&file, end, &unused), (end, &unused))
         }
-        Container::Other => pictures(file, 0, end, reference, &unused),
+        Container::Other => found(&file, (0, end), reference, &unused),
         Container::Wav | Container::Jpeg => Err(Fault::new(Reason::NothingLeft, "no film")),
     }
 }
@@ -95,9 +97,16 @@ fn streamed(
     pieces: impl Fn() -> Result<Pieces, Fault>,
     counted: (u64, &Arc<AtomicU64>),
 ) -> Result<Made, Fault> {
-    let (film, codec) = stream(input, kind, pieces()?, Film::new(false)?)?;
+    let made = |form: Form, mute: bool| stream(input, kind, pieces()?, Film::of(form, mute)?);
+    let (form, (film, codec)) = match made(Form::Mp4, false) {
+        Err(Fault {
+            reason: Reason::NeedsProxy,
+            ..
+        }) => (Form::QuickTime, made(Form::QuickTime, false)?),
+        other => (Form::Mp4, other?),
+    };
     let (film, codec) = if film.is_hollow() {
-        stream(input, kind, pieces()?, Film::new(true)?)?
+        made(form, true)?
     } else {
         (film, codec)
     };
@@ -105,11 +114,11 @@ fn streamed(
 }
 
 fn stream(input: &Path, kind: Container, pieces: Pieces, film: Film) -> Result<(Film, &'static str), Fault> {
-    let h265 = Arc::new(AtomicBool::new(false));
-    let (into, coded) = (film.clone(), h265.clone());
+    let codec = Arc::new(Mutex::new("h264"));
+    let (into, coded) = (film.clone(), codec.clone());
     let branch = move |pipeline: &gst::Pipeline, coding: graph::Coding, _: &gst::Caps| {
         if coding.video {
-            coded.store(coding.name == "h265", Ordering::Relaxed);
+            *coded.lock().unwrap_or_else(PoisonError::into_inner) = coding.name;
             return into.as_it_is(pipeline, coding);
         }
         into.sound(pipeline, coding, false)
@@ -125,15 +134,14 @@ fn stream(input: &Path, kind: Container, pieces: Pieces, film: Film) -> Result<(
             _ => fault,
         });
     }
-    let codec = if h265.load(Ordering::Relaxed) { "h265" } else { "h264" };
+    let codec = *codec.lock().unwrap_or_else(PoisonError::into_inner);
     Ok((film, codec))
 }
 
-/// Pictures found in the data by their own structure.
-fn pictures(
-    mut file: File,
-    begin: u64,
-    end: u64,
+/// Pictures and sound found in the data by their own structure; without sound when none came.
+fn found(
+    file: &File,
+    (begin, end): (u64, u64),
     reference: Option<&Path>,
     unused: &Arc<AtomicU64>,
 ) -> Result<Made, Fault> {
@@ -141,56 +149,61 @@ fn pictures(
         Some(reference) => mp4::coding(&mut File::open(reference)?)?,
         None => None,
     };
-    let coding = match told {
+    let mut coding = match told {
         Some(told) => told,
-        None => nal::coding_within(&mut file, begin, end)?
+        None => nal::coding_within(&mut file.try_clone()?, begin, end)?
             .ok_or_else(|| Fault::new(Reason::NoReference, "no parameter sets"))?,
     };
-    let Coding { codec, frame_ns, .. } = coding;
-    let mut walk = nal::Walk::new(file, &coding, begin, end);
-    let counted = unused.clone();
-    let mut number = 0u64;
-    let mut next = move || {
-        let picture = walk.next_picture()?;
-        counted.store(walk.unused, Ordering::Relaxed);
-        let Some(picture) = picture else { return Ok(None) };
-        let mut buffer = gst::Buffer::from_slice(picture.bytes);
-        if let Some(buffer) = buffer.get_mut() {
-            let at = gst::ClockTime::from_nseconds(number.saturating_mul(frame_ns));
-            buffer.set_pts(at);
-            buffer.set_dts(at);
-            buffer.set_duration(gst::ClockTime::from_nseconds(frame_ns));
-            if !picture.key {
-                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
-            }
-        }
-        number += 1;
-        Ok(Some(buffer))
+    let counted = (end - begin, unused);
+    let name = match coding.codec {
+        Codec::H264 => "h264",
+        Codec::H265 => "h265",
     };
-    let first = next()?.ok_or_else(|| Fault::new(Reason::NothingLeft, "no pictures"))?;
-    let mut first = Some(first);
-    let film = Film::new(true)?;
-    let (name, parser, format) = match codec {
-        Codec::H264 => ("h264", "h264parse", "video/x-h264,stream-format=avc,alignment=au"),
-        Codec::H265 => ("h265", "h265parse", "video/x-h265,stream-format=hvc1,alignment=au"),
+    let film = gathered(Finds::new(file, &coding, (begin, end), unused)?, &coding)?;
+    if film.is_hollow() {
+        coding.sound = None;
+        let film = gathered(Finds::new(file, &coding, (begin, end), unused)?, &coding)?;
+        return result(&film, name, counted);
+    }
+    result(&film, name, counted)
+}
+
+/// Leads what is found into a film, as it is.
+fn gathered(finds: Finds, coding: &Coding) -> Result<Film, Fault> {
+    let (parser, format) = match coding.codec {
+        Codec::H264 => ("h264parse", "video/x-h264,stream-format=avc,alignment=au"),
+        Codec::H265 => ("h265parse", "video/x-h265,stream-format=hvc1,alignment=au"),
     };
+    let finds = Arc::new(Mutex::new(finds));
+    let mut first = Some(next_of(&finds, true)?.ok_or_else(|| Fault::new(Reason::NothingLeft, "no pictures"))?);
+    let film = Film::new(coding.sound.is_none())?;
     let last = caps(format)?;
-    let behind = last.clone();
+    let (pictures, behind) = (finds.clone(), last.clone());
     let graph = Graph::fed(
         Box::new(move || match first.take() {
             Some(first) => Ok(Some(first)),
-            None => next(),
+            None => next_of(&pictures, true),
         }),
         move |source| {
             source.set_property_from_str("format", "time");
-            source.set_property("caps", described(&coding, format)?);
+            source.set_property("caps", described(coding, format)?);
             Ok(vec![source, graph::queue()?, graph::make(parser)?, behind])
         },
     )?;
     film.enter(&graph)?;
     film.take(&last, true)?;
+    if let Some(sound) = &coding.sound {
+        let last = caps("audio/mpeg,mpegversion=4,stream-format=raw")?;
+        let behind = last.clone();
+        graph.also(Box::new(move || next_of(&finds, false)), move |source| {
+            source.set_property_from_str("format", "time");
+            source.set_property("caps", heard(sound)?);
+            Ok(vec![source, graph::queue()?, graph::make("aacparse")?, behind])
+        })?;
+        film.take(&last, false)?;
+    }
     graph.run(None, || 0)?;
-    result(&film, name, (end - begin, unused))
+    Ok(film)
 }
 
 /// The format with what the reference says of it.
@@ -206,6 +219,18 @@ fn described(coding: &Coding, format: &str) -> Result<gst::Caps, Fault> {
         caps_mut.set("width", i32::try_from(coding.width).unwrap_or(0));
         caps_mut.set("height", i32::try_from(coding.height).unwrap_or(0));
     }
+    Ok(caps)
+}
+
+/// The format of sound.
+fn heard(sound: &Sound) -> Result<gst::Caps, Fault> {
+    let mut caps: gst::Caps = "audio/mpeg,mpegversion=4,stream-format=raw,framed=true"
+        .parse()
+        .map_err(|e| Fault::new(Reason::Tools, e))?;
+    let caps_mut = caps.make_mut();
+    caps_mut.set("codec_data", gst::Buffer::from_slice(sound.configuration.clone()));
+    caps_mut.set("rate", i32::try_from(sound.rate).unwrap_or(0));
+    caps_mut.set("channels", i32::try_from(sound.channels).unwrap_or(0));
     Ok(caps)
 }
 

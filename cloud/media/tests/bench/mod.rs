@@ -33,6 +33,10 @@ fn genuine() -> &'static BTreeMap<&'static str, Vec<u8>> {
             ("good.ts", format!("{ball} ! {h264} ! m. {aac} ! m. mpegtsmux name=m")),
             ("good.avi", format!("{ball} ! {h264} ! m. {tone} ! m. avimux name=m")),
             (
+                "jpeg.avi",
+                format!("{ball} ! videoconvert ! jpegenc ! m. {tone} ! m. avimux name=m"),
+            ),
+            (
                 "h265.mp4",
                 format!(
                     "videotestsrc num-buffers=90 pattern=ball ! {raw} ! x265enc key-int-max=30 speed-preset=ultrafast \
@@ -54,7 +58,29 @@ fn genuine() -> &'static BTreeMap<&'static str, Vec<u8>> {
             assert!(status.success(), "{name}");
             (name, std::fs::read(file).unwrap())
         });
-        made.into_iter().collect()
+        let mut made: BTreeMap<_, _> = made.into_iter().collect();
+        // Another maker's: stereo, several units beside each other, its name in the first of them.
+        let file = folder.path().join("stereo.mp4");
+        let line = "-v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=6 -f lavfi -i \
+                    sine=frequency=440:sample_rate=48000:duration=6 -c:v libx264 -preset ultrafast -g 25 -bf 0 \
+                    -pix_fmt yuv420p -c:a aac -ac 2 -b:a 96k";
+        out(
+            "ffmpeg",
+            &line
+                .split_whitespace()
+                .chain([file.to_str().unwrap()])
+                .collect::<Vec<_>>(),
+        );
+        made.insert("stereo.mp4", std::fs::read(file).unwrap());
+        // Cheap recorders leave the Huffman tables out of each picture, as the standard has them: here they are remarks.
+        let mut bare = made["jpeg.avi"].clone();
+        for at in 0..bare.len() - 1 {
+            if bare[at..at + 2] == [0xff, 0xc4] {
+                bare[at + 1] = 0xfe;
+            }
+        }
+        made.insert("bare.avi", bare);
+        made
     })
 }
 
@@ -172,7 +198,7 @@ fn look(scratch: &Path) -> Option<Seen> {
     })
 }
 
-fn out(program: &str, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn out(program: &str, arguments: &[&str]) -> Vec<u8> {
     let run = Command::new(program).args(arguments).output().unwrap();
     assert!(
         run.status.success(),
