@@ -12,9 +12,9 @@ use tss_esapi::handles::{KeyHandle, ObjectHandle, TpmHandle};
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
 use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::resource_handles::Hierarchy;
-use tss_esapi::interface_types::session_handles::AuthSession;
+use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
 use tss_esapi::structures::{
-    CapabilityData, EccPoint, EccScheme, KeyDerivationFunctionScheme, Public, PublicBuilder,
+    CapabilityData, Digest, EccPoint, EccScheme, KeyDerivationFunctionScheme, Public, PublicBuilder,
     PublicEccParametersBuilder, SymmetricDefinition, SymmetricDefinitionObject,
 };
 use tss_esapi::{Context, TctiNameConf};
@@ -197,6 +197,30 @@ impl Open {
     /// Flushes this handle when the act ends.
     pub fn flush_later(&mut self, handle: impl Into<ObjectHandle>) {
         self.loaded.push(handle.into());
+    }
+
+    /// Flushes it at once: a TPM without a resource manager has room for three.
+    pub(crate) fn flush_now(&mut self, handle: impl Into<ObjectHandle>) {
+        let handle = handle.into();
+        self.loaded.retain(|kept| *kept != handle);
+        let _ = self.context.flush_context(handle);
+    }
+
+    /// The digest of the policy that this makes.
+    pub(crate) fn policy(
+        &mut self,
+        act: &'static str,
+        parent: KeyHandle,
+        make: impl FnOnce(&mut Context, PolicySession) -> tss_esapi::Result<()>,
+    ) -> Result<Digest, TpmError> {
+        let session = self.session(SessionType::Trial, parent)?;
+        let trial = PolicySession::try_from(session).during(act)?;
+        let made = self.context.execute_without_session(|c| {
+            make(c, trial)?;
+            c.policy_get_digest(trial)
+        });
+        self.flush_now(tss_esapi::handles::SessionHandle::from(session));
+        made.during(act)
     }
 
     fn close(&mut self) {
