@@ -15,11 +15,22 @@ pub enum Role {
     Admin,
     /// 审计员: reads the audit chain, changes nothing.
     Auditor,
+    /// 医务科: reviews medical records.
+    MedicalAffairs,
+    /// 护士: visits patients at home for the orders given to them.
+    Nurse,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Doctor, Self::Pharmacist, Self::Admin, Self::Auditor];
+    pub const ALL: [Self; 6] = [
+        Self::Doctor,
+        Self::Pharmacist,
+        Self::Admin,
+        Self::Auditor,
+        Self::MedicalAffairs,
+        Self::Nurse,
+    ];
 
     /// Its word in the API and the database.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +39,8 @@ impl Role {
             Self::Pharmacist => "pharmacist",
             Self::Admin => "admin",
             Self::Auditor => "auditor",
+            Self::Nurse => "nurse",
+            Self::MedicalAffairs => "medical_affairs",
         }
     }
 
@@ -40,13 +53,23 @@ impl Role {
     pub const fn reach(self, permission: Permission) -> Reach {
         use Permission as P;
         match (self, permission) {
-            (Self::Doctor, P::Treat | P::Prescribe) | (Self::Doctor | Self::Pharmacist, P::Sign) => Reach::Own,
+            (Self::Doctor, P::Treat | P::Prescribe)
+            | (Self::Doctor | Self::Pharmacist, P::Sign)
+            | (Self::Nurse, P::Nurse) => Reach::Own,
             (Self::Pharmacist, P::Review | P::Dispense)
             | (
                 Self::Admin,
-                P::Oversee | P::Settle | P::Configure | P::ManageStaff | P::SeeAppliances | P::SeeFootage | P::Dispense,
+                P::Oversee
+                | P::Settle
+                | P::Configure
+                | P::ManageStaff
+                | P::SeeAppliances
+                | P::SeeFootage
+                | P::Dispense
+                | P::Dispatch,
             )
-            | (Self::Auditor, P::SeeAudit) => Reach::Hospital,
+            | (Self::Auditor, P::SeeAudit)
+            | (Self::MedicalAffairs, P::ReviewRecords) => Reach::Hospital,
             _ => Reach::Nothing,
         }
     }
@@ -63,6 +86,8 @@ pub enum Permission {
     Sign,
     /// 审方.
     Review,
+    /// 病历审核.
+    ReviewRecords,
     /// 发药, shipment.
     Dispense,
     /// See all visits, prescriptions and payments of the hospital.
@@ -75,10 +100,14 @@ pub enum Permission {
     ManageStaff,
     /// The state of appliances.
     SeeAppliances,
-    /// 视音频: see, verify and take out what nurses' recorders filmed in patients' homes.
+    /// 视音频: see, verify and take out what nurses' recorders filmed in patients' homes, and where nurses went.
     SeeFootage,
     /// Read the audit chain.
     SeeAudit,
+    /// 护理: carry out one's own orders of home visits.
+    Nurse,
+    /// 护理调度: make and assign orders of home visits, keep forms, answer alarms.
+    Dispatch,
 }
 
 /// Whose things a permission covers.
@@ -120,6 +149,8 @@ gates! {
     Signs = Some(Permission::Sign);
     /// Needs [`Permission::Review`].
     Reviews = Some(Permission::Review);
+    /// Needs [`Permission::ReviewRecords`].
+    ReviewsRecords = Some(Permission::ReviewRecords);
     /// Needs [`Permission::Dispense`].
     Dispenses = Some(Permission::Dispense);
     /// Needs [`Permission::Oversee`].
@@ -136,6 +167,10 @@ gates! {
     SeesFootage = Some(Permission::SeeFootage);
     /// Needs [`Permission::SeeAudit`].
     SeesAudit = Some(Permission::SeeAudit);
+    /// Needs [`Permission::Nurse`].
+    Nurses = Some(Permission::Nurse);
+    /// Needs [`Permission::Dispatch`].
+    Dispatches = Some(Permission::Dispatch);
 }
 
 #[cfg(test)]
@@ -154,14 +189,23 @@ mod tests {
             Permission::Prescribe,
             Permission::Sign,
             Permission::Review,
+            Permission::ReviewRecords,
             Permission::Dispense,
             Permission::Settle,
             Permission::Configure,
             Permission::ManageStaff,
             Permission::SeeFootage,
+            Permission::Nurse,
+            Permission::Dispatch,
         ] {
             assert_eq!(Role::Auditor.reach(permission), Reach::Nothing);
         }
         assert_eq!(Role::Admin.reach(Permission::SeeAudit), Reach::Nothing);
+        // Whoever treats does not review what was written about it by the same role.
+        for role in Role::ALL {
+            let both = role.reach(Permission::Treat) > Reach::Nothing
+                && role.reach(Permission::ReviewRecords) > Reach::Nothing;
+            assert!(!both, "{role:?}");
+        }
     }
 }
