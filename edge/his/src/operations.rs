@@ -38,8 +38,8 @@ table! {
     PatientQuery PatientByCard PatientByInsurance PatientCreate FollowUpCheck DepartmentList DoctorList SlotList SlotLock
     SlotUnlock RegistrationConfirm RegistrationStatus RegistrationList RegistrationCheckIn RegistrationQueue
     RegistrationRefund BillPendingList BillConfirm BillRefund BillStatus ExamReports ExamImage
-    LabReports VisitList PastPrescriptions DiagnosisList RouteList FrequencyList HerbList DrugList PrescriptionSubmit
-    PrescriptionReview PrescriptionRevoke DeliveryPush
+    LabReports VisitList PastPrescriptions DiagnosisList ExamItemList ExamSubmit ExamRevoke SpecimenList LabItemList LabSubmit
+    LabRevoke RouteList FrequencyList HerbList DrugList PrescriptionSubmit PrescriptionReview PrescriptionRevoke DeliveryPush
 }
 
 fn fits<T: serde::de::DeserializeOwned>(value: &Value) -> Result<(), String> {

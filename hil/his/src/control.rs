@@ -32,6 +32,7 @@ pub(crate) fn routes(house: Arc<House>) -> Router {
         .route("/control/walk-in", post(walk_in))
         .route("/control/voucher", post(voucher))
         .route("/control/dispense/{fee}", post(dispense))
+        .route("/control/apply/{number}", post(apply))
         .route("/control/price", post(price))
         .route("/control/stock", post(stock))
         .with_state(Arc::clone(&house))
@@ -74,6 +75,8 @@ async fn books(State(house): State<Arc<House>>) -> Answer {
         ),
         ("recipes", "SELECT * FROM recipe WHERE rx_no <> '' ORDER BY rowid"),
         ("recipe_items", "SELECT * FROM recipe_item WHERE recipe NOT LIKE 'CH%'"),
+        ("applies", "SELECT * FROM apply ORDER BY rowid"),
+        ("apply_items", "SELECT * FROM apply_item"),
         ("payments", "SELECT * FROM bill_pay ORDER BY rowid"),
         ("refunds", "SELECT * FROM bill_refund ORDER BY rowid"),
         ("deliveries", "SELECT * FROM delivery ORDER BY rowid"),
@@ -197,6 +200,19 @@ async fn dispense(State(house): State<Arc<House>>, Path(fee): Path<String>) -> A
         "UPDATE recipe SET status = ?2 WHERE fee_id = ?1 AND status = 5",
         &fee,
         6,
+    )
+}
+
+async fn apply(State(house): State<Arc<House>>, Path(number): Path<String>, Json(asked): Json<Value>) -> Answer {
+    let status = asked.get("status").and_then(Value::as_i64).unwrap_or(2);
+    if !(2..=3).contains(&status) {
+        return Err(failed("status is 2 or 3"));
+    }
+    change(
+        &house,
+        "UPDATE apply SET status = ?2 WHERE id = ?1 AND status IN (1, 2)",
+        &number,
+        status,
     )
 }
 

@@ -156,6 +156,8 @@ impl House {
             house.fill()?;
         }
         house.db().execute_batch(ops::queue::TABLES)?;
+        house.db().execute_batch(ops::apply::TABLES)?;
+        seed::catalogue_of_orders(&house.db())?;
         house.extend_schedule()?;
         Ok(house)
     }
@@ -181,6 +183,8 @@ impl House {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(include_str!("schema.sql"))?;
         tx.execute_batch(ops::queue::TABLES)?;
+        tx.execute_batch(ops::apply::TABLES)?;
+        seed::catalogue_of_orders(&tx)?;
         tx.execute("INSERT INTO meta VALUES ('seed', ?1)", [self.seed.to_string()])?;
         seed::fill(&tx, self.seed, self.clock.now().date())?;
         tx.commit()?;

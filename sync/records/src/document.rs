@@ -143,3 +143,55 @@ pub struct ReviewDocument {
     /// When.
     pub reviewed_at: Timestamp,
 }
+
+/// An order of examinations or laboratory tests (检查申请单, 检验申请单) as the doctor signs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderDocument {
+    /// `yiqiao.order/1`.
+    pub format: String,
+    /// Order id.
+    pub number: String,
+    /// `exam` or `lab`.
+    pub kind: String,
+    /// Hospital.
+    pub hospital: String,
+    /// Ordering department.
+    pub department: String,
+    /// Visit id.
+    pub visit: String,
+    /// Patient.
+    pub patient: DocumentPatient,
+    /// Doctor.
+    pub doctor: DocumentPerson,
+    /// Diagnoses.
+    pub diagnoses: Vec<Diagnosis>,
+    /// Purpose and clinical summary in the doctor's words; may be empty.
+    pub purpose: String,
+    /// Lines.
+    pub items: Vec<OrderedItem>,
+    /// Sum of the lines.
+    pub total_fen: Fen,
+    /// When it was written.
+    pub written_at: Timestamp,
+}
+
+/// A line of a signed order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedItem {
+    /// Code.
+    pub code: String,
+    /// Name.
+    pub name: String,
+    /// Part of the body and method of an examination; empty for a test.
+    pub detail: String,
+    /// Specimen of a test in words; empty for an examination.
+    pub specimen: String,
+    /// Code of the executing department the doctor confirmed.
+    pub department_code: String,
+    /// Its name.
+    pub department: String,
+    /// Amount.
+    pub amount_fen: Fen,
+    /// The doctor's remark.
+    pub note: String,
+}

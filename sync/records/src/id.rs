@@ -96,6 +96,11 @@ id_type!(
     "rx"
 );
 id_type!(
+    /// An order of examinations or laboratory tests (检查单, 检验单; FHIR ServiceRequest group).
+    OrderId,
+    "ord"
+);
+id_type!(
     /// A payment order; also `out_trade_no` at the channel.
     PaymentId,
     "pay"

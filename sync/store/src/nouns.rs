@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use records::footage::{ClipId, DockingId, IssueId};
-use records::id::{AccountId, BlobId, EdgeId, PatientId, PaymentId, PrescriptionId, RefundId, StaffId, VisitId};
+use records::id::{AccountId, BlobId, EdgeId, OrderId, PatientId, PaymentId, PrescriptionId, RefundId, StaffId, VisitId};
 use records::{Fen, Lane, LocalDate, PeerId, TenantId, Timestamp};
 
 use crate::{FromValue, ToValue, Value};
@@ -16,6 +16,7 @@ crate::id_value!(
     StaffId,
     VisitId,
     PrescriptionId,
+    OrderId,
     PaymentId,
     RefundId,
     BlobId,

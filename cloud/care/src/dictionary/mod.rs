@@ -1,5 +1,5 @@
-//! Dictionaries of the hospital that doctors search: diagnoses (ICD-10), drugs, herbs, routes, frequencies. They come
-//! from the HIS, are kept in the database and refreshed by the tick; searched by code, name, or initials of the pinyin.
+//! Dictionaries of the hospital that doctors search: diagnoses (ICD-10), drugs, herbs, routes, frequencies, examinations,
+//! laboratory tests and their specimens. They come from the HIS, are kept in the database and refreshed by the tick; searched by code, name, or initials of the pinyin.
 
 pub(crate) mod routes;
 pub(crate) mod store;
@@ -8,12 +8,12 @@ mod tests;
 
 use std::time::Duration;
 
-use records::his::{DiagnosisTerm, Drug, Frequency, Herb, Term};
+use records::his::{DiagnosisTerm, Drug, ExamItem, Frequency, Herb, LabTest, Specimen, Term};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use routes::ready;
-pub use store::lookup;
+pub use routes::{orders_ready, ready};
+pub use store::{lookup, search};
 
 /// A kept dictionary older than this is fetched again.
 pub(crate) const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -55,6 +55,9 @@ entries! {
     Herb = "herb", pinyin;
     Term = "route";
     Frequency = "frequency";
+    ExamItem = "exam_item", pinyin;
+    LabTest = "lab_item", pinyin;
+    Specimen = "specimen";
 }
 
 /// A search text in the form in which codes and initials are kept; signs that mean something to LIKE are dropped.

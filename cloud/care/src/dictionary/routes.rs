@@ -3,8 +3,8 @@
 use axum::extract::State;
 use base::{ApiError, Ctx, Json, Query, Staff};
 use records::his::{
-    DiagnosisList, DiagnosisTerm, Drug, DrugList, Everything, Frequency, FrequencyList, Herb, HerbList, Operation,
-    RouteList, Term,
+    DiagnosisList, DiagnosisTerm, Drug, DrugList, Everything, ExamItem, ExamItemList, Frequency, FrequencyList, Herb,
+    HerbList, LabItemList, LabTest, Operation, RouteList, Specimen, SpecimenList, Term,
 };
 use records::{Outcome, TenantId};
 use serde::Deserialize;
@@ -256,7 +256,10 @@ pub(crate) async fn tick(ctx: &Ctx, tenant: &TenantId) -> Result<(), CareError> 
     renew::<DrugList, Drug>(ctx, tenant).await?;
     renew::<HerbList, Herb>(ctx, tenant).await?;
     renew::<RouteList, Term>(ctx, tenant).await?;
-    renew::<FrequencyList, Frequency>(ctx, tenant).await
+    renew::<FrequencyList, Frequency>(ctx, tenant).await?;
+    renew::<ExamItemList, ExamItem>(ctx, tenant).await?;
+    renew::<LabItemList, LabTest>(ctx, tenant).await?;
+    renew::<SpecimenList, Specimen>(ctx, tenant).await
 }
 
 async fn had<O, E>(ctx: &Ctx, tenant: &TenantId, kept: &[String]) -> Result<bool, StoreError>
@@ -267,18 +270,33 @@ where
     Ok(kept.iter().any(|name| name == E::DICTIONARY) || refresh::<O, E>(ctx, tenant).await?)
 }
 
-/// Whether every dictionary a doctor writes with is kept; one that was never fetched is fetched now. Not for use within a
-/// unit of work.
+async fn kept(ctx: &Ctx, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
+    ctx.store
+        .read(&Scope::system(tenant.clone()), |tx| {
+            Box::pin(async move { sql::kept(tx).await })
+        })
+        .await
+}
+
+/// Whether the catalogues of examinations, tests and specimens are kept; one that was never fetched is fetched now. Not
+/// for use within a unit of work.
+///
+/// # Errors
+/// When the database fails.
+pub async fn orders_ready(ctx: &Ctx, tenant: &TenantId) -> Result<bool, StoreError> {
+    let kept = kept(ctx, tenant).await?;
+    Ok(had::<ExamItemList, ExamItem>(ctx, tenant, &kept).await?
+        && had::<LabItemList, LabTest>(ctx, tenant, &kept).await?
+        && had::<SpecimenList, Specimen>(ctx, tenant, &kept).await?)
+}
+
+/// Whether every dictionary a doctor prescribes with is kept; one that was never fetched is fetched now. Not for use
+/// within a unit of work.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn ready(ctx: &Ctx, tenant: &TenantId) -> Result<bool, StoreError> {
-    let kept = ctx
-        .store
-        .read(&Scope::system(tenant.clone()), |tx| {
-            Box::pin(async move { sql::kept(tx).await })
-        })
-        .await?;
+    let kept = kept(ctx, tenant).await?;
     Ok(had::<DrugList, Drug>(ctx, tenant, &kept).await?
         && had::<HerbList, Herb>(ctx, tenant, &kept).await?
         && had::<RouteList, Term>(ctx, tenant, &kept).await?

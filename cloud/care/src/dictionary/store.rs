@@ -100,8 +100,12 @@ pub(crate) async fn replace<E: Entry>(tx: &mut Tx<'_>, fresh: &[E]) -> Result<u6
     Ok(written)
 }
 
-/// Entries whose code, name or initials fit: an exact code first, then beginnings, then parts.
-pub(crate) async fn search<E: Entry>(tx: &mut Tx<'_>, q: &str, most: u32) -> Result<Vec<E>, StoreError> {
+/// Entries whose code, name or initials fit: an exact code first, then beginnings, then parts; all, in the order of the
+/// HIS, for an empty text.
+///
+/// # Errors
+/// When the database fails.
+pub async fn search<E: Entry>(tx: &mut Tx<'_>, q: &str, most: u32) -> Result<Vec<E>, StoreError> {
     let (tenant, dictionary, wanted) = (tx.tenant().clone(), E::DICTIONARY, needle(q));
     let (begins, inside) = (format!("{wanted}%"), format!("%{wanted}%"));
     let rows: Vec<(String,)> = tx

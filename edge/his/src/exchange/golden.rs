@@ -21,6 +21,13 @@ fn requests() -> Vec<(&'static str, Value)> {
         "items":[{"code":"W1","name":"A|B","dose":"5","dose_unit":"mg","route_code":"PO","frequency_code":"QD","days":7,"quantity":2,"quantity_unit":"盒","amount_fen":100}],
         "herbal_doses":doses,"herbal_decoction":doses.is_number().then_some(true),"herbal_usage":usage,"total_fen":100,"document_sm3":"ab","signed_at":"2026-11-21T07:00:00Z"})
     };
+    let order = |specimen: Value| {
+        json!({"order_number":"ord_1","visit_order_number":"con_1","his_patient_id":"P1","doctor_code":"D1","department_code":"K1",
+        "diagnoses":[{"code":"I10","name":"高血压","main":true}],"purpose":"胸闷1周，除外心肌缺血",
+        "items":[{"code":"X1","name":"A","department_code":"E1","specimen_code":specimen,"amount_fen":100,"note":"空腹"}],
+        "total_fen":100,"document_sm3":"ab","signed_at":"2026-11-21T07:00:00Z"})
+    };
+    let withdrawal = json!({"order_number":"ord_1","his_order_number":"J1","reason":"开错项目"});
     vec![
         ("patient.query", json!({"name":"张三","id_number":"110101198001010010"})),
         ("patient.by_card", json!({"card_number":"8000000001"})),
@@ -75,6 +82,13 @@ fn requests() -> Vec<(&'static str, Value)> {
         ("visit.list", history.clone()),
         ("visit.prescriptions", history),
         ("dict.diagnosis.list", json!({})),
+        ("dict.exam_item.list", json!({})),
+        ("order.exam.submit", order(Value::Null)),
+        ("order.exam.revoke", withdrawal.clone()),
+        ("dict.specimen.list", json!({})),
+        ("dict.lab_item.list", json!({})),
+        ("order.lab.submit", order(json!("S02"))),
+        ("order.lab.revoke", withdrawal),
         ("dict.route.list", json!({})),
         ("dict.frequency.list", json!({})),
         ("dict.herb.list", json!({})),

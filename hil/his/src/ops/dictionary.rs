@@ -24,7 +24,13 @@ fn page(asked: &Node) -> Result<Page, OpError> {
 }
 
 /// One page of a dictionary table; the last column of `select` must be the total.
-fn paged(call: &Call<'_>, asked: &Node, select: &str, name: &str, fields: &[&'static str]) -> Result<Reply, OpError> {
+pub(super) fn paged(
+    call: &Call<'_>,
+    asked: &Node,
+    select: &str,
+    name: &str,
+    fields: &[&'static str],
+) -> Result<Reply, OpError> {
     let page = page(asked)?;
     let from = select.split_once(" FROM ").map_or("", |(_, table)| table);
     let filter = format!("instr({name}, ?1) > 0 OR instr(lower(code), ?1) > 0 OR instr(pinyin, ?1) > 0");

@@ -1,5 +1,6 @@
 //! The operations of the interface, one function each.
 
+pub(crate) mod apply;
 mod bill;
 mod dictionary;
 mod people;
@@ -57,6 +58,14 @@ pub(crate) const ALL: &[(&str, Operation)] = &[
     ("getHerbs", dictionary::herbs),
     ("getDrugs", dictionary::drugs),
     ("getDrugStock", dictionary::stock),
+    ("getExamItems", apply::exam_items),
+    ("getInspectItems", apply::lab_items),
+    ("getSpecimens", apply::specimens),
+    ("addExamApply", apply::add_exam),
+    ("revokeExamApply", apply::revoke),
+    ("addInspectApply", apply::add_lab),
+    ("revokeInspectApply", apply::revoke),
+    ("getApplyStatus", apply::status),
 ];
 
 /// The operation of that name.

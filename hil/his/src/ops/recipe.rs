@@ -164,7 +164,7 @@ fn write_line(call: &Call<'_>, id: &str, n: i64, asked: &Node, line: &Line) -> R
 }
 
 /// The paid registration a prescription belongs to: its visit number and patient.
-fn visit_of(call: &Call<'_>, asked: &Node) -> Result<(String, String), OpError> {
+pub(super) fn visit_of(call: &Call<'_>, asked: &Node) -> Result<(String, String), OpError> {
     let found: Option<(String, String)> = call
         .tx
         .query_row(
@@ -183,7 +183,7 @@ fn visit_of(call: &Call<'_>, asked: &Node) -> Result<(String, String), OpError> 
     Ok((visit, patient))
 }
 
-fn check_diagnoses(call: &Call<'_>, asked: &Node) -> Result<(), OpError> {
+pub(super) fn check_diagnoses(call: &Call<'_>, asked: &Node) -> Result<(), OpError> {
     let given = asked.list("diagnosis");
     if given.is_empty() {
         return refuse("处方无诊断");

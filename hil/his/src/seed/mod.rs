@@ -4,7 +4,7 @@ mod history;
 mod illness;
 
 use rig::Rng;
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use serde_json::{Value, json};
 use time::{Date, Duration};
 
@@ -18,6 +18,10 @@ const HERBS: &str = include_str!("../../data/herbs.csv");
 const DIAGNOSES: &str = include_str!("../../data/icd.csv");
 const ROUTES: &str = include_str!("../../data/routes.csv");
 const FREQUENCIES: &str = include_str!("../../data/frequencies.csv");
+const EXECUTING: &str = include_str!("../../data/execdepts.csv");
+const SPECIMENS: &str = include_str!("../../data/specimens.csv");
+const EXAM_ITEMS: &str = include_str!("../../data/examitems.csv");
+const LAB_ITEMS: &str = include_str!("../../data/labitems.csv");
 
 /// Sessions of a day: flag, first minute, last minute (lead doctors stay longer at night).
 const SESSIONS: [(i64, i64, i64); 3] = [(1, 480, 720), (2, 840, 1050), (3, 1080, 1320)];
@@ -79,6 +83,26 @@ pub(crate) fn fill(tx: &Transaction<'_>, seed: u64, today: Date) -> rusqlite::Re
         "INSERT INTO counter VALUES ('patient', (SELECT count(*) FROM patient))",
         [],
     )?;
+    Ok(())
+}
+
+/// What can be ordered; also put into the file of an earlier bench. An item is in use (1) unless its row ends in 0.
+pub(crate) fn catalogue_of_orders(db: &Connection) -> rusqlite::Result<()> {
+    for (table, csv, columns) in [
+        ("exec_dept", EXECUTING, 3),
+        ("specimen", SPECIMENS, 2),
+        ("exam_item", EXAM_ITEMS, 10),
+        ("lab_item", LAB_ITEMS, 9),
+    ] {
+        let marks = vec!["?"; columns].join(",");
+        let mut insert = db.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES ({marks})"))?;
+        for (_, mut row) in rows(csv) {
+            if row.len() + 1 == columns {
+                row.push("1");
+            }
+            insert.execute(rusqlite::params_from_iter(row))?;
+        }
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod bill;
 mod catalogue;
 mod history;
+mod order;
 mod patient;
 mod prescription;
 mod registration;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use bill::*;
 pub use catalogue::*;
 pub use history::*;
+pub use order::*;
 pub use patient::*;
 pub use prescription::*;
 pub use registration::*;
@@ -103,6 +105,20 @@ operations! {
     PastPrescriptions = "visit.prescriptions", false, HistoryQuestion => Vec<PastPrescription>;
     /// 诊断项目列表 (annex 59), ICD-10.
     DiagnosisList = "dict.diagnosis.list", false, Everything => Vec<DiagnosisTerm>;
+    /// 检查项目列表 (annex 61).
+    ExamItemList = "dict.exam_item.list", false, Everything => Vec<ExamItem>;
+    /// 新增检查处方 (annex 62, 可重发). Key `order_number`.
+    ExamSubmit = "order.exam.submit", true, SubmittedOrder => OrderReceipt;
+    /// 检查撤回 (annex 63, 可重发).
+    ExamRevoke = "order.exam.revoke", true, OrderWithdrawal => Nothing;
+    /// 检验物项目列表 (annex 64).
+    SpecimenList = "dict.specimen.list", false, Everything => Vec<Specimen>;
+    /// 检验项目列表 (annex 65).
+    LabItemList = "dict.lab_item.list", false, Everything => Vec<LabTest>;
+    /// 新增检验处方 (annex 66, 可重发). Key `order_number`.
+    LabSubmit = "order.lab.submit", true, SubmittedOrder => OrderReceipt;
+    /// 检验撤回 (annex 67, 可重发).
+    LabRevoke = "order.lab.revoke", true, OrderWithdrawal => Nothing;
     /// 用药途径列表 (annex 68).
     RouteList = "dict.route.list", false, Everything => Vec<Term>;
     /// 用药频率列表 (annex 69).
