@@ -48,6 +48,8 @@ pub enum Audience {
     Visit(VisitId),
     /// All pharmacists.
     Pharmacists,
+    /// All who review medical records.
+    RecordReviewers,
     /// All administrators.
     Admins,
 }
@@ -100,6 +102,7 @@ fn concerns(sent: &Addressed, session: &Session, visit: Option<&VisitId>) -> boo
         (Audience::Staff(staff), Who::Staff(own)) => *staff == own.id,
         (Audience::Visit(id), _) => visit == Some(id),
         (Audience::Pharmacists, Who::Staff(own)) => own.may(Permission::Review),
+        (Audience::RecordReviewers, Who::Staff(own)) => own.may(Permission::ReviewRecords),
         (Audience::Admins, Who::Staff(own)) => own.may(Permission::Oversee),
         _ => false,
     }

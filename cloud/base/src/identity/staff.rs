@@ -259,3 +259,20 @@ pub async fn by_his_code(tx: &mut Tx<'_>, his_code: &str) -> Result<Option<crate
         None => Ok(None),
     }
 }
+
+/// Members of staff who hold a role, unless disabled, by department and name.
+pub async fn with_role(tx: &mut Tx<'_>, role: Role) -> Result<Vec<crate::session::Member>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let rows: Vec<(StaffId,)> = tx
+        .all(
+            "SELECT id FROM base_staff WHERE tenant_id = $1 AND disabled_at IS NULL AND ',' || roles || ',' LIKE $2 \
+             ORDER BY department_name, name, id",
+            &[&tenant, &format!("%,{},%", role.as_str())],
+        )
+        .await?;
+    let mut members = Vec::with_capacity(rows.len());
+    for (id,) in rows {
+        members.extend(member(tx, &id).await?);
+    }
+    Ok(members)
+}

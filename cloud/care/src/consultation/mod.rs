@@ -16,6 +16,7 @@
 pub mod board;
 pub(crate) mod booking;
 mod effects;
+mod ending;
 mod his_answers;
 mod lists;
 mod orders;
@@ -32,6 +33,7 @@ mod timers;
 mod view;
 
 pub use board::announce;
+pub use ending::finish;
 pub use his_answers::{on_command_result, on_stop_clinic};
 pub use parties::{PartiesOfVisit, PatientIdentity, for_doctor, participants, parties};
 pub use payments::VisitPayments;

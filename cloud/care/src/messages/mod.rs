@@ -16,6 +16,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::CareError;
+pub use store::Message;
 
 /// Kinds of messages a person may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -117,4 +118,15 @@ impl Draft {
 /// When the database fails.
 pub async fn post_system(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId, text: &str) -> Result<u64, CareError> {
     store::append(tx, vault, visit, &store::New::system(text)).await
+}
+
+/// Most messages of a visit that are read at once by another context.
+const MOST_READ: u32 = 500;
+
+/// What was said in a visit, in order, for a context that lets somebody else read it.
+///
+/// # Errors
+/// When the database fails or a sealed text does not open.
+pub async fn of_visit(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId) -> Result<Vec<Message>, CareError> {
+    store::after(tx, vault, visit, 0, MOST_READ).await
 }

@@ -97,7 +97,7 @@ pub(crate) async fn append(tx: &mut Tx<'_>, vault: &Vault, visit: &VisitId, new:
 
 /// A message as both sides see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Message {
+pub struct Message {
     /// Number in the visit, from 1.
     pub seq: u64,
     /// Same as `seq`, as text.

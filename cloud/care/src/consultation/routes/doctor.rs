@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::effects::{hand, perform};
+use super::super::ending::BY_DOCTOR;
 use super::super::lists::{self, Group};
 use super::super::view::{Eyes, VisitView};
 use super::super::{Hand, Moved, Progress, VisitState, board, store as sql};
@@ -241,7 +242,7 @@ async fn finish(
     let view = own(&ctx, &staff, given.clone(), &id).await?;
     // Both sides may press it; the second finds it done.
     if view.state != VisitState::Finished.as_str() {
-        transition(&ctx, &staff, &id, "医生结束了问诊", |p, hand| p.finish(hand)).await?;
+        transition(&ctx, &staff, &id, BY_DOCTOR, |p, hand| p.finish(hand)).await?;
     }
     Ok(Json(own(&ctx, &staff, given, &id).await?))
 }
