@@ -1,0 +1,73 @@
+//! The public check of an order of examinations or laboratory tests.
+
+use ::store::Scope;
+use base::{ApiError, Ctx};
+use records::TenantId;
+use records::document::OrderDocument;
+use records::id::OrderId;
+
+use super::routes::{Case, Verified, VerifiedDocument, VerifiedItem, shown};
+use crate::orders::{Kind, store as table};
+use crate::signing::{self, Purpose};
+use crate::visit::masked;
+
+/// Checks the doctor's signature over an order, anew, and whether the order still stands.
+pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, id: OrderId) -> Result<Case, ApiError> {
+    let scope = Scope::system(tenant.clone());
+    let (kept, sheet) = ctx
+        .store
+        .read(&scope, move |tx| {
+            let id = id.clone();
+            Box::pin(async move {
+                let kept = signing::store::of_subject(tx, Purpose::Order, id.as_str()).await?;
+                let sheet = table::find(tx, &id).await?.ok_or_else(ApiError::not_found)?;
+                Ok::<_, ApiError>((kept.ok_or_else(ApiError::not_found)?, sheet))
+            })
+        })
+        .await?;
+    let trust = signing::anchors(ctx, &scope).await?.signers;
+    let bytes = kept.document(&ctx.vault, tenant)?;
+    let document: OrderDocument = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
+    let checked = signing::check(&kept, &bytes, &trust, ctx.now());
+    let reason = if !checked.valid {
+        Some("医师签名未通过验证".to_owned())
+    } else if sheet.state.is_void() {
+        Some(format!("{}{}", sheet.kind.text(), sheet.state.text()))
+    } else {
+        None
+    };
+    let item = |i: records::document::OrderedItem| VerifiedItem {
+        specification: [i.detail, i.specimen].concat(),
+        quantity: format!("{} 元", i.amount_fen),
+        usage: format!("执行科室 {}", i.department),
+        name: i.name,
+    };
+    let kind = match sheet.kind {
+        Kind::Exam => "exam_order",
+        Kind::Lab => "lab_order",
+    };
+    Ok(Case {
+        verified: Verified {
+            valid: reason.is_none(),
+            reason,
+            document: VerifiedDocument {
+                kind: kind.to_owned(),
+                hospital: document.hospital,
+                number: document.number,
+                department: document.department,
+                patient_name_masked: masked(&document.patient.name),
+                written_at: document.written_at,
+                valid_until: None,
+                state_text: sheet.state.text().to_owned(),
+                items: document.items.into_iter().map(item).collect(),
+            },
+            signatures: vec![shown(&kept, &checked)],
+            file_is_issued: None,
+            file_seal: None,
+            file_seal_reason: None,
+            file_stamped_at: None,
+            file_seal_revocation: None,
+        },
+        pdf_sha256: None,
+    })
+}
