@@ -30,6 +30,8 @@ enum Peer {
     Time(TimeArgs),
     /// A certificate authority: CRLs, OCSP, certificates and time stamps.
     Ca(CaArgs),
+    /// A signature server of others: GB/T 38629 over HTTPS.
+    Svs(SvsArgs),
     /// The recorder dock: the real firmware image under QEMU.
     Dock(bench_dock::Arguments),
     /// What stands in front of a self-service terminal: card reader and scanner.
@@ -211,6 +213,19 @@ struct CaArgs {
     public_base: String,
 }
 
+#[derive(Args)]
+struct SvsArgs {
+    /// Its folder; filled at the first start.
+    #[arg(long)]
+    dir: PathBuf,
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    #[arg(long, default_value_t = 7070)]
+    serve: u16,
+    #[arg(long, default_value_t = 7072)]
+    control: u16,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Keys {
     Ignore,
@@ -229,6 +244,7 @@ async fn main() -> anyhow::Result<()> {
         Peer::Tpm(args) => ended(tpm(args)).await,
         Peer::Time(args) => ended(time(args)).await,
         Peer::Ca(args) => ended(ca(args)).await,
+        Peer::Svs(args) => ended(svs(args)).await,
         Peer::Dock(args) => ended(bench_dock::run(args)).await,
         Peer::Reader(args) => ended(bench_reader::run(args, rig::announce_ready)).await,
     }
@@ -357,6 +373,16 @@ async fn time(args: TimeArgs) -> anyhow::Result<()> {
     }
     rig::announce_ready();
     rig::serve_control(control, server.control()).await?;
+    Ok(())
+}
+
+async fn svs(args: SvsArgs) -> anyhow::Result<()> {
+    let settings = bench_ca::OutsideSettings {
+        folder: args.dir,
+        serve: SocketAddr::new(args.bind, args.serve),
+        control: SocketAddr::new(args.bind, args.control),
+    };
+    bench_ca::run_outside(settings, |_| rig::announce_ready()).await?;
     Ok(())
 }
 

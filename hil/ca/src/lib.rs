@@ -6,6 +6,7 @@ mod authority;
 mod books;
 mod control;
 mod der;
+mod outside;
 mod site;
 mod tsa;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub use authority::{CaError, Kind};
+pub use outside::{OutsideAddresses, OutsideSettings, run_outside};
 
 /// Where and how the authority runs.
 #[derive(Debug, Clone)]

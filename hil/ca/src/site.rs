@@ -301,7 +301,7 @@ fn bent_nonce(request: &[u8]) -> Vec<u8> {
 }
 
 /// With its last byte changed: of a list and a token that is the signature's, of a request the nonce's.
-fn bent(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn bent(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
     }
@@ -313,7 +313,7 @@ fn said(fired: &Option<Fired>, kind: &str) -> bool {
 }
 
 /// Sends an answer, as badly as asked.
-async fn answered(kind: &'static str, body: Result<Vec<u8>, CaError>, fired: Option<Fired>) -> Response {
+pub(crate) async fn answered(kind: &'static str, body: Result<Vec<u8>, CaError>, fired: Option<Fired>) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(error) => {
