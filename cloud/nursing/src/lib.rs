@@ -1,11 +1,15 @@
-//! Nursing devices (护理设备): work recorders with their register and white list, who has which for what, their dockings, and
-//! the footage taken from them with its custody entries.
+//! Nursing at home (网约护理): orders of visits with their track, forms and alarms ([`order`]), and nursing devices (护理设备):
+//! work recorders with their register and white list, who has which for what, their dockings, and the footage taken from them
+//! with its custody entries.
 //!
 //! A clip counts only after three things held here: its custody entry is signed by the hospital's own appliance, the bytes
 //! that came have both hashes of the entry, and the entry fits its chain. Then, and only then, the appliance is told that it
 //! may clear the recorder ([`footage`]).
 
+pub mod alarm;
 pub mod footage;
+mod form;
+pub mod order;
 mod patient;
 pub mod recorder;
 
@@ -27,16 +31,31 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "nursing/0003_derived",
         sql: include_str!("schema-0003.sql"),
     },
+    Migration {
+        name: "nursing/0004_orders",
+        sql: include_str!("schema-0004.sql"),
+    },
+    Migration {
+        name: "nursing/0005_taking",
+        sql: include_str!("schema-0005.sql"),
+    },
 ];
 
 /// The settings of this crate.
 pub fn settings() -> Vec<base::settings::Kind> {
-    vec![base::settings::kind::<recorder::RecorderSettings>()]
+    vec![
+        base::settings::kind::<recorder::RecorderSettings>(),
+        base::settings::kind::<order::OrderSettings>(),
+    ]
 }
 
 /// The routes of this crate.
 pub fn routes() -> OpenApiRouter<Ctx> {
-    recorder::routes().merge(footage::routes())
+    recorder::routes()
+        .merge(footage::routes())
+        .merge(order::routes())
+        .merge(alarm::routes())
+        .merge(form::routes())
 }
 
 /// One round of what this crate looks after: footage that came and is not judged yet.

@@ -135,6 +135,16 @@ pub(crate) async fn send_to<T: Serialize + Sync>(
     tx.append(peer, Lane::Clinical, kind, entity, &body).await.map(drop)
 }
 
+/// An issue by its id.
+pub(crate) async fn issue_of(tx: &mut Tx<'_>, id: &str) -> Result<Option<Issue>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let sql = format!(
+        "SELECT {} FROM nursing_issue WHERE tenant_id = $1 AND id = $2",
+        Issue::COLUMNS
+    );
+    tx.opt(&sql, &[&tenant, &id]).await
+}
+
 /// The issue that has not ended.
 pub(crate) async fn open_issue(tx: &mut Tx<'_>, serial: &str) -> Result<Option<Issue>, StoreError> {
     let tenant = tx.tenant().clone();
@@ -260,7 +270,8 @@ pub(crate) async fn give_back(tx: &mut Tx<'_>, issue: &Issue, at: Timestamp) -> 
         serial: issue.serial.clone(),
         at,
     };
-    send(tx, kind::RECORDER_RETURNED, &issue.serial, &body).await
+    send(tx, kind::RECORDER_RETURNED, &issue.serial, &body).await?;
+    crate::order::store::recorder_back(tx, &issue.order_no, issue.id.as_str()).await
 }
 
 /// Keeps a docking as reported; docking a recorder returns it.

