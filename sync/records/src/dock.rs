@@ -28,6 +28,61 @@ impl Operation for DockRenewals {
     type Response = Vec<DockRenewal>;
 }
 
+/// `dock.recorders`: the recorders that stand in the dock now, with their charge.
+#[derive(Debug, Clone, Copy)]
+pub enum DockRecorders {}
+
+impl Operation for DockRecorders {
+    const METHOD: &'static str = "dock.recorders";
+    const WRITES: bool = false;
+    type Request = DockQuestion;
+    type Response = Vec<DockedRecorder>;
+}
+
+/// A recorder in the dock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockedRecorder {
+    /// Serial number.
+    pub serial: String,
+    /// Where: a bay, a port, a folder.
+    pub place: String,
+    /// State of its docking; only in `ready` is its footage in the cloud and the recorder empty.
+    pub state: String,
+    /// Percent, as the recorder told when it was docked.
+    pub battery: Option<u8>,
+    /// What the board says of its bay: `idle`, `charging`, `full`, `fault`; empty when no board knows it.
+    pub charge: String,
+}
+
+/// `dock.release`: hands a recorder out: its bay's lock opens and the light blinks. Answers when the board has done it; the
+/// same again opens it for longer, so it needs no key.
+#[derive(Debug, Clone, Copy)]
+pub enum DockRelease {}
+
+impl Operation for DockRelease {
+    const METHOD: &'static str = "dock.release";
+    const WRITES: bool = true;
+    type Request = DockReleaseQuestion;
+    type Response = DockReleased;
+}
+
+/// Which recorder is handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DockReleaseQuestion {
+    /// Its serial number.
+    pub serial: String,
+}
+
+/// A bay that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockReleased {
+    /// Which bay, for people.
+    pub place: String,
+    /// Seconds until it is locked again.
+    pub seconds: u16,
+}
+
 /// A question about the dock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dock::{Colour, Dock, DockState, Light as Lamp, bay_name};
+use dock::{Charge, Colour, Dock, DockError, DockState, Light as Lamp, bay_name};
 use recorder::Plugged;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,26 @@ struct Inner {
     ports: BTreeMap<String, u8>,
     seats: Mutex<BTreeMap<u8, Seat>>,
     changed: Notify,
+}
+
+/// A bay that was opened for who takes its recorder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Which bay, for people.
+    pub place: String,
+    /// Seconds until it is locked again.
+    pub seconds: u16,
+}
+
+/// Why a recorder was not handed out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotOpened {
+    /// It stands in no bay of this dock.
+    #[error("该记录仪不在采集坞的槽位中，请核对编号或另取一台")]
+    NotHere,
+    /// The board did not do it.
+    #[error(transparent)]
+    Board(#[from] DockError),
 }
 
 /// Who stands in a bay, as USB told.
@@ -77,6 +97,28 @@ impl Board {
             .find(|(_, seat)| seat.serial == serial)
             .map(|(bay, _)| *bay);
         seated.or_else(|| self.inner.dock.state().borrow().bay_of(serial))
+    }
+
+    /// How the recorder's bay charges, if a bay is known to have it and the board answers.
+    pub fn charge_of(&self, serial: &str) -> Option<Charge> {
+        let bay = self.bay_of(serial)?;
+        let state = self.inner.dock.state();
+        let state = state.borrow();
+        let place = state.bays.get(usize::from(bay)).filter(|_| state.online)?;
+        Some(place.charge)
+    }
+
+    /// Hands a recorder out: the lock of its bay opens, its light says "take me", until it is taken or the time is over.
+    ///
+    /// # Errors
+    /// See [`NotOpened`].
+    pub async fn hand_out(&self, serial: &str) -> Result<Opened, NotOpened> {
+        let bay = self.bay_of(serial).ok_or(NotOpened::NotHere)?;
+        self.inner.dock.release(bay, TAKEN_WITHIN_S).await?;
+        Ok(Opened {
+            place: bay_name(bay),
+            seconds: TAKEN_WITHIN_S,
+        })
     }
 
     /// What a person has to look at: a bay whose contacts tell another number than USB.
