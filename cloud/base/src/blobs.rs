@@ -2,7 +2,8 @@
 //!
 //! On disk: `{root}/{hospital}/{first two of digest}/{digest}`, written to a temporary name, synced, renamed, folder
 //! synced, and only then the row; a file without a row is garbage, a row without a file does not happen.
-//! Who may read one: its owner, whom it was granted to ([`grant`]), and staff whose work it is.
+//! Who may read one: its owner, whom it was granted to ([`grant`]), and staff whose work it is. Some have a door of their own
+//! ([`GUARDED`]), where each look is written down; here nobody gets them.
 
 mod adopt;
 
@@ -26,6 +27,9 @@ pub use adopt::Adopted;
 
 use crate::permission::Permission;
 use crate::{ApiError, Ctx, Json, Path, Session, Who};
+
+/// Purposes whose files are had only through the routes of their context, which write each look to the audit.
+pub const GUARDED: [&str; 2] = ["footage", "footage_derived"];
 
 /// Largest upload by a person.
 const UPLOAD_LIMIT: usize = 12 << 20;
@@ -300,7 +304,7 @@ pub async fn grant(tx: &mut Tx<'_>, id: &BlobId, reader: &str) -> Result<(), Sto
 
 /// The file, if this person may read it.
 pub async fn readable(tx: &mut Tx<'_>, session: &Session, id: &BlobId) -> Result<Option<Blob>, StoreError> {
-    let Some(blob) = get(tx, id).await? else {
+    let Some(blob) = get(tx, id).await?.filter(|b| !GUARDED.contains(&b.purpose.as_str())) else {
         return Ok(None);
     };
     let overseer = matches!(&session.who, Who::Staff(member) if member.may(Permission::Oversee));

@@ -61,24 +61,42 @@ impl BlobStore {
         .await
     }
 
-    /// Moves a file that was made here to its place; answers its SM3, hex, and its size. The file must be on the same file
-    /// system.
+    /// SM3, hex, and size of a file that was made here, before it is [taken in](Self::take_in).
     ///
     /// # Errors
-    /// When it cannot be read or moved.
-    pub async fn take_in(&self, tenant: &TenantId, file: &Path) -> std::io::Result<(String, u64)> {
-        let (file, root) = (file.to_owned(), self.root.join(tenant.as_str()));
+    /// When it cannot be read.
+    pub async fn weigh(&self, file: &Path) -> std::io::Result<(String, u64)> {
+        let file = file.to_owned();
+        blocking(move || sm3_of(&file)).await
+    }
+
+    /// Moves a file of this SM3 that was made here to its place. It must be on the same file system.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub async fn take_in(&self, tenant: &TenantId, file: &Path, digest: &str) -> std::io::Result<()> {
+        let (file, folder, digest) = (file.to_owned(), self.folder(tenant, digest), digest.to_owned());
         blocking(move || {
-            let (digest, size) = sm3_of(&file)?;
-            let folder = root.join(digest.get(..2).unwrap_or("xx"));
             std::fs::create_dir_all(&folder)?;
             std::fs::File::open(&file)?.sync_all()?;
             // The same content twice is the same file.
             std::fs::rename(&file, folder.join(&digest))?;
-            std::fs::File::open(&folder)?.sync_all()?;
-            Ok((digest, size))
+            std::fs::File::open(&folder)?.sync_all()
         })
         .await
+    }
+
+    /// Removes a file that no row names, and says whether there was one. For who makes sure, in the same unit of work, that
+    /// nobody is about to name it: it does not wait for anything but the disk.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn drop_nameless(&self, tenant: &TenantId, digest: &str) -> std::io::Result<bool> {
+        match std::fs::remove_file(self.folder(tenant, digest).join(digest)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a kept file anew: whether it is there and has these digests and this size.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use store::{Scope, StoreError};
 use utoipa::ToSchema;
 
+use super::derived::store as derived;
 use super::judge::{self, Link};
 use super::routes::ClipView;
 use super::store::{self as sql, Clip};
@@ -107,19 +108,27 @@ pub(super) struct Docked {
 /// The docking of a clip.
 pub(super) async fn docking(ctx: &Ctx, scope: &Scope, clip: &Clip) -> Result<Docked, ApiError> {
     let id = clip.docking.clone();
-    let (report, clips) = ctx
+    let (report, clips, rescued) = ctx
         .store
         .read(scope, move |tx| {
             let id = id.clone();
             Box::pin(async move {
                 let report = recorders::docking(tx, &id).await?;
-                Ok::<_, StoreError>((report, sql::of_docking(tx, &id, OF_DOCKING).await?))
+                let clips = sql::of_docking(tx, &id, OF_DOCKING).await?;
+                Ok::<_, StoreError>((report, clips, derived::rescued_of(tx, &id).await?))
             })
         })
         .await?;
     Ok(Docked {
         docking: report.and_then(docking_view),
-        clips: clips.iter().map(ClipView::from).collect(),
+        clips: clips
+            .iter()
+            .map(|clip| {
+                let mut view = ClipView::from(clip);
+                view.playable_ms = rescued.get(clip.id.as_str()).copied().or(clip.duration_ms);
+                view
+            })
+            .collect(),
     })
 }
 

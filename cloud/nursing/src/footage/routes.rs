@@ -96,6 +96,8 @@ pub(super) struct ClipView {
     began_at: Timestamp,
     /// Length in milliseconds.
     duration_ms: Option<u64>,
+    /// Length of what can be played, where it is known: of what was rescued of a damaged one.
+    pub(super) playable_ms: Option<u64>,
     /// `received`, `missing`, `confirmed`, `refused`.
     state: String,
     /// Plain words.
@@ -123,6 +125,7 @@ impl From<&Clip> for ClipView {
             condition: c.condition.clone(),
             began_at: c.began_at,
             duration_ms: c.duration_ms,
+            playable_ms: c.duration_ms,
             state: c.state.as_str().to_owned(),
             note: c.note.clone(),
             confirmed_at: c.confirmed_at,

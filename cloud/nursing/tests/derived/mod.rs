@@ -1,5 +1,7 @@
 //! What is derived of footage, over the real router and the real worker, on both databases.
 
+mod kept;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;

@@ -4,7 +4,7 @@
 //! ```text
 //! wanted ──claim──▶ making ──▶ made        (a blob of its own, and a report)
 //!   ▲                 ├──passing fault, up to 3 times──▶ wanted
-//!   └──asked again── failed ◀──┘
+//!   └──asked again── failed ◀──┘ ◀── cancelled by a person
 //!
 //! probe ─┬─ whole ──▶ poster, strip, remux (H.264)
 //!        └─ not whole ──▶ salvage ──▶ poster, strip (of what was rescued)
@@ -12,10 +12,11 @@
 //! ```
 //!
 //! Made outside any unit of work, by `media-worker` in a process of its own. A job whose maker died is noticed by its pulse
-//! ([`STILL`]) and begun anew; a rescue that lacked a good file of its recorder is begun anew when one comes.
+//! ([`STILL`]) and begun anew, what it left among the kept files is swept up ([`sweep`]); a rescue that lacked a good file of its recorder is begun anew when one comes.
 
 mod routes;
-mod store;
+pub(super) mod store;
+mod sweep;
 mod view;
 mod work;
 
@@ -23,6 +24,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use media::{Facts, Made};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 pub(crate) use routes::routes;
 pub use work::{Lane, Workshop, round};
@@ -39,12 +42,17 @@ const ATTEMPTS: u64 = 3;
 /// A job without a pulse for so long has lost its maker.
 const STILL: Duration = Duration::from_secs(120);
 /// Between two beats of its pulse.
-const BEAT: Duration = Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(2);
 /// Before a job with a passing fault is tried again.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// Fault of what a person did not want any more.
+const CANCELLED: &str = "cancelled";
+
 /// What kind of object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MediaKind)]
 pub enum Kind {
     /// What is in the file; has no file of its own.
     Probe,

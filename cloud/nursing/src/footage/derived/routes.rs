@@ -25,6 +25,8 @@ use crate::footage::store::{self as clips, Clip};
 
 /// Objects that every clip gets; they can be tried again.
 const ALWAYS: [Kind; 5] = [Kind::Probe, Kind::Poster, Kind::Strip, Kind::Remux, Kind::Salvage];
+/// Objects that a person asks for; they can be given up.
+const ASKED: [Kind; 2] = [Kind::Proxy, Kind::Export];
 /// Longest part that can be asked for, milliseconds.
 const LONGEST_MS: u64 = 48 * 3_600_000;
 
@@ -253,6 +255,49 @@ async fn proxy(
     Ok((StatusCode::ACCEPTED, Json(asked)))
 }
 
+/// Gives up a preview or an export that is not there yet.
+#[utoipa::path(delete, path = "/admin/footage/{id}/media/{object}", tag = "nursing",
+    params(("id" = String, Path), ("object" = String, Path)),
+    responses((status = 200, body = DerivedMedia), (status = 404, body = base::error::ErrorBody),
+        (status = 409, body = base::error::ErrorBody)))]
+async fn cancel(
+    Held(ctx): Held<Ctx>,
+    staff: Staff<SeesFootage>,
+    Path((id, object)): Path<(String, String)>,
+) -> Result<Json<DerivedMedia>, ApiError> {
+    let (id, object) = (
+        clip_id(&id)?,
+        DerivedId::parse(&object).ok_or_else(ApiError::not_found)?,
+    );
+    ctx.store
+        .write(&staff.scope(), move |tx| {
+            let (id, object) = (id.clone(), object.clone());
+            Box::pin(async move {
+                let asked = |f: &Footing| {
+                    f.objects
+                        .iter()
+                        .find(|d| d.id == object && ASKED.contains(&d.kind))
+                        .cloned()
+                };
+                let before = asked(&footing(tx, &id).await?).ok_or_else(ApiError::not_found)?;
+                if !sql::cancel(tx, &before.id).await? {
+                    return Err(ApiError::conflict("media_state", "已经完成或已停止，无需取消"));
+                }
+                audit::record(
+                    tx,
+                    "footage.cancel",
+                    id.as_str(),
+                    json!({ "kind": before.kind.as_str(), "object": before.id }),
+                )
+                .await?;
+                let after = footing(tx, &id).await?;
+                let now = asked(&after).ok_or_else(ApiError::not_found)?;
+                Ok(Json(after.view(&now)))
+            })
+        })
+        .await
+}
+
 /// What to export, and why.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -357,6 +402,7 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(strip))
         .routes(routes!(play))
         .routes(routes!(proxy))
+        .routes(routes!(cancel))
         .routes(routes!(export))
         .routes(routes!(fetch))
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use records::Timestamp;
-use records::footage::ClipId;
+use records::footage::{ClipId, DockingId};
 use records::id::BlobId;
 use store::{StoreError, Tx};
 
-use super::{ATTEMPTS, DerivedId, Kind, Lane, STILL, State};
+use super::{ATTEMPTS, CANCELLED, DerivedId, Kind, Lane, STILL, State};
 use crate::footage::store::Clip;
 
 store::row! {
@@ -23,6 +23,7 @@ store::row! {
         pub(super) from_ms: Option<u64>,
         pub(super) to_ms: Option<u64>,
         pub(super) report: String,
+        pub(super) fault: String,
         pub(super) note: String,
         pub(super) tools: String,
         pub(super) blob_id: Option<BlobId>,
@@ -149,15 +150,51 @@ pub(super) async fn claim(tx: &mut Tx<'_>, lane: Lane) -> Result<Option<Derived>
     }))
 }
 
-/// Its pulse.
-pub(super) async fn beat(tx: &mut Tx<'_>, id: &DerivedId, progress: u64) -> Result<(), StoreError> {
+/// Its pulse. False when it is not wanted any more.
+pub(super) async fn beat(tx: &mut Tx<'_>, id: &DerivedId, progress: u64) -> Result<bool, StoreError> {
     let (tenant, now) = (tx.tenant().clone(), tx.now());
-    tx.exec(
-        "UPDATE nursing_derived SET beat_at = $3, progress = $4 WHERE tenant_id = $1 AND id = $2 AND state = 'making'",
-        &[&tenant, id, &now, &progress],
-    )
-    .await
-    .map(drop)
+    let changed = tx
+        .exec(
+            "UPDATE nursing_derived SET beat_at = $3, progress = $4 WHERE tenant_id = $1 AND id = $2 AND state = 'making'",
+            &[&tenant, id, &now, &progress],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// It is not wanted any more. False when it is there already, or was given up.
+pub(super) async fn cancel(tx: &mut Tx<'_>, id: &DerivedId) -> Result<bool, StoreError> {
+    let (tenant, now) = (tx.tenant().clone(), tx.now());
+    let changed = tx
+        .exec(
+            "UPDATE nursing_derived SET state = 'failed', fault = $4, note = '已取消', finished_at = $3
+             WHERE tenant_id = $1 AND id = $2 AND state IN ('wanted', 'making')",
+            &[&tenant, id, &now, &CANCELLED],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Milliseconds that were rescued of each damaged clip of a docking.
+pub(in crate::footage) async fn rescued_of(
+    tx: &mut Tx<'_>,
+    docking: &DockingId,
+) -> Result<BTreeMap<String, u64>, StoreError> {
+    let tenant = tx.tenant().clone();
+    let rows: Vec<(String, String)> = tx
+        .all(
+            "SELECT d.clip_id, d.report FROM nursing_derived d JOIN nursing_clip c ON c.tenant_id = d.tenant_id AND c.id = d.clip_id
+             WHERE c.tenant_id = $1 AND c.docking = $2 AND d.kind = 'salvage' AND d.state = 'made'",
+            &[&tenant, docking],
+        )
+        .await?;
+    let rescued = rows
+        .into_iter()
+        .filter_map(|(clip, report)| match serde_json::from_str(&report) {
+            Ok(media::Made::Rescued(rescued)) => Some((clip, rescued.duration_ms)),
+            _ => None,
+        });
+    Ok(rescued.collect())
 }
 
 /// It is there. False when somebody else was quicker.

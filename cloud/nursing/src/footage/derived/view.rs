@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::store::Derived;
 use super::work::{Tools, nurse};
-use super::{DerivedId, Kind, State};
+use super::{CANCELLED, DerivedId, Kind, State};
 use crate::footage::store::Clip;
 
 /// A kept clip with everything derived from it.
@@ -68,8 +68,8 @@ impl Footing {
     pub(super) fn view(&self, d: &Derived) -> DerivedMedia {
         DerivedMedia {
             id: d.id.to_string(),
-            kind: d.kind.as_str().to_owned(),
-            state: d.state.as_str().to_owned(),
+            kind: d.kind,
+            state: MediaState::of(d),
             progress: d.progress,
             note: d.note.clone(),
             derived_from: d.derived_from.clone(),
@@ -87,7 +87,7 @@ impl Footing {
 
 /// What a browser is to play.
 pub(super) struct Playable {
-    pub(super) kind: &'static str,
+    kind: PlayKind,
     /// None for the original.
     pub(super) object: Option<DerivedId>,
 }
@@ -96,10 +96,12 @@ pub(super) struct Playable {
 pub(super) fn playable(footing: &Footing) -> Option<Playable> {
     let object = |kind: Kind| {
         let (object, _) = footing.made(kind)?;
-        Some(Playable {
-            kind: kind.as_str(),
-            object,
-        })
+        let kind = match kind {
+            Kind::Remux => PlayKind::Remux,
+            Kind::Salvage => PlayKind::Salvage,
+            _ => PlayKind::Proxy,
+        };
+        Some(Playable { kind, object })
     };
     let rescued = match footing.one(Kind::Salvage).and_then(Derived::made) {
         Some(Made::Rescued(r)) if r.codec == "h264" => object(Kind::Salvage),
@@ -113,7 +115,7 @@ pub(super) fn playable(footing: &Footing) -> Option<Playable> {
             let plain =
                 matches!(footing.clip.container.as_str(), "wav" | "jpeg") && footing.clip.condition == "complete";
             (own || plain).then_some(Playable {
-                kind: "original",
+                kind: PlayKind::Original,
                 object: None,
             })
         })
@@ -161,15 +163,43 @@ fn nothing(footing: &Footing, tools: &Tools) -> String {
     })
 }
 
+/// Where a derived object stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum MediaState {
+    /// To be made.
+    Wanted,
+    /// Being made.
+    Making,
+    /// There.
+    Made,
+    /// Could not be made; its note says why.
+    Failed,
+    /// A person did not want it any more.
+    Cancelled,
+}
+
+impl MediaState {
+    fn of(object: &Derived) -> Self {
+        match object.state {
+            State::Wanted => Self::Wanted,
+            State::Making => Self::Making,
+            State::Made => Self::Made,
+            State::Failed if object.fault == CANCELLED => Self::Cancelled,
+            State::Failed => Self::Failed,
+        }
+    }
+}
+
 /// A derived object.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct DerivedMedia {
     /// Id.
     id: String,
-    /// `probe`, `poster`, `strip`, `remux`, `salvage`, `proxy`, `export`.
-    kind: String,
-    /// `wanted`, `making`, `made`, `failed`.
-    state: String,
+    /// What it is.
+    kind: Kind,
+    /// Where it stands.
+    state: MediaState,
     /// Percent.
     progress: u64,
     /// Plain words: why it could not be made, what was rescued.
@@ -268,11 +298,27 @@ impl From<Facts> for MediaFacts {
     }
 }
 
+/// What kind of file a browser is to play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PlayKind {
+    /// As it came.
+    Original,
+    /// Its pictures as they are, for browsers.
+    Remux,
+    /// What was rescued of it.
+    Salvage,
+    /// The small one.
+    Proxy,
+    /// Nothing yet.
+    None,
+}
+
 /// What a browser is to play.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct MediaPlay {
-    /// `original`, `remux`, `salvage`, `proxy`, `none`.
-    kind: String,
+    /// What it is.
+    kind: PlayKind,
     /// For `play`: `original` or the id of an object.
     object: Option<String>,
     /// Plain words: why nothing can be played, and what to do.
@@ -326,7 +372,7 @@ pub(super) fn media_of(footing: &Footing, tools: &Tools) -> ClipMedia {
     let clip = &footing.clip;
     let play = match playable(footing) {
         Some(play) => MediaPlay {
-            kind: play.kind.to_owned(),
+            kind: play.kind,
             object: Some(
                 play.object
                     .map_or_else(|| "original".to_owned(), DerivedId::into_string),
@@ -334,7 +380,7 @@ pub(super) fn media_of(footing: &Footing, tools: &Tools) -> ClipMedia {
             text: String::new(),
         },
         None => MediaPlay {
-            kind: "none".to_owned(),
+            kind: PlayKind::None,
             object: None,
             text: nothing(footing, tools),
         },

@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{Scope, StoreError, Tx};
 
 use super::store::{self as sql, Derived, Wish};
-use super::{ATTEMPTS, BEAT, DerivedId, Kind, PAUSE, STILL, State, after_probe, note, pictures};
+use super::{ATTEMPTS, BEAT, DerivedId, Kind, PAUSE, STILL, State, after_probe, note, pictures, sweep};
 use crate::footage::store::{self as clips, Clip};
 
 /// Kept clips taken up in one round.
@@ -120,6 +120,7 @@ async fn hospital_round(
 ) -> Result<(), ApiError> {
     let scope = Scope::system(tenant.clone());
     take_up(ctx, &scope).await?;
+    sweep::sweep(ctx, &scope).await?;
     if !tools.ready {
         return Ok(());
     }
@@ -290,13 +291,17 @@ async fn do_job(
                 outcome = &mut run => break outcome,
                 () = tokio::time::sleep(BEAT) => {
                     let (id, percent) = (job.id.clone(), u64::from(progress.load(Ordering::Relaxed)));
-                    ctx.store
+                    let goes_on = ctx.store
                         .write(scope, move |tx| {
                             let id = id.clone();
                             Box::pin(async move { sql::beat(tx, &id, percent).await })
                         })
                         .await
                         .map_err(|e: StoreError| e)?;
+                    if !goes_on {
+                        // Nobody wants it any more; with the run goes its process.
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -304,7 +309,7 @@ async fn do_job(
     match outcome {
         Ok(made) => {
             let blob = match output {
-                Some(output) => Some(keep(ctx, scope, &output, mime).await?),
+                Some(output) => Some(keep(ctx, scope, &job, (&output, mime)).await?),
                 None => None,
             };
             finished(ctx, scope, (job, bench.clip), (made, blob), tools).await
@@ -313,14 +318,22 @@ async fn do_job(
     }
 }
 
-/// Takes what was made among the kept files.
-async fn keep(ctx: &Ctx, scope: &Scope, file: &Path, mime: &str) -> Result<Blob, ApiError> {
-    let now = ctx.now();
-    let (digest, size) = ctx
-        .blobs
-        .take_in(&scope.tenant, file)
+/// Takes what was made among the kept files, after a note of it.
+async fn keep(ctx: &Ctx, scope: &Scope, job: &Derived, (file, mime): (&Path, &str)) -> Result<Blob, ApiError> {
+    let (digest, size) = ctx.blobs.weigh(file).await.map_err(ApiError::internal)?;
+    let (about, object) = (digest.clone(), job.id.clone());
+    ctx.store
+        .write(scope, move |tx| {
+            let (digest, object) = (about.clone(), object.clone());
+            Box::pin(async move { sweep::noted(tx, &digest, &object).await })
+        })
+        .await
+        .map_err(|e: StoreError| e)?;
+    ctx.blobs
+        .take_in(&scope.tenant, file, &digest)
         .await
         .map_err(ApiError::internal)?;
+    let now = ctx.now();
     Ok(Blob {
         id: BlobId::generate(&ctx.ids, now),
         digest,
@@ -352,6 +365,7 @@ async fn finished(
                 }
                 if let Some(blob) = &blob {
                     blobs::insert(tx, blob).await?;
+                    sweep::named(tx, &blob.digest).await?;
                     let detail = json!({ "kind": job.kind.as_str(), "object": job.id, "derived_from": job.derived_from,
                         "sm3": blob.digest, "size": blob.size });
                     base::audit::record(tx, "footage.derive", clip.id.as_str(), detail).await?;
