@@ -39,11 +39,13 @@ pub enum Break {
     SpoiltCopy,
     /// A recording goes on while it is read.
     Grow,
+    /// A card stops to give its bytes from the middle of a recording on, for a while or until it was given up.
+    BadCard,
 }
 
 impl Break {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KillEdge,
         Self::Unplug,
         Self::KillCloud,
@@ -52,6 +54,7 @@ impl Break {
         Self::LineCut,
         Self::SpoiltCopy,
         Self::Grow,
+        Self::BadCard,
     ];
 }
 
@@ -117,12 +120,17 @@ impl Ward {
     /// # Errors
     /// When it is refused.
     pub async fn issued(&self, serial: &str, order: &str, seed: u64) -> Result<Recorder> {
+        self.register(serial, order).await?;
+        Recorder::new(&self.shelf(), serial, seed)
+    }
+
+    async fn register(&self, serial: &str, order: &str) -> Result<()> {
         self.admin
             .post("admin/recorders", json!({ "serial": serial, "model": "BENCH-R1" }))
             .await?;
         let act = json!({ "act": "issue", "holder": self.nurse, "order": order });
         self.admin.post(&format!("admin/recorders/{serial}/acts"), act).await?;
-        Recorder::new(&self.shelf(), serial, seed)
+        Ok(())
     }
 
     /// Waits until the last docking of a recorder is in one of these states.
@@ -213,7 +221,11 @@ pub async fn run(ward: &Ward, seed: u64) -> Result<Told> {
     let mut recorders = Vec::new();
     for n in 0..=dice.roll(2) {
         let serial = format!("ZFY{seed:04}{n}");
-        let mut one = ward.issued(&serial, &format!("N{seed}{n}"), seed * 31 + n).await?;
+        ward.register(&serial, &format!("N{seed}{n}")).await?;
+        let mut one = match broke {
+            Break::BadCard => Recorder::with_card(&ward.shelf(), &serial, seed * 31 + n)?,
+            _ => Recorder::new(&ward.shelf(), &serial, seed * 31 + n)?,
+        };
         for file in 0..2 + dice.roll(4) {
             let size = match dice.roll(5) {
                 0 => 0,
@@ -317,7 +329,29 @@ async fn strike(
             }
             Ok(false)
         }
+        Break::BadCard => fail_card(ward, outage, recorders, dice).await,
     }
+}
+
+/// The card of one recorder fails within its longest recording; it is mended after a while, or only when the appliance has
+/// done what it could: then it is pulled and plugged again.
+async fn fail_card(ward: &Ward, outage: Duration, recorders: &mut [Recorder], dice: &mut Dice) -> Result<bool> {
+    let at = usize::try_from(dice.roll(recorders.len() as u64))?;
+    let one = recorders.get_mut(at).context("a recorder")?;
+    let longest = one.recorded().iter().max_by_key(|r| r.size).cloned();
+    let fired = one.fail_card(&longest.context("a recording")?)?;
+    if fired && dice.roll(2) == 0 {
+        ward.until(one.serial(), &["ready", "kept"]).await?;
+    } else {
+        tokio::time::sleep(outage).await;
+    }
+    one.mend_card()?;
+    if ward.until(one.serial(), &["ready", "kept"]).await?["state"] == "kept" {
+        one.pull()?;
+        ward.until(one.serial(), &["pulled"]).await?;
+        one.plug()?;
+    }
+    Ok(fired)
 }
 
 /// Writes until nothing fits any more.

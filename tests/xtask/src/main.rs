@@ -2,6 +2,7 @@
 
 mod build;
 mod fuzz;
+mod guest;
 mod policy;
 mod setup;
 mod soak;
