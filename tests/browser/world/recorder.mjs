@@ -11,6 +11,21 @@ const run = promisify(execFile)
 const HOSPITAL_MS = 8 * 3600_000
 const digits = (ms) => new Date(ms + HOSPITAL_MS).toISOString().slice(0, 19).replace('T', ' ')
 
+/** What FFmpeg says of a film: seconds, pictures, and of a moment a grey picture of 320x180. */
+export async function look(bytes, atSeconds) {
+  const folder = await mkdtemp(join(tmpdir(), 'yiqiao-look-'))
+  const path = join(folder, 'film.mp4')
+  try {
+    await writeFile(path, bytes)
+    const { stdout } = await run('ffprobe', ['-v', 'error', '-count_packets', '-select_streams', 'v:0', '-show_entries', 'stream=nb_read_packets:format=duration', '-of', 'json', path])
+    const told = JSON.parse(stdout)
+    const grey = await run('ffmpeg', ['-v', 'error', '-ss', String(atSeconds), '-i', path, '-frames:v', '1', '-vf', 'scale=320:180', '-pix_fmt', 'gray', '-f', 'rawvideo', '-'], { encoding: 'buffer' })
+    return { seconds: Number(told.format.duration), pictures: Number(told.streams[0].nb_read_packets), grey: grey.stdout }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
 /** A film of a moving test picture. */
 export async function film({ seconds, codec = 'libx264', beganAt, fast = true }) {
   const folder = await mkdtemp(join(tmpdir(), 'yiqiao-film-'))

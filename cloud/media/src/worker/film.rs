@@ -169,6 +169,7 @@ impl Film {
                 elements.push(make(name)?);
             }
         }
+        timed(&last)?;
         elements.push(last.clone());
         chain(pipeline, &elements)?;
         self.take(&last, false)?;
@@ -203,7 +204,11 @@ fn encoder(threads: u32, preset: &str) -> Result<gst::Element, Fault> {
     Ok(encoder)
 }
 
-/// Gives pictures a time that have none: AVI tells it only of key frames, and of the others how long they last.
+/// Samples of a unit of AAC.
+const SAMPLES: u64 = 1024;
+
+/// Gives pictures and sound a time that have none: AVI tells it only of key frames, and of the others how long they last; of
+/// sound nothing when it comes as a stream.
 fn timed(last: &gst::Element) -> Result<(), Fault> {
     let pad = last
         .static_pad("src")
@@ -215,7 +220,11 @@ fn timed(last: &gst::Element) -> Result<(), Fault> {
         };
         let lasts = buffer.duration().map(gst::ClockTime::nseconds).or_else(|| {
             let caps = pad.current_caps()?;
-            let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
+            let caps = caps.structure(0)?;
+            if let Ok(rate) = caps.get::<i32>("rate") {
+                return (SAMPLES * 1_000_000_000).checked_div(u64::try_from(rate).ok()?);
+            }
+            let rate = caps.get::<gst::Fraction>("framerate").ok()?;
             let (of, seconds) = (u64::try_from(rate.numer()).ok()?, u64::try_from(rate.denom()).ok()?);
             (seconds * 1_000_000_000).checked_div(of)
         });

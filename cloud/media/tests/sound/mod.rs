@@ -13,13 +13,10 @@ fn heard(file: &Path) -> Vec<(usize, usize, String)> {
         "-v error -select_streams a:0 -show_data_hash sha256 -show_entries packet=size,pos,data_hash -of csv=p=0";
     let arguments = arguments.split_whitespace().chain([file.to_str().unwrap()]);
     let text = String::from_utf8(out("ffprobe", &arguments.collect::<Vec<_>>())).unwrap();
-    let of = |line: &str| {
-        let mut fields = line.split(',');
-        let size = fields.next()?.parse().ok()?;
-        let at = fields.next()?.parse().ok()?;
-        Some((at, size, fields.next()?.to_owned()))
-    };
-    text.lines().filter_map(of).collect()
+    // What is said beside a packet ends its line early.
+    let fields: Vec<_> = text.split([',', '\n']).filter(|field| !field.is_empty()).collect();
+    let of = |unit: &[&str]| (unit[1].parse().unwrap(), unit[0].parse().unwrap(), unit[2].to_owned());
+    fields.chunks_exact(3).map(of).collect()
 }
 
 /// Seconds of a stream.

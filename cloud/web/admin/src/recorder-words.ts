@@ -1,5 +1,5 @@
 // Nurses' recorders and their footage in words; everything here is a function of what the server told.
-import type { Appliance, ChainEntry, Clip, ClipDetail, FootageGap, Recorder } from '@yiqiao/kit/api/types'
+import type { Appliance, ChainEntry, Clip, ClipDetail, DerivedMedia, FootageGap, Recorder } from '@yiqiao/kit/api/types'
 
 type Level = 'good' | 'warn' | 'bad' | 'quiet'
 type Pair = readonly [Level, string]
@@ -97,6 +97,66 @@ export function pieces(clips: readonly Clip[], gaps: readonly FootageGap[]): Pie
   // At the same moment the recording comes first: a gap begins where one ends.
   return all.sort((a, b) => at(a) - at(b) || (a.kind === b.kind ? 0 : a.kind === 'clip' ? -1 : 1))
 }
+
+/** A piece of a shift on its line: where it is drawn, in percent, and what time it stands for. */
+export interface Span { piece: Piece; fromMs: number; lengthMs: number; left: number; width: number }
+/** Of a pause no more than this part of what was recorded is drawn: a shift is short and the way between two homes is long. */
+const PAUSE_SHOWN = 0.12
+/** Shorter ones are a recorder's own, from one file to the next. */
+const PAUSE_MS = 1500
+/** Narrower ones could not be touched. */
+const NARROWEST = 1.5
+/** The recordings of one shift as one line, pauses between them shortened and marked. */
+export function shift(clips: readonly Clip[]): Span[] {
+  const films = clips.filter((c) => ['mp4', 'ts', 'avi'].includes(c.container)).map((c) => ({ clip: c, fromMs: new Date(c.began_at).getTime(), lengthMs: c.playable_ms ?? c.duration_ms ?? 0 })).sort((a, b) => a.fromMs - b.fromMs)
+  const recorded = Math.max(1, films.reduce((sum, f) => sum + f.lengthMs, 0))
+  const parts: { piece: Piece; fromMs: number; lengthMs: number; drawn: number }[] = []
+  let end = films[0]?.fromMs ?? 0
+  for (const { clip, fromMs, lengthMs } of films) {
+    const pause = fromMs - end
+    if (pause > PAUSE_MS) parts.push({ piece: { kind: 'gap', gap: { from: new Date(end).toISOString(), to: new Date(fromMs).toISOString() } }, fromMs: end, lengthMs: pause, drawn: Math.min(pause, recorded * PAUSE_SHOWN) })
+    parts.push({ piece: { kind: 'clip', clip }, fromMs, lengthMs, drawn: lengthMs })
+    end = Math.max(end, fromMs + lengthMs)
+  }
+  const whole = Math.max(1, parts.reduce((sum, p) => sum + p.drawn, 0))
+  const widths = parts.map((p) => Math.max(NARROWEST, (p.drawn / whole) * 100))
+  const scale = 100 / Math.max(1, widths.reduce((sum, w) => sum + w, 0))
+  let left = 0
+  return parts.map(({ piece, fromMs, lengthMs }, i) => {
+    const width = (widths[i] ?? 0) * scale
+    const span = { piece, fromMs, lengthMs, left, width }
+    left += width
+    return span
+  })
+}
+/** The recording that is played after this one, and what is missing between them. */
+export function following(spans: readonly Span[], id: string): { clip: Clip; pauseMs: number } | undefined {
+  const at = spans.findIndex((s) => s.piece.kind === 'clip' && s.piece.clip.id === id)
+  let pauseMs = 0
+  for (const { piece, lengthMs } of at < 0 ? [] : spans.slice(at + 1)) {
+    if (piece.kind === 'gap') pauseMs += lengthMs
+    else if (piece.clip.state === 'confirmed') return { clip: piece.clip, pauseMs }
+  }
+  return undefined
+}
+
+/** A moment of a recording as people write it, to a tenth: `1:02.5`. */
+export function moment(ms: number): string {
+  const tenths = Math.round(Math.max(0, ms) / 100)
+  return tenths % 10 ? `${clock(Math.floor(tenths / 10))}.${tenths % 10}` : clock(tenths / 10)
+}
+/** The milliseconds of a written moment: `90`, `1:30`, `1:02:03.5`; undefined when it is none. */
+export function momentMs(text: string): number | undefined {
+  const parts = text.trim().replaceAll('：', ':').split(':')
+  if (parts.length > 3 || !parts.every((p, i) => (i === parts.length - 1 ? /^\d{1,6}(\.\d{1,3})?$/ : /^\d{1,4}$/).test(p))) return undefined
+  return Math.round(parts.reduce((sum, p) => sum * 60 + Number(p), 0) * 1000)
+}
+
+const DERIVED: Record<DerivedMedia['state'], Pair> = { wanted: ['quiet', '排队中'], making: ['warn', '制作中'], made: ['good', '已完成'], failed: ['bad', '失败'], cancelled: ['quiet', '已取消'] }
+/** Where a copy that somebody asked for stands. */
+export const derivedState = (state: DerivedMedia['state']): Pair => DERIVED[state]
+/** Whether it is still being made, or about to. */
+export const underWay = (object?: DerivedMedia) => object?.state === 'wanted' || object?.state === 'making'
 
 /** What was verified about a clip, line by line; `undefined` where nobody has looked yet. */
 export interface Check { key: string; holds: boolean | undefined; text: string }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Appliance, Clip, ClipDetail, Recorder } from '@yiqiao/kit/api/types'
-import { bayOf, checks, clock, entryPair, gapText, inGroup, isMeant, lengthText, offsetText, pieces, place, playable, sizeText, verdict } from '../src/recorder-words'
+import { bayOf, checks, clock, entryPair, following, gapText, inGroup, isMeant, lengthText, moment, momentMs, offsetText, pieces, place, playable, shift, sizeText, verdict } from '../src/recorder-words'
 
 const recorder = (more: Partial<Recorder> = {}): Recorder => ({
   serial: 'ZFY0007', model: 'DSJ-A9', note: '护理部 3 号', state: 'stock', state_text: '在库', listed: true, standing: 'away', standing_text: '未入坞', overdue: false, missing: false, issue: null, docking: null, ...more,
@@ -87,5 +87,37 @@ describe('the proof', () => {
 describe('what a browser plays', () => {
   it('is told by the container before it is tried', () => {
     expect(['mp4', 'wav', 'ts', 'avi', 'jpeg', 'other'].filter(playable)).toEqual(['mp4', 'wav'])
+  })
+})
+
+describe('a shift on its line', () => {
+  const part = (id: string, began_at: string, more: object = {}) => ({ id, began_at, container: 'mp4', state: 'confirmed', duration_ms: 600_000, ...more }) as Clip
+  const cut = [
+    part('b', '2026-11-21T01:10:02Z', { duration_ms: null, playable_ms: 240_000, condition: 'damaged' }), part('a', '2026-11-21T01:00:00Z'),
+    part('photo', '2026-11-21T01:05:00Z', { container: 'jpeg' }), part('c', '2026-11-21T03:14:02Z'), part('d', '2026-11-21T03:24:02.500Z', { state: 'missing' }),
+  ]
+  it('has its recordings in order, with what was rescued of a damaged one, and what is missing between them', () => {
+    const spans = shift(cut)
+    expect(spans.map((s) => (s.piece.kind === 'clip' ? s.piece.clip.id : `gap ${s.lengthMs}`))).toEqual(['a', 'gap 2000', 'b', 'gap 7200000', 'c', 'd'])
+    expect(spans[2]?.lengthMs).toBe(240_000)
+    expect(spans.reduce((sum, s) => sum + s.width, 0)).toBeCloseTo(100)
+    for (const [i, s] of spans.entries()) expect(s.left).toBeCloseTo(spans.slice(0, i).reduce((sum, before) => sum + before.width, 0))
+    // The way between two homes does not push the recordings aside.
+    expect(spans[3]?.width).toBeLessThan(spans[0]?.width ?? 0)
+  })
+  it('goes on with the next that can be played, and says what is missing before it', () => {
+    const spans = shift(cut)
+    expect(following(spans, 'a')).toMatchObject({ clip: { id: 'b' }, pauseMs: 2000 })
+    expect(following(spans, 'c')).toBeUndefined()
+    expect(following(spans, 'nowhere')).toBeUndefined()
+    expect(shift([])).toEqual([])
+  })
+})
+
+describe('a moment', () => {
+  it('is written and read to a tenth', () => {
+    expect([0, 1500, 90_000, 3_723_450].map(moment)).toEqual(['0:00', '0:01.5', '1:30', '1:02:03.5'])
+    expect(['90', '1:30', '1：30', '1:02:03.5', '0', ' 7.25 '].map(momentMs)).toEqual([90_000, 90_000, 90_000, 3_723_500, 0, 7250])
+    expect(['', 'a', '1:2:3:4', '-1', '1:-3', '1.5:00'].map(momentMs)).toEqual(Array(6).fill(undefined))
   })
 })

@@ -1,12 +1,6 @@
-import { send } from '../http'
 import { api, body, path, seg, slow } from './call'
-import type { Appliance, Clip, ClipDetail, ClipMedia, DerivedMedia, Docking, FoundPrinter, NewRecorder, Paged, PrintLayout, PrintPaper, PrintTemplate, Printing, Recorder, RecorderAct, RecorderDetail, Settings, StaffForm, Visit } from './types'
+import type { Appliance, Clip, ClipDetail, Docking, FoundPrinter, NewExport, NewRecorder, Paged, PrintLayout, PrintPaper, PrintTemplate, Printing, Recorder, RecorderAct, RecorderDetail, Settings, StaffForm, Visit } from './types'
 
-/** Reads, or with `wish` asks for, what the description of the API does not hold yet. */
-async function told<T>(route: string, wish?: object): Promise<T> {
-  const init = wish && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(wish) }
-  return (await send(path(route), init)).json() as Promise<T>
-}
 const one = (id: string) => ({ params: { path: { id } } })
 /** Filters of the visit search. */
 export interface VisitSearch { q: string; state: string; department_code: string; from: string; to: string }
@@ -54,10 +48,13 @@ export const adminApi = {
   clipUrl: (id: string) => path(`/admin/footage/${seg(id)}/content`),
   originalUrl: (id: string, reason: string) => path(`/admin/footage/${seg(id)}/original`, { reason }),
   // What is made of a recording besides the original: absent on a server that makes nothing of it.
-  media: (id: string) => told<ClipMedia>(`/admin/footage/${seg(id)}/media`),
-  makeMedia: (id: string) => told<ClipMedia>(`/admin/footage/${seg(id)}/media`, {}),
-  makeProxy: (id: string) => told<DerivedMedia>(`/admin/footage/${seg(id)}/proxy`, {}),
-  exportClip: (id: string, wish: { reason: string; from_ms?: number; to_ms?: number }) => told<DerivedMedia>(`/admin/footage/${seg(id)}/exports`, wish),
+  media: (id: string) => body(api.GET('/api/v1/admin/footage/{id}/media', one(id))),
+  makeMedia: (id: string) => body(api.POST('/api/v1/admin/footage/{id}/media', one(id))),
+  makeProxy: (id: string) => body(api.POST('/api/v1/admin/footage/{id}/proxy', one(id))),
+  exportClip: (id: string, wish: NewExport) => body(api.POST('/api/v1/admin/footage/{id}/exports', { ...one(id), body: wish })),
+  cancelMedia: (id: string, object: string) => body(api.DELETE('/api/v1/admin/footage/{id}/media/{object}', { params: { path: { id, object } } })),
+  // By the order's number, as custody entries name it.
+  track: (order: string) => body(api.GET('/api/v1/admin/nursing/orders/{id}/track', one(order))),
   mediaUrl: (id: string, what: string, object?: string | null) => path(`/admin/footage/${seg(id)}/${what}`, { object }),
   audit: (query: AuditSearch, page: number, size: number) => body(api.GET('/api/v1/admin/audit', { params: { query: { ...query, page, size } } })),
   auditCsvUrl: (query: AuditSearch) => path('/admin/audit.csv', { ...query }),

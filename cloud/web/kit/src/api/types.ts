@@ -8,6 +8,7 @@ export type Hospital = Shape['HospitalName']
 export type Me = Omit<Shape['Me'], 'kind'> & { kind: 'patient' | 'staff' }
 export type DeviceSession = Shape['SessionView']
 export type Patient = Shape['PatientView']
+export type PatientCode = Shape['CodeView']
 export type NewPatient = Shape['Entry']
 export type Relation = Shape['Relation']
 export type Department = Shape['DepartmentView']
@@ -43,8 +44,18 @@ export type Decoction = Shape['Decoction']
 export type RxItem = Shape['Line']
 export type Prescription = Shape['PrescriptionView']
 export type ReviewCase = Shape['CaseView']
+export type Ending = Shape['EndingView']
+export type EndOfService = Shape['EndOfService']
+export type RecordReview = Shape['RecordReviewBrief']
+export type Consilium = Shape['ConsiliumView']
+export type ConsiliumDoctor = Shape['ConsiliumDoctor']
+export type NewConsilium = Shape['ConsiliumWish']
+export type ConsiliumMaterials = Shape['Materials']
 export type ProblemClass = Shape['ProblemClass']
 export type FulfilmentChoice = Shape['Fulfilment']
+export type ServiceOrder = Shape['OrderView']
+export type NewOrder = Shape['OrderDraft']
+export type Orderable = Shape['Orderable']
 export type TrailStep = Shape['StepView']
 export type Signature = Shape['SignatureView']
 export type AdminVisit = Shape['VisitDetail']
@@ -65,20 +76,26 @@ export interface CustodyEntry {
   issue?: { id: string; holder: string; holder_name: string; order: string; issued_at: string } | null
 }
 export type ClipDetail = Clip & Omit<Shape['ClipDetail'], 'entry' | 'docked'> & { entry: CustodyEntry | null; docked: { docking?: Docking | null; clips: Clip[] } }
-/** Something made of a recording: pictures, a playable stream, a proxy, an export. */
-export interface DerivedMedia {
-  id: string; kind: 'probe' | 'poster' | 'strip' | 'remux' | 'salvage' | 'proxy' | 'export'; state: 'wanted' | 'making' | 'made' | 'failed'; progress: number; note: string
-  size?: number | null; wanted_by: string; wanted_at: string; finished_at?: string | null; reason: string; from_ms?: number | null; to_ms?: number | null
-}
+/** Something made of a recording: pictures, a playable stream, a preview, an export. */
+export type DerivedMedia = Shape['DerivedMedia']
 /** Key frames in one picture. */
-export interface MediaStrip { columns: number; rows: number; width: number; height: number; times_ms: number[] }
+export type MediaStrip = Shape['MediaStrip']
 /** What is there of a recording besides the original. */
-export interface ClipMedia {
-  clip: string; began_at: string; duration_ms?: number | null; hospital: string; nurse: string; tools: { ready: boolean; text: string }
-  probe?: { container: string; condition: string; video?: { codec: string; width: number; height: number } | null; audio?: { codec: string } | null } | null
-  play: { kind: 'original' | 'remux' | 'salvage' | 'proxy' | 'none'; object?: string | null; text: string }
-  poster: boolean; strip?: MediaStrip | null; objects: DerivedMedia[]
-}
+export type ClipMedia = Shape['ClipMedia']
+/** A part of a recording that is to be exported. */
+export type NewExport = Shape['NewExport']
+// Nursing at home.
+export type NursingOrder = Shape['NursingOrder']
+export type NursingOrderDetail = Shape['NursingOrderDetail']
+export type NursingOrderForm = Shape['NursingOrderForm']
+export type NursingAlarm = Shape['AlarmView']
+export type AlarmPress = Shape['AlarmPress']
+export type TrackPosition = Shape['TrackPosition']
+export type NursingForm = Shape['FormDraft']
+export type FormQuestion = Shape['FormQuestion']
+export type FilledForm = Omit<Shape['FilledForm'], 'answers'> & { answers: Record<string, unknown> }
+export type HomeVisit = Shape['HomeVisit']
+export type HomeVisitDetail = Omit<Shape['HomeVisitDetail'], 'form'> & { form?: FilledForm | null }
 export type ManualItem = Shape['ManualItem']
 export type AuditRow = Shape['Row']
 export type Settings = Record<string, Record<string, unknown>>
