@@ -14,6 +14,7 @@ pub mod layout;
 pub mod raster;
 pub mod session;
 pub mod sheet;
+mod slip;
 pub mod status;
 pub mod template;
 #[cfg(feature = "wire")]

@@ -17,6 +17,9 @@ use crate::status::{Outcome, Status};
 /// Between two questions to a printer that is busy.
 const PAUSE: Duration = Duration::from_millis(150);
 
+/// Before an idle printer that has to say so twice is asked again: it only has to look at what it has taken in.
+const AGAIN: Duration = Duration::from_millis(40);
+
 /// Bytes of answers that make no sense before the printer is given up.
 const MOST_NONSENSE: usize = 4_096;
 
@@ -128,12 +131,12 @@ impl Session {
                 if self.idle >= self.language.idle_answers() {
                     self.over = Some(Outcome::Printed);
                 } else {
-                    self.ask_later();
+                    self.ask_after(AGAIN);
                 }
             }
             (Phase::Before | Phase::After, Status::Busy) if self.patience > 0 => {
                 self.idle = 0;
-                self.ask_later();
+                self.ask_after(PAUSE);
             }
             (Phase::Before, _) => self.over = Some(Outcome::NotPrinted(status)),
             (Phase::After, Status::Busy) => self.over = Some(Outcome::Unknown("the printer does not come to an end")),
@@ -142,9 +145,9 @@ impl Session {
         }
     }
 
-    fn ask_later(&mut self) {
+    fn ask_after(&mut self, pause: Duration) {
         self.patience = self.patience.saturating_sub(1);
-        self.pause = Some(PAUSE);
+        self.pause = Some(pause);
         self.out.push_back(self.language.question());
     }
 

@@ -40,6 +40,7 @@ CREATE TABLE print_template (
 );
 ",
     },
+    crate::keeping::MIGRATION,
 ];
 
 /// Where a job stands.
@@ -148,12 +149,14 @@ impl Step {
 
 /// A step that does not fit the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not possible for a job that is {}", step.word(), state.as_str())]
+#[error("{} is not possible for a job that is {}{}", step.word(), state.as_str(), if *blanked { " and blanked" } else { "" })]
 pub struct Refusal {
     /// The state.
     pub state: State,
     /// The step.
     pub step: Step,
+    /// Its content is gone: who wants it again has to bring it.
+    pub blanked: bool,
 }
 
 impl State {
@@ -169,7 +172,11 @@ impl State {
             (Self::Printing, Step::Doubt) => Ok(Self::Unknown),
             (Self::Unknown | Self::Printed | Self::Failed, Step::Reprint) => Ok(Self::Waiting),
             (Self::Waiting | Self::Unknown, Step::Cancel) => Ok(Self::Failed),
-            (state, step) => Err(Refusal { state, step }),
+            (state, step) => Err(Refusal {
+                state,
+                step,
+                blanked: false,
+            }),
         }
     }
 }
@@ -202,6 +209,8 @@ store::row! {
         pub created_at: Timestamp,
         /// Last change.
         pub changed_at: Timestamp,
+        /// When its content was blanked.
+        pub blanked_at: Option<Timestamp>,
     }
 }
 
@@ -216,7 +225,7 @@ impl Job {
 pub(crate) async fn accept(tx: &mut Tx<'_>, job: &PrintJob) -> Result<(), StoreError> {
     let slip = serde_json::to_value(&job.slip).unwrap_or_default();
     if let Some(known) = by_key(tx, &job.key).await? {
-        if known.slip != slip || known.printer != job.printer {
+        if known.blanked_at.is_none() && (known.slip != slip || known.printer != job.printer) {
             tracing::error!(print.key = %job.key, "key of a print job was used for another slip; it is not printed");
         }
         return report(tx, &known.key, &known.subject, known.state, &known.note).await;
@@ -304,8 +313,16 @@ pub(crate) async fn step(
         return Ok(Err(Refusal {
             state: State::Failed,
             step,
+            blanked: false,
         }));
     };
+    if step == Step::Reprint && job.blanked_at.is_some() {
+        return Ok(Err(Refusal {
+            state: job.state,
+            step,
+            blanked: true,
+        }));
+    }
     match job.state.after(step) {
         Ok(state) => job.state = state,
         Err(refusal) => return Ok(Err(refusal)),

@@ -1,7 +1,7 @@
 //! How documents look: the hospital's templates as the cloud sent them, the ones that came with the software otherwise.
 
+use printer::Slip;
 use printer::template::Template;
-use printer::{Item, Slip};
 use records::paper::{PaperKind, PrintTemplate, TemplateInUse};
 use serde_json::Value;
 use store::{StoreError, Tx};
@@ -99,36 +99,34 @@ pub(crate) async fn versions(tx: &mut Tx<'_>) -> Result<Vec<TemplateInUse>, Stor
 
 /// The driver's slip for a job; a copy beyond the first says so.
 pub(crate) fn slip(job: &Job) -> Slip {
-    let Ok(slip) = serde_json::from_value::<records::line::Slip>(job.slip.clone()) else {
-        return Slip {
-            mark: Some("打印内容无法读取".to_owned()),
-            ..Slip::default()
-        };
-    };
-    Slip {
-        mark: (job.copy > 1).then(|| format!("【补打 第{}份】", job.copy)),
-        header: slip.header,
-        title: slip.title,
-        fields: slip.fields,
-        items: slip
-            .items
-            .into_iter()
-            .map(|i| Item {
-                name: i.name,
-                quantity: i.quantity,
-                amount: i.amount_fen.map(|f| f.to_string()).unwrap_or_default(),
-                note: i.note,
-            })
-            .collect(),
-        total: slip.total_fen.map(|f| format!("{f} 元")),
-        qr: slip.qr,
-        footer: slip.footer,
-    }
+    Slip::read(&job.slip, job.copy).unwrap_or_else(|_| Slip::unreadable())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The driver reads what the line carries: whoever changes one shape learns of the other here.
+    #[test]
+    fn every_kind_of_slip_is_read_as_it_was_sent() {
+        for kind in PaperKind::ALL {
+            let sent = kind.sample();
+            let slip = Slip::read(&serde_json::to_value(&sent).unwrap(), 1).unwrap();
+            assert_eq!(
+                (&slip.header, &slip.title, &slip.qr),
+                (&sent.header, &sent.title, &sent.qr)
+            );
+            assert_eq!((slip.fields, slip.footer), (sent.fields, sent.footer), "{kind}");
+            assert_eq!(slip.total, sent.total_fen.map(|fen| format!("{fen} 元")));
+            let amounts = |i: &records::line::SlipItem| i.amount_fen.map(|f| f.to_string()).unwrap_or_default();
+            assert!(
+                slip.items
+                    .iter()
+                    .map(|i| i.amount.clone())
+                    .eq(sent.items.iter().map(amounts))
+            );
+        }
+    }
 
     #[test]
     fn every_kind_has_a_template_that_is_right() {

@@ -7,7 +7,7 @@ use base::permission::Configures;
 use base::{ApiError, Ctx, Json, Path, Staff, audit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use printer::{Font, Item, Sheet, Slip, Template};
+use printer::{Font, Sheet, Slip, Template};
 use records::Timestamp;
 use records::paper::{PaperKind, PrintTemplate};
 use serde::{Deserialize, Serialize};
@@ -250,26 +250,8 @@ fn draw(
         height: asked.label_mm.map(|mm| roll.mm(mm)),
         ..roll
     };
-    let sample = kind.sample();
-    let slip = Slip {
-        mark: asked.reprint.then(|| "【补打 第2份】".to_owned()),
-        header: sample.header,
-        title: sample.title,
-        fields: sample.fields,
-        items: sample
-            .items
-            .into_iter()
-            .map(|i| Item {
-                name: i.name,
-                quantity: i.quantity,
-                amount: i.amount_fen.map(|f| f.to_string()).unwrap_or_default(),
-                note: i.note,
-            })
-            .collect(),
-        total: sample.total_fen.map(|f| format!("{f} 元")),
-        qr: sample.qr,
-        footer: sample.footer,
-    };
+    let sample = serde_json::to_value(kind.sample()).map_err(ApiError::internal)?;
+    let slip = Slip::read(&sample, if asked.reprint { 2 } else { 1 }).map_err(ApiError::internal)?;
     let pages = template.render(&slip, &font, &sheet);
     let height_mm = pages.iter().map(|p| sheet.to_mm(p.height())).sum();
     let pages: Result<Vec<String>, ApiError> = pages

@@ -65,12 +65,12 @@ pub fn encode(page: &Raster, sheet: &Sheet) -> Vec<u8> {
         page.stride()
     )
     .into_bytes();
-    let mut above: Option<&[u8]> = None;
+    let (mut above, mut digits): (Option<&[u8]>, _) = (None, Vec::with_capacity(2 * page.stride()));
     for row in page.rows() {
         if above == Some(row) {
             out.push(b':');
         } else {
-            compress(row, &mut out);
+            compress(row, &mut digits, &mut out);
         }
         above = Some(row);
     }
@@ -78,23 +78,21 @@ pub fn encode(page: &Raster, sheet: &Sheet) -> Vec<u8> {
     out
 }
 
-fn compress(row: &[u8], out: &mut Vec<u8>) {
+/// A row; `digits` is room that is used again for the next one.
+fn compress(row: &[u8], digits: &mut Vec<u8>, out: &mut Vec<u8>) {
     const HEX: [u8; 16] = *b"0123456789ABCDEF";
-    let digits: Vec<u8> = row
-        .iter()
-        .flat_map(|b| [b >> 4, b & 15])
-        .filter_map(|n| HEX.get(usize::from(n)).copied())
-        .collect();
-    let mut at = 0;
-    while let Some(digit) = digits.get(at).copied() {
-        let run = digits.iter().skip(at).take_while(|d| **d == digit).count();
-        if at + run == digits.len() && (digit == b'0' || digit == b'F') {
-            out.push(if digit == b'0' { b',' } else { b'!' });
+    digits.clear();
+    digits.extend(row.iter().flat_map(|b| [b >> 4, b & 15]));
+    let mut rest = digits.as_slice();
+    while let Some(digit) = rest.first().copied() {
+        let run = rest.iter().position(|d| *d != digit).unwrap_or(rest.len());
+        rest = rest.get(run..).unwrap_or_default();
+        if rest.is_empty() && (digit == 0 || digit == 15) {
+            out.push(if digit == 0 { b',' } else { b'!' });
             return;
         }
         count(run, out);
-        out.push(digit);
-        at += run;
+        out.extend(HEX.get(usize::from(digit)));
     }
 }
 
@@ -128,7 +126,7 @@ mod tests {
     fn rows_are_compressed_by_runs() {
         let set = |row: &[u8]| {
             let mut out = Vec::new();
-            compress(row, &mut out);
+            compress(row, &mut Vec::new(), &mut out);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(set(&[0, 0, 0]), ",");

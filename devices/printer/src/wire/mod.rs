@@ -116,8 +116,23 @@ impl fmt::Display for Address {
     }
 }
 
-trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
+trait Line: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Called before each wait for an answer.
+    fn hasten(&self) {}
+}
+
+impl Line for TcpStream {
+    /// A printer answers in single bytes and, like most small devices, sends the next one only when the last was
+    /// acknowledged (Nagle); our system would leave it waiting for up to 40 ms (delayed acknowledgement) each time. The
+    /// system takes the wish back by itself, so it is said anew.
+    fn hasten(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = self.set_quickack(true);
+    }
+}
+
+impl Line for device::Device {}
+impl Line for tokio_serial::SerialStream {}
 
 async fn connect(address: &Address, patience: Patience) -> Option<Box<dyn Line>> {
     match address {
@@ -182,6 +197,7 @@ where
         if let Some(outcome) = session.outcome() {
             return outcome.clone();
         }
+        line.hasten();
         match timeout(patience.answer, line.read(&mut buffer)).await {
             Ok(Ok(n)) if n > 0 => session.receive(buffer.get(..n).unwrap_or_default()),
             Ok(_) => session.closed(),
@@ -235,6 +251,7 @@ async fn ask<T>(
         if let Some(found) = read(&answer) {
             return Some(found);
         }
+        line.hasten();
         let n = timeout(patience, line.read(&mut buffer)).await.ok()?.ok()?;
         if n == 0 || answer.len() > 4_096 {
             return None;

@@ -42,6 +42,10 @@ impl Printer {
         self
     }
 
+    pub(crate) fn off(&mut self) {
+        self.process = None;
+    }
+
     pub(crate) fn switch_on(&mut self) {
         let (port, control) = (self.port.to_string(), self.control.to_string());
         let (dots, dpi) = (self.width.to_string(), self.dpi.to_string());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use kit::process::{Process, binary};
 use printer::wire::{self, Patience};
-use printer::{Font, Item, Language, Media, Outcome, Sheet, Slip, Template};
+use printer::{Font, Language, Media, Outcome, Sheet, Slip, Template};
 use records::paper::PaperKind;
 use serde_json::{Value, json};
 
@@ -16,24 +16,8 @@ use crate::timing::Samples;
 
 const FONT: &str = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc";
 
-fn slip() -> Slip {
-    let sample = PaperKind::PickupSlip.sample();
-    let item = |i: records::line::SlipItem| Item {
-        name: i.name,
-        quantity: i.quantity,
-        amount: i.amount_fen.map(|f| f.to_string()).unwrap_or_default(),
-        note: i.note,
-    };
-    Slip {
-        mark: None,
-        header: sample.header,
-        title: sample.title,
-        fields: sample.fields,
-        items: sample.items.into_iter().map(item).collect(),
-        total: sample.total_fen.map(|f| format!("{f} 元")),
-        qr: sample.qr,
-        footer: sample.footer,
-    }
+fn slip() -> Result<Slip> {
+    Ok(Slip::read(&serde_json::to_value(PaperKind::PickupSlip.sample())?, 1)?)
 }
 
 fn template() -> Result<Template> {
@@ -84,7 +68,7 @@ fn printer(language: Language, sheet: &Sheet) -> Result<Bench> {
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Row>> {
     let rounds = if quick { 5 } else { 300 };
-    let (slip, template) = (slip(), template()?);
+    let (slip, template) = (slip()?, template()?);
     let mut rows = Vec::new();
     for (name, language, media, dpi) in [
         ("receipt-203", Language::Escpos, Media::Mm80, 203),
