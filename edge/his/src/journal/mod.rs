@@ -11,6 +11,7 @@
 //! Invariants: a row in `sending` is owned by one task; a settled row (`done`, `refused`) never changes; the result of
 //! a command goes to the outbox in the unit that settles its row; commands of one subject run in order of arrival.
 
+mod history;
 mod rows;
 
 use std::str::FromStr;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use crate::exchange::{Answer, Settled};
 use crate::profile::{Class, OperationProfile, Retry};
 
+pub use history::{of_subject, since};
 pub use rows::{Accepted, Entry, Trail, accept, by_key, due, latest, open_commands, recover, trail, write_step};
 pub(crate) use rows::{MIGRATIONS, begin};
 

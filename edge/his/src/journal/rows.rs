@@ -9,9 +9,10 @@ use store::{Migration, StoreError, Tx};
 use super::{Origin, Refusal, Rules, State, Work};
 
 /// Tables of the bridge.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    name: "his/0001_journal",
-    sql: "
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "his/0001_journal",
+        sql: "
 CREATE TABLE his_journal (
   tenant_id TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL, origin TEXT NOT NULL, method TEXT NOT NULL,
   subject TEXT NOT NULL, request TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, generation BIGINT NOT NULL,
@@ -38,10 +39,14 @@ CREATE TABLE his_rejected (
   received_at BIGINT NOT NULL, PRIMARY KEY (tenant_id, id)
 );
 ",
-}];
+    },
+    super::history::MIGRATION,
+];
+
+pub(super) const COLUMNS: &str = Stored::COLUMNS;
 
 store::row! {
-    struct Stored {
+    pub(super) struct Stored {
         key: String, seq: u64, origin: Origin, method: String, subject: String, request: Value, digest: String,
         state: State, generation: u32, sent: u32, attempts: u32, next_at: Timestamp, created_at: Timestamp,
         unknown_since: Option<Timestamp>, claimed: Option<Value>, outcome: Option<Value>, reason: String,
