@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use records::his::Operation;
 use records::id::EdgeId;
 use records::paper::PrintTemplate;
+use records::patient_code::PatientCodeKey;
 use records::{HisCommand, Lane, Outcome, PeerId, PrintJob, TenantId};
 use serde_json::Value;
 use store::{StoreError, Tx};
@@ -87,6 +88,11 @@ pub async fn template(tx: &mut Tx<'_>, template: &PrintTemplate) -> Result<(), S
         template,
     )
     .await
+}
+
+/// Says what patient codes are judged with from now on, likewise.
+pub async fn patient_code_key(tx: &mut Tx<'_>, key: &PatientCodeKey) -> Result<(), StoreError> {
+    send(tx, records::line::kind::PATIENT_CODE_KEY, "patient_code", key).await
 }
 
 async fn send(tx: &mut Tx<'_>, kind: &str, subject: &str, body: &impl serde::Serialize) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use block::Gcm;
+use gm::Sm2Key;
 use hmac::{Hmac, KeyInit, Mac};
 use records::{Ids, TenantId};
 use sm3::Sm3;
@@ -70,6 +71,24 @@ impl Vault {
     /// A secret of this hospital for one use, which is not stored anywhere.
     pub(crate) fn derived(&self, tenant: &TenantId, label: &str) -> Result<Zeroizing<[u8; 32]>, VaultError> {
         self.keyed(tenant, &format!("derived\0{label}"), b"")
+    }
+
+    /// A key of this hospital that signs for one use; it is not stored anywhere either.
+    pub fn signing_key(&self, tenant: &TenantId, label: &str) -> Result<Sm2Key, VaultError> {
+        // A derived scalar lies outside of the curve's order about once in 2^32.
+        (0..8_u8)
+            .find_map(|n| Sm2Key::from_secret(self.derived(tenant, &format!("{label}\0{n}")).ok()?).ok())
+            .ok_or(VaultError::Key)
+    }
+
+    /// A secret of this hospital for one use that its appliance shares.
+    pub fn shared_secret(&self, tenant: &TenantId, label: &str) -> Result<Zeroizing<[u8; 16]>, VaultError> {
+        let derived = self.derived(tenant, &format!("shared\0{label}"))?;
+        derived
+            .first_chunk()
+            .copied()
+            .map(Zeroizing::new)
+            .ok_or(VaultError::Key)
     }
 
     /// Seals a value of this hospital for one purpose, e.g. `account.phone`.

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod history;
 mod hospital;
 pub mod messages;
+pub mod patient_code;
 pub mod patients;
 pub mod scheduling;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = &[
     dictionary::store::MIGRATION,
     consultation::store::MIGRATION,
     messages::store::MIGRATION,
+    patient_code::MIGRATION,
 ];
 
 /// Settings of this crate, for the page that shows them all.
@@ -47,6 +49,7 @@ pub fn settings() -> Vec<base::settings::Kind> {
 /// The routes of this crate. They need a [`money::Cashier`] as extension of the router.
 pub fn routes() -> OpenApiRouter<Ctx> {
     patients::routes::routes()
+        .merge(patient_code::routes())
         .merge(directory::routes::routes())
         .merge(scheduling::routes())
         .merge(consent::routes::routes())
@@ -72,6 +75,7 @@ pub async fn tick(ctx: &Ctx, cashier: &money::Cashier) {
         tokio::spawn(async move {
             let _free = Free(&BESIDE);
             for tenant in tenants {
+                told("patient codes", patient_code::tick(&ctx, &tenant.id).await);
                 told("patients", patients::routes::tick(&ctx, &tenant.id).await);
                 told("directory", directory::routes::tick(&ctx, &tenant.id).await);
                 told("dictionary", dictionary::routes::tick(&ctx, &tenant.id).await);

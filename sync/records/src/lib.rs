@@ -13,6 +13,7 @@ pub mod id;
 pub mod line;
 pub mod outcome;
 pub mod paper;
+pub mod patient_code;
 pub mod picture;
 pub mod sign;
 

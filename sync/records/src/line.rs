@@ -49,6 +49,8 @@ pub mod kind {
     pub const PRINT_JOB: &str = "print.job";
     /// cloud → edge: how a kind of document looks from now on; body [`crate::paper::PrintTemplate`].
     pub const PRINT_TEMPLATE: &str = "print.template";
+    /// cloud → edge: what patient codes are judged with; body [`crate::patient_code::PatientCodeKey`].
+    pub const PATIENT_CODE_KEY: &str = "patient.code_key";
     /// edge → cloud: state of a print job; body [`super::PrintState`].
     pub const PRINT_STATE: &str = "print.state";
     /// edge → cloud: health of the appliance; body [`super::ApplianceHealth`], lane telemetry.

@@ -65,10 +65,7 @@ impl Checkpoint {
 
 /// The key of a hospital's checkpoints.
 pub(super) fn key(vault: &Vault, tenant: &TenantId) -> Result<Sm2Key, VaultError> {
-    // A derived scalar lies outside of the curve's order about once in 2^32.
-    (0..8_u8)
-        .find_map(|n| Sm2Key::from_secret(vault.derived(tenant, &format!("audit-checkpoint\0{n}")).ok()?).ok())
-        .ok_or(VaultError::Key)
+    vault.signing_key(tenant, "audit-checkpoint")
 }
 
 /// The key that a hospital's checkpoints are verified with, to be kept outside of this installation: the uncompressed

@@ -333,6 +333,13 @@ impl Day {
         payment
     }
 
+    /// Kinds of the entries that left for the appliance.
+    pub(crate) async fn sent_kinds(&self) -> Vec<String> {
+        let key = StreamKey::new(self.tenant.clone(), PeerId::edge(&self.edge), Lane::Clinical);
+        let entries = self.ctx.store.outbox_after(&key, 0, 1000, 1 << 24).await;
+        entries.expect("entries").into_iter().map(|e| e.kind).collect()
+    }
+
     /// The appliance executes what was ordered, and its results come back.
     pub(crate) async fn deliver(&self) {
         let key = StreamKey::new(self.tenant.clone(), PeerId::edge(&self.edge), Lane::Clinical);
