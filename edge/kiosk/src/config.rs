@@ -1,5 +1,6 @@
-//! `[kiosk]` of the appliance's file.
+//! `[kiosk]` of the appliance's file; `[[kiosk]]` when it serves several terminals.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// What it is called in logs and in the trail of its paper, when there are several.
+    #[serde(default = "name")]
+    pub name: String,
     /// Where its page is served; on another address than the loopback one only `allow`ed hosts may open it.
     pub listen: SocketAddr,
     /// Hosts that may open the page besides the appliance itself: the terminal, when it is a box of its own.
@@ -39,6 +43,9 @@ pub struct Config {
     pub history_days: u32,
 }
 
+fn name() -> String {
+    "自助机".to_owned()
+}
 const fn idle() -> u64 {
     60
 }
@@ -58,6 +65,39 @@ pub enum Wrong {
     /// Open to the whole network.
     #[error("[kiosk] listen 不是本机地址时，须在 allow 中列出自助机的地址")]
     Open,
+    /// Two terminals would serve each other's people, or print each other's paper.
+    #[error("[[kiosk]] 两台自助机的 {0} 相同（{1}），每台须有自己的")]
+    Shared(&'static str, String),
+}
+
+/// Whether several terminals can be served side by side: nothing of one is another's.
+///
+/// # Errors
+/// See [`Wrong`].
+pub fn check_all<'a>(all: &[Config], printers: impl Iterator<Item = &'a str> + Clone) -> Result<(), Wrong> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    let owned: [(&'static str, fn(&Config) -> Option<String>); 3] = [
+        ("name", |c| Some(c.name.clone())),
+        ("listen", |c| Some(c.listen.to_string())),
+        ("printer", |c| c.printer.clone()),
+    ];
+    for (what, of) in owned {
+        alone(what, all.iter().filter_map(of))?;
+    }
+    // A line serves one device, whatever that is.
+    let lines = all.iter().flat_map(|c| [path(&c.card_reader), path(&c.scanner)]);
+    alone("card_reader 或 scanner", lines.flatten())?;
+    all.iter().try_for_each(|config| config.check(printers.clone()))
+}
+
+fn alone(what: &'static str, values: impl Iterator<Item = String>) -> Result<(), Wrong> {
+    let mut seen = BTreeSet::new();
+    for value in values {
+        if let Some(twice) = seen.replace(value) {
+            return Err(Wrong::Shared(what, twice));
+        }
+    }
+    Ok(())
 }
 
 impl Config {

@@ -14,9 +14,11 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::code::Codes;
 use crate::config::Config;
-use crate::hospital::{Content, Hospital, Token, Trouble};
-use crate::paper::{self, Paper};
+use crate::hospital::{Content, Hospital, Person, Token, Trouble};
+use crate::money::Money;
+use crate::paper::{self, Document, Paper};
 use crate::screen::Screen;
 use crate::session::{Act, Answer, Ask, Session, Task};
 use crate::show::{self, Around};
@@ -52,6 +54,8 @@ pub struct Kiosk {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     hospital: Hospital,
+    codes: Codes,
+    money: Money,
     hub: Hub,
     clock: Arc<dyn Clock>,
     online: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -76,6 +80,17 @@ impl Kiosk {
         let (events, incoming) = mpsc::channel(64);
         let (readings, read) = mpsc::channel(8);
         let inner = Inner {
+            codes: Codes {
+                store: needs.store.clone(),
+                hospital: needs.scope.tenant.clone(),
+                scope: needs.scope.clone(),
+                clock: Arc::clone(&needs.clock),
+            },
+            money: Money {
+                store: needs.store.clone(),
+                scope: needs.scope.clone(),
+                hospital: config.hospital.clone(),
+            },
             hospital: Hospital {
                 bridge: needs.bridge,
                 store: needs.store,
@@ -151,8 +166,9 @@ impl Kiosk {
                     None => return,
                 },
                 _ = look.tick() => {
-                    let asks = session.tick(Instant::now());
+                    let mut asks = session.tick(Instant::now());
                     self.watch_papers(&mut session).await;
+                    asks.extend(self.watch_payment(&mut session).await);
                     asks
                 }
             };
@@ -173,6 +189,22 @@ impl Kiosk {
                 && paper != Paper::None
             {
                 session.answered(session.turn(), Answer::Paper(key, paper), Instant::now());
+            }
+        }
+    }
+
+    /// What became of the bill on the screen.
+    async fn watch_payment(&self, session: &mut Session) -> Vec<Ask> {
+        let Some((person, bill)) = session.watched() else {
+            return Vec::new();
+        };
+        let bill_id = bill.bill_id.clone();
+        match self.inner.money.look(person, bill).await {
+            Ok(paying) => session.answered(session.turn(), Answer::Paying(bill_id, paying), Instant::now()),
+            // A busy database tells it the next time.
+            Err(error) => {
+                tracing::warn!(%error, "the payment of a bill was not looked at");
+                Vec::new()
             }
         }
     }
@@ -216,6 +248,16 @@ impl Kiosk {
         let inner = &self.inner;
         let (hospital, now) = (&inner.hospital, inner.clock.now());
         Some(match ask {
+            Ask::Who(Token::PatientCode(code)) => match inner.codes.take(&code).await {
+                Ok(bearer) => {
+                    let person = Person {
+                        his_patient_id: bearer.his_patient_id,
+                        name: bearer.name,
+                    };
+                    Answer::Bearer(person, Task::parse(&bearer.task))
+                }
+                Err(refused) => Answer::Who(Err(Trouble::Refused(refused.to_string()))),
+            },
             Ask::Who(token) => Answer::Who(hospital.who(&token).await),
             Ask::Visits(person) => Answer::Visits(hospital.visits(&person, now.local_date()).await),
             Ask::CheckIn(person, visit) => {
@@ -249,24 +291,28 @@ impl Kiosk {
                     Ok(found) => found,
                     Err(trouble) => return Some(Answer::Documents(Err(trouble))),
                 };
-                let mut shown = Vec::new();
-                for content in documents {
-                    let mut document = paper::document(&inner.config.hospital, &person, content);
-                    if let Some(printer) = &inner.config.printer {
-                        document.paper = paper::look(&inner.hub, printer, &document.key)
-                            .await
-                            .unwrap_or_default();
-                    }
-                    shown.push(document);
-                }
-                Answer::Documents(Ok(shown))
+                let documents = documents
+                    .into_iter()
+                    .map(|content| paper::document(&inner.config.hospital, &person, content));
+                Answer::Documents(Ok(self.with_paper(documents.collect()).await))
             }
-            Ask::Bills(person) => Answer::Bills(hospital.bills(&person).await),
+            Ask::Bills(person) => {
+                let bills = match hospital.bills(&person).await {
+                    Ok(bills) => bills,
+                    Err(trouble) => return Some(Answer::Bills(Err(trouble))),
+                };
+                // Receipts are a comfort: without them what is to be paid is shown all the same.
+                let receipts = inner.money.receipts(&person, now).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "receipts were not looked up");
+                    Vec::new()
+                });
+                Answer::Bills(Ok((bills, self.with_paper(receipts).await)))
+            }
             Ask::Print(document, again) => {
                 let Some(printer) = &inner.config.printer else {
                     return Some(Answer::Paper(document.key, Paper::Down("本机没有打印机".to_owned())));
                 };
-                let paper = paper::print(&inner.hub, printer, &document, again).await;
+                let paper = paper::print(&inner.hub, &inner.config, printer, &document, again).await;
                 let paper = paper.unwrap_or_else(|error| {
                     tracing::error!(%error, "the spool cannot be used");
                     Paper::Down("暂时不能打印，请到服务台".to_owned())
@@ -274,13 +320,24 @@ impl Kiosk {
                 Answer::Paper(document.key, paper)
             }
             Ask::Withdraw(key) => {
-                let withdrawn: Result<(), StoreError> = paper::withdraw(&inner.hub, &key).await;
+                let withdrawn: Result<(), StoreError> = paper::withdraw(&inner.hub, &inner.config, &key).await;
                 if let Err(error) = withdrawn {
                     tracing::error!(%error, "a paper nobody waits for was not withdrawn");
                 }
                 return None;
             }
         })
+    }
+
+    /// Documents, with how their paper stands.
+    async fn with_paper(&self, mut documents: Vec<Document>) -> Vec<Document> {
+        if let Some(printer) = &self.inner.config.printer {
+            for document in &mut documents {
+                let looked = paper::look(&self.inner.hub, printer, &document.key).await;
+                document.paper = looked.unwrap_or_default();
+            }
+        }
+        documents
     }
 
     pub(crate) async fn tapped(&self, number: u64, act: Act) {

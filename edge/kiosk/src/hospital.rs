@@ -12,6 +12,7 @@ use records::his::{
     PatientQuery, QueuePlace, RegisteredVisit, RegistrationCheckIn, RegistrationList, RegistrationQueue,
     RegistrationsQuestion,
 };
+use records::patient_code::PatientCode;
 use records::{LocalDate, Outcome};
 use serde_json::Value;
 use store::{Scope, Store, StoreError};
@@ -48,10 +49,12 @@ pub enum Token {
         /// Its number, checked.
         number: String,
     },
-    /// The hospital's own card, or its code in the patient's app.
+    /// The hospital's own card.
     HospitalCard(String),
     /// 医保电子凭证.
     Insurance(String),
+    /// 就诊码 of the patients' app, not judged yet.
+    PatientCode(String),
 }
 
 impl fmt::Debug for Token {
@@ -60,6 +63,7 @@ impl fmt::Debug for Token {
             Self::IdCard { .. } => "IdCard(…)",
             Self::HospitalCard(_) => "HospitalCard(…)",
             Self::Insurance(_) => "Insurance(…)",
+            Self::PatientCode(_) => "PatientCode(…)",
         })
     }
 }
@@ -74,12 +78,14 @@ impl Token {
         if reader::valid(code).is_some() {
             // A number that can be written on any paper proves nobody.
             Err("请使用身份证原件，不要扫描身份证号")
+        } else if PatientCode::is_meant(code) {
+            Ok(Self::PatientCode(code.to_owned()))
         } else if plain && code.len() == 28 {
             Ok(Self::Insurance(code.to_owned()))
         } else if (6..=20).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self::HospitalCard(code.to_owned()))
         } else {
-            Err("不认识这个码，请出示就诊卡条码或医保电子凭证")
+            Err("不认识这个码，请出示就诊卡条码、手机就诊码或医保电子凭证")
         }
     }
 }
@@ -167,6 +173,8 @@ impl Hospital {
                 let key = InsuranceCode { code: code.clone() };
                 self.ask::<PatientByInsurance>(None, &key).await?
             }
+            // Judged by [`crate::code::Codes`]; the hospital is not asked.
+            Token::PatientCode(_) => None,
         };
         Ok(found.map(|p| Person {
             his_patient_id: p.his_patient_id,

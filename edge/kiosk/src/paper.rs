@@ -3,13 +3,14 @@
 
 use hub::{Hub, Step};
 use records::Timestamp;
-use records::his::{LabItem, QueuePlace};
+use records::his::{Bill, BillPayment, BillReceipt, LabItem, QueuePlace};
 use records::line::{PrintJob, Slip, SlipItem};
 use records::paper::PaperKind;
 use store::StoreError;
 
+use crate::config::Config;
 use crate::hospital::{Content, Person, Visit};
-use crate::words::masked;
+use crate::words::{masked, yuan};
 
 /// Copies a person may take without asking anybody.
 pub(crate) const MOST_COPIES: u32 = 3;
@@ -178,6 +179,58 @@ pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Doc
     }
 }
 
+/// 收费凭条 of a payment the hospital has taken. The bill's lines are known only while it stands to be paid.
+pub(crate) fn receipt(
+    hospital: &str,
+    person: &Person,
+    paid: &BillPayment,
+    receipt: Option<&BillReceipt>,
+    bill: Option<&Bill>,
+) -> Document {
+    let at = paid.paid_at.local_text();
+    let number = receipt.map(|r| r.receipt_number.clone()).unwrap_or_default();
+    let collect_at = receipt.map(|r| r.collect_at.clone()).unwrap_or_default();
+    let all = vec![
+        field("姓名", &person.name),
+        field("就诊号", &person.his_patient_id),
+        field("收费项目", "处方药费"),
+        field("支付方式", "手机支付"),
+        field("交易号", &paid.channel_number),
+        field("收费时间", &at),
+        field("收据号", &number),
+        field("取药窗口", &collect_at),
+    ];
+    let line = |i: &records::his::BillItem| SlipItem {
+        name: format!("{} {}", i.name, i.specification).trim().to_owned(),
+        quantity: i.quantity.clone(),
+        amount_fen: Some(i.amount_fen),
+        note: String::new(),
+    };
+    Document {
+        key: format!("kiosk.receipt.{}", paid.order_number),
+        title: format!("已支付 {}", yuan(paid.amount_fen)),
+        lines: fields(vec![field("", &at), field("", &collect_at)])
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect(),
+        kind: PaperKind::Receipt,
+        slip: Slip {
+            header: hospital.to_owned(),
+            title: PaperKind::Receipt.name().to_owned(),
+            fields: fields(all),
+            items: bill.map(|b| b.items.iter().map(line).collect()).unwrap_or_default(),
+            total_fen: Some(paid.amount_fen),
+            qr: Some(if number.is_empty() {
+                paid.order_number.clone()
+            } else {
+                number
+            }),
+            footer: vec!["自助打印的收费凭条，不作报销凭证；电子票据请在手机患者端查看。".to_owned()],
+        },
+        paper: Paper::None,
+    }
+}
+
 fn result(item: LabItem) -> SlipItem {
     let mark = match item.flag.as_str() {
         "high" => " ↑",
@@ -213,8 +266,15 @@ pub(crate) async fn look(hub: &Hub, printer: &str, key: &str) -> Result<Paper, S
     })
 }
 
-/// Prints a document that was not printed yet, or another copy of one that was, when `again` says so.
-pub(crate) async fn print(hub: &Hub, printer: &str, document: &Document, again: bool) -> Result<Paper, StoreError> {
+/// Prints a document that was not printed yet, or another copy of one that was, when `again` says so. A copy comes out at
+/// the terminal where it was asked for, also when the first one was another's.
+pub(crate) async fn print(
+    hub: &Hub,
+    config: &Config,
+    printer: &str,
+    document: &Document,
+    again: bool,
+) -> Result<Paper, StoreError> {
     let known = hub.job(&document.key).await?;
     let state = known.as_ref().map(|j| (j.state, j.copy));
     match state {
@@ -228,24 +288,25 @@ pub(crate) async fn print(hub: &Hub, printer: &str, document: &Document, again: 
     if let Some(words) = hub.out_of_order(printer) {
         return Ok(Paper::Down(words.to_owned()));
     }
+    let job = PrintJob {
+        key: document.key.clone(),
+        printer: printer.to_owned(),
+        subject: "kiosk".to_owned(),
+        kind: document.kind,
+        slip: document.slip.clone(),
+    };
     if known.is_some() {
         // Somebody else may have asked meanwhile: then it is under way all the same.
-        let _ = hub.decide_by(&document.key, Step::Reprint, "自助机").await?;
+        let _ = hub.reprint(job, &config.name).await?;
     } else {
-        let job = PrintJob {
-            key: document.key.clone(),
-            printer: printer.to_owned(),
-            subject: "kiosk".to_owned(),
-            kind: document.kind,
-            slip: document.slip.clone(),
-        };
         hub.print(job).await?;
     }
     look(hub, printer, &document.key).await
 }
 
 /// The person has gone: what is not on its way does not come out.
-pub(crate) async fn withdraw(hub: &Hub, key: &str) -> Result<(), StoreError> {
+pub(crate) async fn withdraw(hub: &Hub, config: &Config, key: &str) -> Result<(), StoreError> {
     // Refused when it is printed or on its way, which is as it should be.
-    hub.decide_by(key, Step::Cancel, "自助机，患者已离开").await.map(drop)
+    let by = format!("{}，患者已离开", config.name);
+    hub.decide_by(key, Step::Cancel, &by).await.map(drop)
 }

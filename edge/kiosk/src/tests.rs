@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use records::his::{Bill, BillItem, HisOrderState, PastPrescription, QueuePlace};
+use records::his::{Bill, BillItem, BillPayment, BillReceipt, HisOrderState, PastPrescription, QueuePlace};
 use records::{Fen, LocalDate, Timestamp};
 
+use crate::config::{Config, check_all};
 use crate::hospital::{Content, Person, Token, Trouble, Visit};
+use crate::money::Paying;
 use crate::paper::{self, Document, Paper};
 use crate::screen::Screen;
 use crate::session::{Act, Answer, Ask, Session, Stage, Task};
@@ -159,7 +161,7 @@ fn another_card_in_the_midst_is_another_person() {
     let now = Instant::now();
     let mut session = Session::new(IDLE, now);
     known(&mut session, Task::Fees, now);
-    session.answered(session.turn(), Answer::Bills(Ok(Vec::new())), now);
+    session.answered(session.turn(), Answer::Bills(Ok((Vec::new(), Vec::new()))), now);
     let first = session.number();
     let asks = session.shown(Token::HospitalCard("8000000002".to_owned()), now);
     assert!(session.person().is_none() && session.number() > first);
@@ -240,12 +242,8 @@ fn more_than_fit_is_paged_and_a_printed_one_says_so() {
     assert_eq!(session.tapped(session.number(), Act::Print(99), now), []);
 }
 
-#[test]
-fn a_fee_leads_to_the_patients_own_app_and_without_the_line_to_the_window() {
-    let now = Instant::now();
-    let mut session = Session::new(IDLE, now);
-    known(&mut session, Task::Fees, now);
-    let bill = |number: Option<&str>| Bill {
+fn bill(number: Option<&str>) -> Bill {
+    Bill {
         bill_id: "F1".to_owned(),
         prescription_number: number.map(str::to_owned),
         total_fen: Fen(6_160),
@@ -255,9 +253,172 @@ fn a_fee_leads_to_the_patients_own_app_and_without_the_line_to_the_window() {
             quantity: "2盒".to_owned(),
             amount_fen: Fen(6_160),
         }],
+    }
+}
+
+fn paid() -> Paying {
+    let paid = BillPayment {
+        order_number: "pay_1".to_owned(),
+        his_patient_id: person().his_patient_id,
+        bill_ids: vec!["F1".to_owned()],
+        channel_number: "4200".to_owned(),
+        amount_fen: Fen(6_160),
+        paid_at: Timestamp::from_seconds(0),
     };
-    let bills = vec![bill(Some("rx_1")), bill(None)];
+    let receipt = BillReceipt {
+        his_order_number: "B1".to_owned(),
+        receipt_number: "S00000001".to_owned(),
+        collect_at: "西药房 3 号窗口".to_owned(),
+    };
+    let document = paper::receipt("医院", &person(), &paid, Some(&receipt), Some(&bill(Some("rx_1"))));
+    Paying::Paid(Box::new(document))
+}
+
+/// A person at a bill that can be paid.
+fn at_a_bill(now: Instant) -> Session {
+    let mut session = Session::new(IDLE, now);
+    known(&mut session, Task::Fees, now);
+    let bills = (vec![bill(Some("rx_1"))], Vec::new());
     session.answered(session.turn(), Answer::Bills(Ok(bills)), now);
+    session.tapped(session.number(), Act::Bill(0), now);
+    session
+}
+
+fn hears(session: &mut Session, paying: Paying, now: Instant) -> Vec<Ask> {
+    session.answered(session.turn(), Answer::Paying("F1".to_owned(), paying), now)
+}
+
+#[test]
+fn a_payment_is_told_as_it_goes_and_its_receipt_comes_out_once() {
+    let now = Instant::now();
+    let mut session = at_a_bill(now);
+    assert!(session.watched().is_some() && drawn(&session, &around(), now).qr.is_some());
+    // Paying takes its time.
+    session.tick(now + 2 * IDLE);
+    assert!(session.person().is_some(), "the phone is still busy");
+    for (news, words) in [
+        (Paying::Arrived, "正在入账"),
+        (Paying::Asking, "正在与医院核对"),
+        (Paying::Arrived, "正在入账"),
+    ] {
+        assert_eq!(hears(&mut session, news, now), []);
+        let screen = drawn(&session, &around(), now);
+        assert!(screen.title.contains(words) && screen.qr.is_none(), "{screen:?}");
+        assert!(screen.lead.contains("勿重复支付"), "{}", screen.lead);
+    }
+    let asks = hears(&mut session, paid(), now);
+    assert!(matches!(asks.as_slice(), [Ask::Print(d, false)] if d.key == "kiosk.receipt.pay_1"));
+    assert_eq!(hears(&mut session, paid(), now), [], "told once");
+    assert_eq!(session.watched(), None, "nothing more will come");
+    assert_eq!(drawn(&session, &around(), now).title, "支付成功");
+    let printed = Answer::Paper("kiosk.receipt.pay_1".to_owned(), Paper::Printed(1));
+    session.answered(0, printed, now);
+    assert!(drawn(&session, &around(), now).lead.contains("已打印"));
+    let asks = session.tapped(session.number(), Act::Receipt(0), now);
+    assert!(
+        matches!(asks.as_slice(), [Ask::Print(_, true)]),
+        "another copy is asked for"
+    );
+    // Back is a fresh list: the bill is not to be paid any more.
+    let asks = session.tapped(session.number(), Act::Back, now);
+    assert_eq!(asks, [Ask::Bills(person())]);
+}
+
+#[test]
+fn what_the_hospital_refuses_or_leaves_open_is_told_and_whoever_left_is_told_nothing() {
+    let now = Instant::now();
+    let mut session = at_a_bill(now);
+    hears(&mut session, Paying::Refused("费用单已作废".to_owned()), now);
+    let screen = drawn(&session, &around(), now);
+    assert!(screen.title.contains("原路退回") && screen.lead.contains("费用单已作废"));
+    let mut session = at_a_bill(now);
+    hears(&mut session, Paying::Hand, now);
+    assert!(drawn(&session, &around(), now).lead.contains("收费窗口"));
+    let mut session = at_a_bill(now);
+    session.tapped(session.number(), Act::Leave, now);
+    assert_eq!(hears(&mut session, paid(), now), []);
+    assert_eq!((session.stage(), session.watched()), (&Stage::Home, None));
+    // Another bill's payment is not this one's.
+    let mut session = at_a_bill(now);
+    let other = Answer::Paying("F2".to_owned(), Paying::Arrived);
+    session.answered(session.turn(), other, now);
+    assert!(drawn(&session, &around(), now).qr.is_some());
+}
+
+#[test]
+fn a_receipt_of_before_is_offered_after_the_bills() {
+    let now = Instant::now();
+    let mut session = Session::new(IDLE, now);
+    known(&mut session, Task::Fees, now);
+    let Paying::Paid(receipt) = paid() else { unreachable!() };
+    session.answered(session.turn(), Answer::Bills(Ok((Vec::new(), vec![*receipt]))), now);
+    let screen = drawn(&session, &around(), now);
+    assert!(screen.lead.contains("打印凭条"), "{}", screen.lead);
+    assert_eq!(screen.rows[0].button.as_ref().unwrap().act, "receipt:0");
+    let asks = session.tapped(session.number(), Act::Receipt(0), now);
+    assert!(matches!(asks.as_slice(), [Ask::Print(d, false)] if d.key == "kiosk.receipt.pay_1"));
+    assert_eq!(session.tapped(session.number(), Act::Receipt(9), now), []);
+}
+
+#[test]
+fn a_patient_code_opens_what_it_was_made_for() {
+    let now = Instant::now();
+    let mut session = Session::new(IDLE, now);
+    let code = Token::PatientCode("YQP1".to_owned());
+    assert_eq!(session.shown(code.clone(), now), [Ask::Who(code.clone())]);
+    let asks = session.answered(session.turn(), Answer::Bearer(person(), Some(Task::Reports)), now);
+    assert_eq!(asks, [Ask::Documents(person(), Task::Reports)]);
+    // What was tapped first goes before; without either there is the menu.
+    let mut session = Session::new(IDLE, now);
+    session.tapped(session.number(), Act::Task(Task::Fees), now);
+    session.shown(code.clone(), now);
+    let asks = session.answered(session.turn(), Answer::Bearer(person(), Some(Task::Reports)), now);
+    assert_eq!(asks, [Ask::Bills(person())]);
+    let mut session = Session::new(IDLE, now);
+    session.shown(code, now);
+    session.answered(session.turn(), Answer::Bearer(person(), None), now);
+    assert_eq!(session.stage(), &Stage::Menu);
+    let refused = Trouble::Refused(crate::Refused::Used.to_string());
+    let mut session = Session::new(IDLE, now);
+    session.shown(Token::PatientCode("YQP1".to_owned()), now);
+    session.answered(session.turn(), Answer::Who(Err(refused)), now);
+    assert!(drawn(&session, &around(), now).title.contains("已经用过"));
+}
+
+#[test]
+fn two_terminals_share_nothing() {
+    let config = |extra: &str| -> Config {
+        let text = format!(r#"{{"listen": "127.0.0.1:8093", "hospital": "医院"{extra}}}"#);
+        serde_json::from_str(&text).unwrap()
+    };
+    let printers = || ["a", "b"].into_iter();
+    let one = config(r#", "name": "一", "printer": "a", "card_reader": "/dev/a", "scanner": "/dev/b""#);
+    let other = r#", "name": "二", "printer": "b", "card_reader": "/dev/c""#;
+    let mut two = config(other);
+    two.listen = "127.0.0.1:8094".parse().unwrap();
+    assert!(check_all(&[one.clone(), two.clone()], printers()).is_ok());
+    let spoil: [(&str, fn(&mut Config, &Config)); 5] = [
+        ("name", |c, o| c.name.clone_from(&o.name)),
+        ("listen", |c, o| c.listen = o.listen),
+        ("printer", |c, o| c.printer.clone_from(&o.printer)),
+        ("card_reader", |c, o| c.card_reader.clone_from(&o.card_reader)),
+        ("scanner", |c, o| c.scanner.clone_from(&o.card_reader)),
+    ];
+    for (what, spoil) in spoil {
+        let mut wrong = two.clone();
+        spoil(&mut wrong, &one);
+        let refused = check_all(&[one.clone(), wrong], printers()).unwrap_err().to_string();
+        assert!(refused.contains(what), "{what}: {refused}");
+    }
+}
+
+#[test]
+fn a_fee_leads_to_the_patients_own_app_and_without_the_line_to_the_window() {
+    let now = Instant::now();
+    let mut session = Session::new(IDLE, now);
+    known(&mut session, Task::Fees, now);
+    let bills = vec![bill(Some("rx_1")), bill(None)];
+    session.answered(session.turn(), Answer::Bills(Ok((bills, Vec::new()))), now);
     assert!(drawn(&session, &around(), now).lead.contains("123.20 元"));
     session.tapped(session.number(), Act::Bill(0), now);
     let screen = drawn(&session, &around(), now);
@@ -325,7 +486,10 @@ fn every_act_is_read_back_and_nothing_else_is_one() {
         Act::Visit(0),
         Act::Print(7),
     ];
-    for act in acts.into_iter().chain([Act::PrintTicket, Act::Bill(1), Act::Retry]) {
+    for act in acts
+        .into_iter()
+        .chain([Act::PrintTicket, Act::Bill(1), Act::Receipt(2), Act::Retry])
+    {
         assert_eq!(act.to_string().parse(), Ok(act));
     }
     for none in [

@@ -128,7 +128,7 @@
       main.appendChild(sheet)
     },
     fee: function (main) {
-      heading(main)
+      heading(main, screen.title === '支付成功' ? 'good' : '')
       var sheet = make('div', 'sheet fee')
       var column = make('div', 'column')
       column.appendChild(make('div', 'big', screen.big))

@@ -1,15 +1,17 @@
 //! What is drawn of a session.
 
+mod fees;
+
 use std::time::{Duration, Instant};
 
+use records::LocalDate;
 use records::his::HisOrderState;
-use records::{Fen, LocalDate};
 
 use crate::hospital::{Trouble, Visit};
 use crate::paper::{Document, MOST_COPIES, Paper};
-use crate::screen::{Button, Row, Screen, Symbol, Tile};
+use crate::screen::{Button, Row, Screen, Tile};
 use crate::session::{Act, ROWS, Session, Stage, Task};
-use crate::words::{day, masked, yuan};
+use crate::words::{day, masked};
 
 /// What is around the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(crate) fn screen(
         Stage::Home => {
             screen.view = "home";
             screen.title = "自助服务".to_owned();
-            screen.lead = "请选择要办理的事项，或直接出示身份证、就诊卡、医保电子凭证".to_owned();
+            screen.lead = "请选择要办理的事项，或直接出示身份证、就诊卡、手机就诊码、医保电子凭证".to_owned();
             screen.tiles = tiles();
         }
         Stage::Identify { task, trouble } => identify(&mut screen, *task, trouble.as_deref(), around),
@@ -114,56 +116,11 @@ pub(crate) fn screen(
             screen.rows = shown.map(|(n, d)| document(n, d)).collect();
             paged(&mut screen, documents.len(), *page);
         }
-        Stage::Fees { bills, page } => {
-            screen.view = "list";
-            screen.title = "待缴费用".to_owned();
-            let total = Fen(bills.iter().map(|b| b.total_fen.0).sum());
-            screen.lead = if bills.is_empty() {
-                "没有待缴的费用".to_owned()
-            } else {
-                format!("共 {} 笔，合计 {}", bills.len(), yuan(total))
-            };
-            let first = *page * ROWS;
-            let shown = bills.iter().enumerate().skip(first).take(ROWS);
-            screen.rows = shown
-                .map(|(n, bill)| {
-                    let names: Vec<&str> = bill.items.iter().map(|i| i.name.as_str()).collect();
-                    Row {
-                        title: yuan(bill.total_fen),
-                        lines: vec![names.join("、")],
-                        tone: "plain",
-                        button: Some(Button::new(Act::Bill(n), "查看", true)),
-                        ..Row::default()
-                    }
-                })
-                .collect();
-            paged(&mut screen, bills.len(), *page);
-        }
-        Stage::Fee { bills, at } => {
-            screen.view = "fee";
-            screen.title = "费用明细".to_owned();
+        Stage::Fees { bills, receipts, page } => fees::list(&mut screen, bills, receipts, *page),
+        Stage::Fee { bills, at, paying, .. } => {
             if let Some(bill) = bills.get(*at) {
-                screen.big = Some(yuan(bill.total_fen));
-                let line = |i: &records::his::BillItem| {
-                    (
-                        format!("{} {}", i.name, i.specification).trim().to_owned(),
-                        format!("{}　{}", i.quantity, yuan(i.amount_fen)),
-                    )
-                };
-                let most = 8;
-                screen.facts = bill.items.iter().take(most).map(line).collect();
-                if bill.items.len() > most {
-                    screen
-                        .facts
-                        .push((format!("另有 {} 项", bill.items.len() - most), String::new()));
-                }
-                (screen.qr, screen.lead) = payment(bill.prescription_number.as_deref(), around);
+                fees::one(&mut screen, bill, paying, around);
             }
-            screen.buttons = vec![
-                Button::new(Act::Back, "返回", false),
-                Button::new(Act::Task(Task::Fees), "已支付，刷新", screen.qr.is_some()),
-                Button::new(Act::Leave, "退出", false),
-            ];
         }
         Stage::Problem { trouble, task, .. } => problem(&mut screen, trouble, *task, session.person().is_some()),
     }
@@ -179,7 +136,7 @@ fn tiles() -> Vec<Tile> {
         Task::CheckIn => ("报到取号", "已挂号，到诊室前先报到"),
         Task::Reports => ("打印报告", "检验、检查报告"),
         Task::Prescriptions => ("打印处方", "近期处方"),
-        Task::Fees => ("费用查询", "待缴费用，扫码支付"),
+        Task::Fees => ("费用查询", "待缴费用，扫码支付，打印凭条"),
     };
     Task::ALL
         .into_iter()
@@ -202,7 +159,9 @@ fn notices(around: &Around) -> Vec<String> {
         (card, scanner) if card != Ready && scanner != Ready => {
             notices.push("读卡器和扫码器都不可用，请到服务台办理".to_owned())
         }
-        (card, _) if broken(card) => notices.push("身份证读卡器暂不可用，请扫就诊卡条码或医保电子凭证".to_owned()),
+        (card, _) if broken(card) => {
+            notices.push("身份证读卡器暂不可用，请扫就诊卡条码、手机就诊码或医保电子凭证".to_owned())
+        }
         (_, scanner) if broken(scanner) => notices.push("扫码器暂不可用，请使用身份证".to_owned()),
         _ => {}
     }
@@ -220,7 +179,7 @@ fn identify(screen: &mut Screen, task: Option<Task>, trouble: Option<&str>, arou
         ways.push("把身份证平放在读卡区");
     }
     if around.scanner == reader::State::Ready {
-        ways.push("把就诊卡条码或医保电子凭证对准扫码口");
+        ways.push("把就诊卡条码、手机就诊码或医保电子凭证对准扫码口");
     }
     screen.lead = if ways.is_empty() {
         "本机暂时读不了证件，请到服务台办理".to_owned()
@@ -307,21 +266,6 @@ fn paged(screen: &mut Screen, rows: usize, page: usize) {
         }
     }
     screen.buttons.push(Button::new(Act::Leave, "退出", false));
-}
-
-/// A bill of a prescription of ours is paid in the patient's app, as always; others at the window.
-fn payment(prescription: Option<&str>, around: &Around) -> (Option<Symbol>, String) {
-    let (Some(app), Some(prescription)) = (&around.patient_app, prescription) else {
-        return (None, "这笔费用请到收费窗口缴纳".to_owned());
-    };
-    if !around.online {
-        return (None, "网络中断，暂不能扫码支付，请到收费窗口缴纳".to_owned());
-    }
-    let address = format!("{}/prescriptions/{prescription}", app.trim_end_matches('/'));
-    match Symbol::of(&address) {
-        Some(symbol) => (Some(symbol), "请用手机扫码，在患者端确认并支付".to_owned()),
-        None => (None, "请在手机患者端“我的处方”中支付".to_owned()),
-    }
 }
 
 fn problem(screen: &mut Screen, trouble: &Trouble, task: Option<Task>, known: bool) {
