@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS exec_dept (code TEXT PRIMARY KEY, name TEXT, location
 CREATE TABLE IF NOT EXISTS specimen (code TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE IF NOT EXISTS exam_item (code TEXT PRIMARY KEY, name TEXT, pinyin TEXT, type INTEGER, part TEXT, method TEXT,
   price INTEGER, depts TEXT, prep TEXT, status INTEGER);
-CREATE TABLE IF NOT EXISTS lab_item (code TEXT PRIMARY KEY, name TEXT, pinyin TEXT, specimen TEXT, specimens TEXT,
+CREATE TABLE IF NOT EXISTS lab_catalogue (code TEXT PRIMARY KEY, name TEXT, pinyin TEXT, specimen TEXT, specimens TEXT,
   price INTEGER, depts TEXT, prep TEXT, status INTEGER);
 CREATE TABLE IF NOT EXISTS apply (id TEXT PRIMARY KEY, order_no TEXT, kind TEXT, visit TEXT, patient TEXT, doctor TEXT,
   dept TEXT, at TEXT, status INTEGER, fee_id TEXT, total INTEGER, purpose TEXT, ca_sign TEXT, reason TEXT);
@@ -97,7 +97,7 @@ pub(super) fn exam_items(call: &Call<'_>, asked: &Node) -> Result<Reply, OpError
 
 /// #65 检验项目列表
 pub(super) fn lab_items(call: &Call<'_>, asked: &Node) -> Result<Reply, OpError> {
-    let select = "SELECT code, name, pinyin, specimen, specimens, price, depts, prep, status FROM lab_item";
+    let select = "SELECT code, name, pinyin, specimen, specimens, price, depts, prep, status FROM lab_catalogue";
     let fields = &[
         "itemCode",
         "itemName",
@@ -169,7 +169,7 @@ fn line(call: &Call<'_>, kind: Kind, asked: &Node) -> Result<Line, OpError> {
     let code = need(asked, "itemCode")?;
     let sql = match kind {
         Kind::Exam => "SELECT name, price, depts, '', status FROM exam_item WHERE code = ?1",
-        Kind::Lab => "SELECT name, price, depts, specimens, status FROM lab_item WHERE code = ?1",
+        Kind::Lab => "SELECT name, price, depts, specimens, status FROM lab_catalogue WHERE code = ?1",
     };
     type Row = (String, i64, String, String, i64);
     let found: Option<Row> = call

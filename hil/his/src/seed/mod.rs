@@ -92,7 +92,7 @@ pub(crate) fn catalogue_of_orders(db: &Connection) -> rusqlite::Result<()> {
         ("exec_dept", EXECUTING, 3),
         ("specimen", SPECIMENS, 2),
         ("exam_item", EXAM_ITEMS, 10),
-        ("lab_item", LAB_ITEMS, 9),
+        ("lab_catalogue", LAB_ITEMS, 9),
     ] {
         let marks = vec!["?"; columns].join(",");
         let mut insert = db.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES ({marks})"))?;
