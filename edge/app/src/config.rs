@@ -1,13 +1,16 @@
 //! Settings of `edge`: one TOML file, unknown keys refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use hub::{PrinterConfig, SlipFont};
+use hub::{Keeping, PrinterConfig, SlipFont};
 use link::tls::Offer;
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,12 +45,15 @@ pub(crate) struct Config {
     /// Printers.
     #[serde(default)]
     pub(crate) printers: Vec<PrinterConfig>,
+    /// For how long printed slips are kept.
+    #[serde(default)]
+    pub(crate) print_spool: Keeping,
     /// The recorder dock.
     #[serde(default)]
     pub(crate) dock: Option<crate::dock::Config>,
-    /// The self-service terminal.
-    #[serde(default)]
-    pub(crate) kiosk: Option<kiosk::Config>,
+    /// The self-service terminals: `[kiosk]` is one, `[[kiosk]]` several.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kiosk: Vec<kiosk::Config>,
     /// Recorder docking.
     #[serde(default)]
     pub(crate) docking: crate::footage::Config,
@@ -140,6 +146,24 @@ fn signd() -> PathBuf {
     PathBuf::from("/run/yiqiao/signd.sock")
 }
 
+/// A table alone, as files have had it, or an array of them.
+fn one_or_more<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<kiosk::Config>, D::Error> {
+    struct Tables;
+    impl<'de> Visitor<'de> for Tables {
+        type Value = Vec<kiosk::Config>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("[kiosk] or [[kiosk]]")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            kiosk::Config::deserialize(MapAccessDeserializer::new(map)).map(|one| vec![one])
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq))
+        }
+    }
+    d.deserialize_any(Tables)
+}
+
 impl Config {
     /// Reads and checks the file.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
@@ -159,9 +183,7 @@ impl Config {
             ids.windows(2).all(|w| w.first() != w.last()),
             "two printers have the same id"
         );
-        if let Some(kiosk) = &config.kiosk {
-            kiosk.check(config.printers.iter().map(|p| p.id.as_str()))?;
-        }
+        kiosk::check_all(&config.kiosk, config.printers.iter().map(|p| p.id.as_str()))?;
         Ok(config)
     }
 }
@@ -181,5 +203,20 @@ mod tests {
             shown
         );
         assert!(toml::from_str::<Config>(&format!("colour = 1\n{text}")).is_err());
+    }
+
+    #[test]
+    fn one_terminal_or_several_and_what_is_wrong_in_one_is_said() {
+        let text = include_str!("../edge.example.toml");
+        let read = |terminals: &str| toml::from_str::<Config>(&format!("{text}\n{terminals}"));
+        assert_eq!(read("").unwrap().kiosk.len(), 0);
+        let one = "listen = \"127.0.0.1:8093\"\nhospital = \"医院\"";
+        assert_eq!(read(&format!("[kiosk]\n{one}")).unwrap().kiosk.len(), 1);
+        let two = read(&format!("[[kiosk]]\n{one}\n[[kiosk]]\nname = \"二\"\n{one}")).unwrap();
+        assert_eq!(two.kiosk.len(), 2);
+        // Both would listen at one address.
+        assert!(kiosk::check_all(&two.kiosk, std::iter::empty()).is_err());
+        let wrong = read(&format!("[[kiosk]]\ncolour = 1\n{one}")).unwrap_err().to_string();
+        assert!(wrong.contains("colour"), "{wrong}");
     }
 }

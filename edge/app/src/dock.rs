@@ -5,13 +5,20 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use docking::board::{Progress, Renewal, RenewalState, Renewals};
+use dock::DockError;
+use docking::Docking;
+use docking::board::{Board, NotOpened, Progress, Renewal, RenewalState, Renewals};
 use records::Outcome;
-use records::dock::{DockPackage, DockRenewal, DockRenewals, DockUpdate};
+use records::dock::{
+    DockPackage, DockRecorders, DockRelease, DockReleaseQuestion, DockReleased, DockRenewal, DockRenewals, DockUpdate,
+    DockedRecorder,
+};
 use records::his::Operation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::StoreError;
+
+use crate::health::charge_word;
 
 /// Renewals shown.
 const LATEST: u32 = 10;
@@ -42,12 +49,33 @@ impl Config {
     }
 }
 
+/// Who answers for the dock.
+pub(crate) struct Dock<'a> {
+    /// Who stands in it.
+    pub(crate) docking: &'a Docking,
+    /// Its board, when there is one.
+    pub(crate) board: Option<&'a Board>,
+    /// The same.
+    pub(crate) renewals: Option<&'a Renewals>,
+}
+
 /// Answers one call.
-pub(crate) async fn call(renewals: Option<&Renewals>, method: &str, body: Value) -> Outcome<Value> {
-    let Some(renewals) = renewals else {
+pub(crate) async fn call(dock: Dock<'_>, method: &str, body: Value) -> Outcome<Value> {
+    // Recorders stand here also without a board: behind a plain hub.
+    if method == DockRecorders::METHOD {
+        return match recorders(&dock).await {
+            Ok(there) => done(&there),
+            Err(error) => failed(&error),
+        };
+    }
+    let (Some(renewals), Some(board)) = (dock.renewals, dock.board) else {
         return Outcome::refused("no_dock", "本机没有配置采集坞");
     };
     match method {
+        DockRelease::METHOD => match serde_json::from_value::<DockReleaseQuestion>(body) {
+            Ok(asked) => release(board, &asked.serial).await,
+            Err(_) => Outcome::refused("unreadable", "请求内容有误"),
+        },
         DockUpdate::METHOD => {
             let Ok(asked) = serde_json::from_value::<DockPackage>(body) else {
                 return Outcome::refused("unreadable", "请求内容有误");
@@ -67,6 +95,37 @@ pub(crate) async fn call(renewals: Option<&Renewals>, method: &str, body: Value)
         },
         _ => Outcome::refused("unknown_method", "前置机不支持这项操作，请升级"),
     }
+}
+
+async fn release(board: &Board, serial: &str) -> Outcome<Value> {
+    match board.hand_out(serial).await {
+        Ok(opened) => done(&DockReleased {
+            place: opened.place,
+            seconds: opened.seconds,
+        }),
+        Err(NotOpened::Board(DockError::Unknown)) => Outcome::Unknown,
+        Err(why @ NotOpened::NotHere) => Outcome::refused("not_docked", why.to_string()),
+        Err(why) => Outcome::refused("dock_board", why.to_string()),
+    }
+}
+
+/// Recorders that stand here, with what their bays say of them.
+async fn recorders(dock: &Dock<'_>) -> Result<Vec<DockedRecorder>, StoreError> {
+    let seen = dock.docking.overview().await?;
+    let there = seen
+        .dockings
+        .into_iter()
+        .filter(|d| d.state.is_open() && !d.serial.is_empty());
+    let told = |serial: &str| dock.board.and_then(|board| board.charge_of(serial));
+    Ok(there
+        .map(|d| DockedRecorder {
+            charge: told(&d.serial).map(charge_word).unwrap_or_default().to_owned(),
+            serial: d.serial,
+            place: d.place,
+            state: d.state.as_str().to_owned(),
+            battery: d.battery,
+        })
+        .collect())
 }
 
 /// The latest renewals as others see them, the newest first.

@@ -173,14 +173,19 @@ fn docking_health(seen: &Overview) -> DockingHealth {
     }
 }
 
-fn bay_health(bay: &Bay) -> BayHealth {
-    let charge = match bay.charge {
+/// As health and calls name it.
+pub(crate) const fn charge_word(charge: Charge) -> &'static str {
+    match charge {
         Charge::Absent => "absent",
         Charge::Idle => "idle",
         Charge::Charging => "charging",
         Charge::Full => "full",
         Charge::Fault => "fault",
-    };
+    }
+}
+
+fn bay_health(bay: &Bay) -> BayHealth {
+    let charge = charge_word(bay.charge);
     let fault = match bay.fault {
         None => "",
         Some(Fault::OverCurrent) => "充电电流过大，已断电，请取出记录仪检查",

@@ -1,11 +1,11 @@
-//! What the line does here: entries from the cloud go into the journal and the spool, calls go to the bridge, to
+//! What the line does here: entries from the cloud go into the journal, the spool and to the terminals, calls go to the bridge, to
 //! `signd`, to the printers, fetch pictures, or ask for the appliance's health.
 
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use docking::Docking;
-use docking::board::Renewals;
+use docking::board::{Board, Renewals};
 use his::Bridge;
 use hub::Hub;
 use link::{ApplyError, Call, Calls, Inbox};
@@ -13,6 +13,7 @@ use records::footage::{RecorderIssue, kind as footage};
 use records::his::Operation;
 use records::line::kind;
 use records::paper::PrintTemplate;
+use records::patient_code::PatientCodeKey;
 use records::picture::ExamPicture;
 use records::{HisCommand, Outcome, PeerId, PrintJob};
 use serde::de::DeserializeOwned;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) pictures: Pictures,
     /// When there is a recorder dock.
+    pub(crate) board: Option<Board>,
+    /// The same.
     pub(crate) renewals: Option<Renewals>,
 }
 
@@ -62,6 +65,10 @@ impl Inbox for Ends {
             kind::PRINT_TEMPLATE => {
                 let template: PrintTemplate = read(entry)?;
                 Hub::accept_template(tx, &template).await?;
+            }
+            kind::PATIENT_CODE_KEY => {
+                let key: PatientCodeKey = read(entry)?;
+                kiosk::accept_key(tx, &key).await?;
             }
             _ => return docked(parts, tx, entry).await,
         }
@@ -113,7 +120,12 @@ impl Calls for Ends {
             return signd.call_raw(method, call.key.as_deref(), call.body).await;
         }
         if method.starts_with("dock.") {
-            return crate::dock::call(parts.renewals.as_ref(), method, call.body).await;
+            let dock = crate::dock::Dock {
+                docking: &parts.docking,
+                board: parts.board.as_ref(),
+                renewals: parts.renewals.as_ref(),
+            };
+            return crate::dock::call(dock, method, call.body).await;
         }
         if method.starts_with("print.") {
             return crate::printing::call(&parts.hub, method, call.body, parts.health.clock.now()).await;

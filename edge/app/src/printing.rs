@@ -17,6 +17,9 @@ pub(crate) async fn call(hub: &Hub, method: &str, body: Value, now: Timestamp) -
         PrintDecide::METHOD => match read::<Decision>(body) {
             Ok(asked) => match hub.decide_by(&asked.key, hub::step_of(asked.act), &asked.by).await {
                 Ok(Ok(job)) => done(&hub::view(&job)),
+                Ok(Err(refusal)) if refusal.blanked => {
+                    Outcome::refused("print_blanked", "打印内容已按规定清除，请从原业务页面重新打印")
+                }
                 Ok(Err(_)) => Outcome::refused("print_state", "打印任务的状态已变化，请刷新后重试"),
                 Err(error) => failed(&error),
             },

@@ -190,6 +190,7 @@ async fn open(
         Arc::clone(ids),
     )
     .await?;
+    store.migrate(kiosk::MIGRATIONS).await?;
     let hub = Hub::open(
         store.clone(),
         tenant.clone(),
@@ -248,6 +249,7 @@ async fn open(
         hub: hub.clone(),
         signd,
         health: Arc::clone(&health),
+        board: board.clone(),
         renewals: renewals.clone(),
         pictures: Pictures::open(bridge.clone(), files, uploader, config.state_dir.join("pictures"))?,
     };
@@ -336,7 +338,15 @@ async fn start(supervisor: &Supervisor, config: &Config, site: &Site) -> anyhow:
             }
         });
     }
-    if let Some(config) = &config.kiosk {
+    let (hub, keeping) = (site.hub.clone(), config.print_spool);
+    supervisor.keep("printers.forget", move |stop| {
+        let hub = hub.clone();
+        async move {
+            hub.forget(keeping, stop).await;
+            Ok(())
+        }
+    });
+    for config in &config.kiosk {
         start_kiosk(supervisor, config, site).await?;
     }
     if let Some(router) = site.callbacks.soap_router() {
