@@ -248,6 +248,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/footage/{id}/media/{object}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Gives up a preview or an export that is not there yet. */
+        delete: operations["delete_admin_footage_id_media_object"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/footage/{id}/original": {
         parameters: {
             query?: never;
@@ -395,6 +412,180 @@ export interface paths {
         put?: never;
         /** Settles by hand what a person has found out with the hospital. */
         post: operations["post_admin_manual_id_settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alarms: what is not over, oldest first, then the latest that are. */
+        get: operations["get_admin_nursing_alarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/alarms/{id}/acts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers an alarm, or closes it with what became of it. */
+        post: operations["post_admin_nursing_alarms_id_acts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/choices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Services and nurses to choose from. */
+        get: operations["get_admin_nursing_choices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/forms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hospital's forms. */
+        get: operations["get_admin_nursing_forms"];
+        put?: never;
+        /** A new form (新增). */
+        post: operations["post_admin_nursing_forms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/forms/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A form with its versions. */
+        get: operations["get_admin_nursing_forms_id"];
+        /** Changes a form (维护): one version more. What was filled in keeps its version. */
+        put: operations["put_admin_nursing_forms_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/forms/{id}/acts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a form out of use, or into it again. */
+        post: operations["post_admin_nursing_forms_id_acts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Orders of the hospital: those still open by their time, then what is over, latest first. */
+        get: operations["get_admin_nursing_orders"];
+        put?: never;
+        /** A new order (订单), assigned at once when a nurse is named. */
+        post: operations["post_admin_nursing_orders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An order whole. The look is audited. */
+        get: operations["get_admin_nursing_orders_id"];
+        /** Changes what was ordered, while the visit has not begun. */
+        put: operations["put_admin_nursing_orders_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/orders/{id}/acts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Assigns an order to a nurse, or to another; cancels it. */
+        post: operations["post_admin_nursing_orders_id_acts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nursing/orders/{id}/track": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the nurse of an order was, found by the order's id or number. Each look is audited. */
+        get: operations["get_admin_nursing_orders_id_track"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1169,6 +1360,176 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/doctor/consilia": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The doctor's consilia, newest first. */
+        get: operations["get_doctor_consilia"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many consilia wait for the doctor as expert. */
+        get: operations["get_doctor_consilia_count"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One consilium, for its inviter or its expert. */
+        get: operations["get_doctor_consilia_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The expert accepts and may read what the visit holds. */
+        post: operations["post_doctor_consilia_id_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The expert declines, or gives an accepted one back. */
+        post: operations["post_doctor_consilia_id_decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/evaluate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The inviter judges the opinion. */
+        post: operations["post_doctor_consilia_id_evaluate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/materials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the visit holds: the patient's words and pictures, the record, prescriptions, what was said in the room. */
+        get: operations["get_doctor_consilia_id_materials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/opinion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The expert signs the opinion: the signature server is asked, its signature verified, and the consilium is concluded. */
+        post: operations["post_doctor_consilia_id_opinion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/pictures/{picture}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of the visit. */
+        get: operations["get_doctor_consilia_id_pictures_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/consilia/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The inviter takes the invitation back; the expert reads no more. */
+        post: operations["post_doctor_consilia_id_withdraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/doctor/decoction": {
         parameters: {
             query?: never;
@@ -1180,6 +1541,129 @@ export interface paths {
         get: operations["get_doctor_decoction"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/experts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Doctors of the hospital who can be asked. */
+        get: operations["get_doctor_experts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/orderables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can be ordered. */
+        get: operations["get_doctor_orderables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/orderables/{kind}/{code}/star": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Puts a star on an item, or takes it off. */
+        put: operations["put_doctor_orderables_kind_code_star"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Writes the draft anew. */
+        put: operations["put_doctor_orders_id"];
+        post?: never;
+        /** Throws a draft away. */
+        delete: operations["delete_doctor_orders_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/orders/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks the hospital again what became of an order or its revocation, under a key of its own. */
+        post: operations["post_doctor_orders_id_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/orders/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an order back; the hospital is told, and may say no when it was paid or carried out. */
+        post: operations["post_doctor_orders_id_revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/orders/{id}/sign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs: the signature server is asked, its signature verified, and the order leaves for the hospital. A wrong PIN opens
+         *     nothing.
+         */
+        post: operations["post_doctor_orders_id_sign"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1273,6 +1757,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/doctor/records/returned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The doctor's records that were sent back and have no newer signed version, longest waiting first. */
+        get: operations["get_doctor_records_returned"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/doctor/signature": {
         parameters: {
             query?: never;
@@ -1285,6 +1786,40 @@ export interface paths {
         put?: never;
         /** Sets the doctor's signature up. */
         post: operations["post_doctor_signature"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/signature/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Collects one's drawn signature, or changes it. */
+        put: operations["put_doctor_signature_picture"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/specimens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can be taken from the patient. */
+        get: operations["get_doctor_specimens"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1359,6 +1894,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/doctor/visits/{id}/consilia": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The consilia of a visit, for its doctor, newest first. */
+        get: operations["get_doctor_visits_id_consilia"];
+        put?: never;
+        /** Invites an expert to a visit of the doctor's, during it or after it. */
+        post: operations["post_doctor_visits_id_consilia"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/doctor/visits/{id}/decline": {
         parameters: {
             query?: never;
@@ -1370,6 +1923,27 @@ export interface paths {
         put?: never;
         /** 拒绝接诊: the fee is refunded. */
         post: operations["post_doctor_visits_id_decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/visits/{id}/end-of-service": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What will be signed at the end of service, what is signed, and what is missing. */
+        get: operations["get_doctor_visits_id_end_of_service"];
+        put?: never;
+        /**
+         * 结束服务: signs what is left with one PIN, submits it for review and finishes the visit. What fails leaves the visit in
+         *     progress, and every document as the list then says; asking again goes on with what is left.
+         */
+        post: operations["post_doctor_visits_id_end_of_service"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1472,6 +2046,24 @@ export interface paths {
         get: operations["get_doctor_visits_id_history_visits"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor/visits/{id}/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Orders of a visit. */
+        get: operations["get_doctor_visits_id_orders"];
+        put?: never;
+        /** Writes a draft. */
+        post: operations["post_doctor_visits_id_orders"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1602,6 +2194,199 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nurse/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Calls the desk. The phone repeats it until it is answered: the same press is one alarm, a later place replaces the former. */
+        post: operations["post_nurse_alarms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The nurse's orders: open ones by their time, then what is over, latest first. */
+        get: operations["get_nurse_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the nurse's orders, with its patient. The look is audited. */
+        get: operations["get_nurse_orders_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/orders/{id}/acts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accepts, declines, starts or finishes one of the nurse's orders. The same again after a lost answer is answered with the
+         *     order as it is.
+         */
+        post: operations["post_nurse_orders_id_acts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/orders/{id}/recorder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the nurse a recorder for her order: a charged, free one of the dock (or the one the desk chose) is bound to the
+         *     order and its bay opens.
+         */
+        post: operations["post_nurse_orders_id_recorder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/orders/{id}/recorder/opening": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens the bay of the order's recorder once more: it did not open, or nobody took it in time. */
+        post: operations["post_nurse_orders_id_recorder_opening"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/orders/{id}/track": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where the nurse is, in batches; while the visit goes on, and after it what the line held up. */
+        post: operations["post_nurse_orders_id_track"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nurse/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The nurse's figures of some days: orders by state, by service, time at patients'. */
+        get: operations["get_nurse_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nursing/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The account's visits at home: open ones by their time, then what is over, latest first. */
+        get: operations["get_nursing_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nursing/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the account's visits at home, with its form. */
+        get: operations["get_nursing_orders_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nursing/orders/{id}/form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fills in the form of a visit, or fills it in anew, until the visit begins. Every filling is kept with its version. */
+        post: operations["post_nursing_orders_id_form"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/patients": {
         parameters: {
             query?: never;
@@ -1632,6 +2417,23 @@ export interface paths {
         post?: never;
         /** Takes a patient off the list. */
         delete: operations["delete_patients_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A fresh patient code (就诊码) for the hospital's self-service terminal. It is taken once, within five minutes. */
+        post: operations["post_patients_id_code"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1910,6 +2712,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/record-reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Signed records of the hospital by state of their review, longest waiting first. */
+        get: operations["get_record_reviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/record-reviews/{visit}/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A signed version with everything needed to judge it. The look is written into the audit chain. */
+        get: operations["get_record_reviews_visit_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/record-reviews/{visit}/{version}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves a signed version. */
+        post: operations["post_record_reviews_visit_version_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/record-reviews/{visit}/{version}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a signed version back to its doctor, who writes and signs a new one. */
+        post: operations["post_record_reviews_visit_version_return"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/slots": {
         parameters: {
             query?: never;
@@ -2093,6 +2963,23 @@ export interface paths {
         put?: never;
         /** Sends a message. A repeat with the same `client_id` answers the one sent before. */
         post: operations["post_visits_id_messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visits/{id}/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Orders of one's own visit, as far as they were signed. */
+        get: operations["get_visits_id_orders"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2335,6 +3222,76 @@ export interface components {
             /** @description Province, city, district. */
             region: string;
         };
+        /** @description What the desk does with an alarm. */
+        AlarmAct: {
+            /** @enum {string} */
+            act: "acknowledge";
+        } | {
+            /** @enum {string} */
+            act: "close";
+            /** @description What became of it. */
+            note: string;
+        };
+        /** @description A press of the button. */
+        AlarmPress: {
+            /** @description The order under way; may be empty. */
+            order?: string;
+            place?: components["schemas"]["TrackPosition"] | null;
+            /** @description Name of the phone's making, up to 64 letters, digits and `-`; the same again is the same alarm. */
+            press: string;
+            /**
+             * Format: date-time
+             * @description When it was pressed, by the phone's time.
+             */
+            pressed_at: string;
+            /**
+             * Format: date-time
+             * @description The phone's time as it sends.
+             */
+            sent_at: string;
+        };
+        /** @description An alarm. */
+        AlarmView: {
+            /**
+             * Format: date-time
+             * @description When the desk answered.
+             */
+            acknowledged_at?: string | null;
+            /** @description Who. */
+            acknowledged_by: string;
+            /**
+             * Format: date-time
+             * @description When it was over.
+             */
+            closed_at?: string | null;
+            /** @description Who closed it. */
+            closed_by: string;
+            /** @description Id. */
+            id: string;
+            /** @description What became of it. */
+            note: string;
+            /** @description Who calls: staff id. */
+            nurse_id: string;
+            /** @description Name. */
+            nurse_name: string;
+            /** @description The order under way: its id; empty: none. */
+            order: string;
+            place?: components["schemas"]["TrackPosition"] | null;
+            /** @description Name the phone gave to the press of its button. */
+            press: string;
+            /**
+             * Format: date-time
+             * @description When the button was pressed, by the hospital's time.
+             */
+            pressed_at: string;
+            /**
+             * Format: date-time
+             * @description When it reached us.
+             */
+            raised_at: string;
+            /** @description `raised`, `acknowledged`, `closed`. */
+            state: string;
+        };
         /** @description An appliance. */
         ApplianceView: {
             /**
@@ -2563,6 +3520,11 @@ export interface components {
             order: string;
             /** @description Whom it was for, masked; empty when nobody was named. */
             patient_masked: string;
+            /**
+             * Format: int64
+             * @description Length of what can be played, where it is known: of what was rescued of a damaged one.
+             */
+            playable_ms?: number | null;
             /** @description Serial number of the recorder. */
             serial: string;
             /**
@@ -2582,12 +3544,34 @@ export interface components {
             /** @description Mobile number. */
             phone: string;
         };
+        /** @description A patient code. */
+        CodeView: {
+            /**
+             * Format: date-time
+             * @description From then on no terminal takes it.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Seconds it is good, for a phone whose clock is wrong.
+             */
+            life_s: number;
+            /** @description Whose, with the middle of the name hidden. */
+            name_masked: string;
+            /** @description For the QR symbol. */
+            text: string;
+        };
         /** @description To whom a code shall be sent. */
         CodeWanted: {
             /** @description Hospital code. */
             hospital: string;
             /** @description Mobile number. */
             phone: string;
+        };
+        /** @description What a code is wanted for. */
+        CodeWish: {
+            /** @description `check_in`, `reports`, `prescriptions` or `fees`: where the terminal begins; without it, it asks. */
+            task?: string | null;
         };
         /** @description A version of the consent. */
         ConsentView: {
@@ -2606,6 +3590,101 @@ export interface components {
              * @description Version.
              */
             version: number;
+        };
+        /** @description How many consilia wait for the doctor. */
+        ConsiliumCount: {
+            /**
+             * Format: int64
+             * @description To answer, or to write an opinion for.
+             */
+            waiting: number;
+        };
+        /** @description A doctor in a consilium. */
+        ConsiliumDoctor: {
+            /** @description Department. */
+            department_name: string;
+            /** @description Staff id. */
+            id: string;
+            /** @description Name. */
+            name: string;
+            /** @description Title. */
+            title: string;
+        };
+        /** @description Why not. */
+        ConsiliumReason: {
+            /** @description In words for the other doctor. */
+            reason: string;
+        };
+        /** @description A line of the trail. */
+        ConsiliumStep: {
+            /** @description When. */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description By what. */
+            command: string;
+            /** @description Nothing more is said of a step. */
+            note: string;
+            /** @description State reached. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+        };
+        /** @description A consilium. */
+        ConsiliumView: {
+            /** @description When the expert accepted. */
+            accepted_at?: string | null;
+            /** @description What may be done by the one who looks. */
+            allowed: string[];
+            /** @description When it ended. */
+            ended_at?: string | null;
+            /** @description Doctor who is asked. */
+            expert: components["schemas"]["ConsiliumDoctor"];
+            /** @description Number. */
+            id: string;
+            /** @description When. */
+            invited_at: string;
+            /** @description Doctor who asks. */
+            inviter: components["schemas"]["ConsiliumDoctor"];
+            judgement?: components["schemas"]["JudgementView"] | null;
+            opinion?: components["schemas"]["OpinionView"] | null;
+            /** @description Age in words. */
+            patient_age: string;
+            /** @description Patient, middle of the name hidden. */
+            patient_name_masked: string;
+            /** @description `M` or `F`. */
+            patient_sex: string;
+            /** @description What is asked. */
+            question: string;
+            /** @description The expert may read what the visit holds. */
+            readable: boolean;
+            /** @description Why it was declined or withdrawn. */
+            reason?: string | null;
+            /** @description `inviter` or `expert`: the side of the one who looks. */
+            side: string;
+            /** @description State. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+            /** @description The case in the inviter's words. */
+            summary: string;
+            /** @description History. */
+            trail: components["schemas"]["ConsiliumStep"][];
+            /** @description Until when the expert may act, while it is the expert's turn. */
+            until?: string | null;
+            /** @description Visit; only for the inviter, whose it is. */
+            visit_id?: string | null;
+        };
+        /** @description An invitation. */
+        ConsiliumWish: {
+            /** @description The doctor who is asked. */
+            expert_id: string;
+            /** @description The app's own name of the request; a repeat adds nothing. */
+            key: string;
+            /** @description What is asked (会诊目的). */
+            question: string;
+            /** @description The case in short (病情摘要). */
+            summary: string;
         };
         /** @description How many visits each group has. */
         Counts: {
@@ -2647,6 +3726,15 @@ export interface components {
             /** @description It does. */
             offered: boolean;
         };
+        /** @description A department that can carry an item out. */
+        DepartmentOfItem: {
+            /** @description Code. */
+            code: string;
+            /** @description Where it is; may be empty. */
+            location: string;
+            /** @description Name. */
+            name: string;
+        };
         /** @description A department shown online. */
         DepartmentView: {
             /** @description Code. */
@@ -2674,8 +3762,8 @@ export interface components {
             from_ms?: number | null;
             /** @description Id. */
             id: string;
-            /** @description `probe`, `poster`, `strip`, `remux`, `salvage`, `proxy`, `export`. */
-            kind: string;
+            /** @description What it is. */
+            kind: components["schemas"]["MediaKind"];
             /** @description Plain words: why it could not be made, what was rescued. */
             note: string;
             /**
@@ -2690,8 +3778,8 @@ export interface components {
              * @description Bytes.
              */
             size?: number | null;
-            /** @description `wanted`, `making`, `made`, `failed`. */
-            state: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["MediaState"];
             /**
              * Format: int64
              * @description Its end.
@@ -2706,6 +3794,20 @@ export interface components {
             wanted_at: string;
             /** @description Who asked for it. */
             wanted_by: string;
+        };
+        /** @description What the desk does with an order. */
+        DeskAct: {
+            /** @enum {string} */
+            act: "assign";
+            /** @description Staff id. */
+            nurse: string;
+            /** @description Why; may be empty. */
+            reason?: string;
+        } | {
+            /** @enum {string} */
+            act: "cancel";
+            /** @description Why. */
+            reason: string;
         };
         /** @description A diagnosis that can be chosen. */
         DiagnosisTerm: {
@@ -2873,6 +3975,11 @@ export interface components {
             /** @description Western: route. */
             route_code?: string;
         };
+        /** @description A drawn signature. */
+        Drawing: {
+            /** @description `data:image/png;base64,…`. */
+            image: string;
+        };
         /** @description A western drug. */
         Drug: {
             /** @description The hospital bars it online. */
@@ -2935,6 +4042,42 @@ export interface components {
             /** @description Patient. */
             patient_id: string;
         };
+        /** @description The doctor ends the service. */
+        EndOfService: {
+            /** @description The doctor's PIN; not asked for when nothing is to be signed. */
+            pin?: string | null;
+            /** @description What stood on the list: nothing else is signed. */
+            seen?: components["schemas"]["Seen"][];
+            /** @description Why the visit ends without a complete record. */
+            without_record?: string | null;
+        };
+        /** @description A document of the visit. */
+        EndingDocument: components["schemas"]["Seen"] & {
+            /** @description It carries the doctor's signature. */
+            signed: boolean;
+            /** @description Where it stands, in words. */
+            state_text: string;
+            /** @description What it says, in short. */
+            summary: string;
+            /** @description What it is. */
+            title: string;
+        };
+        /**
+         * @description Kinds of documents, in the order in which they are signed.
+         * @enum {string}
+         */
+        EndingKind: "record" | "order" | "prescription";
+        /** @description What the doctor is shown before the end, and after it. */
+        EndingView: {
+            /** @description Everything the doctor wrote, in the order of signing. */
+            documents: components["schemas"]["EndingDocument"][];
+            /** @description The visit is finished. */
+            finished: boolean;
+            /** @description What should be there before the end. */
+            missing: components["schemas"]["Missing"][];
+            /** @description How many are to be signed: without any, no PIN is asked for. */
+            unsigned: number;
+        };
         /** @description The second factor of an account, shown once. */
         Enrolled: {
             /** @description Id of the account. */
@@ -2973,6 +4116,143 @@ export interface components {
             id: string;
             /** @description What, e.g. `visit.changed`. */
             kind: string;
+        };
+        /** @description A form with what was filled in. */
+        FilledForm: {
+            /** @description By question; empty until filled in. */
+            answers: {
+                [key: string]: Record<string, never>;
+            };
+            /** @description What it asks. */
+            body: components["schemas"]["FormBody"];
+            /**
+             * Format: date-time
+             * @description When it was filled in; absent: not yet.
+             */
+            filled_at?: string | null;
+            /** @description Id of the form. */
+            form: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Scores added up.
+             */
+            score?: number | null;
+            /** @description What that means. */
+            verdict: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+        };
+        /** @description What is done with a form. */
+        FormAct: {
+            /** @enum {string} */
+            act: "retire";
+        } | {
+            /** @enum {string} */
+            act: "restore";
+        };
+        /** @description A form as it was filled in. An answer is a number, the places of chosen options from 0 (one for a scale), or words. */
+        FormAnswers: {
+            /** @description By question. */
+            answers: {
+                [key: string]: Record<string, never>;
+            };
+            /** @description Id of the form. */
+            form: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+        };
+        /** @description What a form asks. */
+        FormBody: {
+            /** @description What totals mean, rising. */
+            bands?: components["schemas"]["ScoreBand"][];
+            /** @description What the patient should know before; may be empty. */
+            intro?: string;
+            /** @description The questions. */
+            questions: components["schemas"]["FormQuestion"][];
+        };
+        /** @description A form with all its versions. */
+        FormDetail: components["schemas"]["FormRow"] & {
+            /** @description What it asks. */
+            body: components["schemas"]["FormBody"];
+            /** @description Every version, newest first. */
+            versions: components["schemas"]["FormVersion"][];
+        };
+        /** @description A form as the desk writes it. */
+        FormDraft: {
+            /** @description What it asks. */
+            body: components["schemas"]["FormBody"];
+            /** @description Name, e.g. 压力性损伤风险评估（Braden）. */
+            name: string;
+            /** @description Services it is filled in for; each service has one form in use. */
+            services: string[];
+        };
+        /** @description A question. */
+        FormQuestion: {
+            /** @description What it is answered by. */
+            answer: components["schemas"]["QuestionKind"];
+            /** @description Short name within the form, e.g. `q1`; answers name it. */
+            id: string;
+            /** @description Whether it must be answered. */
+            required: boolean;
+            /** @description What is asked. */
+            text: string;
+        };
+        /** @description A form in a list. */
+        FormRow: {
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When this version was made.
+             */
+            made_at: string;
+            /** @description Who made it. */
+            made_by: string;
+            /** @description Name. */
+            name: string;
+            /** @description Questions. */
+            questions: number;
+            /**
+             * Format: date-time
+             * @description When it was taken out of use.
+             */
+            retired_at?: string | null;
+            /** @description Services it is filled in for. */
+            services: string[];
+            /**
+             * Format: int32
+             * @description Its newest version.
+             */
+            version: number;
+        };
+        /** @description A version of a form. */
+        FormVersion: {
+            /** @description What it asked. */
+            body: components["schemas"]["FormBody"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            made_at: string;
+            /** @description Who made it. */
+            made_by: string;
+            /** @description Name. */
+            name: string;
+            /** @description Services. */
+            services: string[];
+            /**
+             * Format: int32
+             * @description Number.
+             */
+            version: number;
         };
         /** @description A frequency of taking. */
         Frequency: {
@@ -3087,6 +4367,50 @@ export interface components {
             /** @description In plain words. */
             text: string;
         };
+        /** @description An order as the patient sees it. */
+        HomeVisit: {
+            /** @description A form waits to be filled in. */
+            form_open: boolean;
+            /** @description Id. */
+            id: string;
+            /** @description Its number. */
+            no: string;
+            /** @description Who comes; empty until a nurse has accepted. */
+            nurse_name: string;
+            /** @description Name of the patient, masked. */
+            patient_masked: string;
+            /**
+             * Format: date-time
+             * @description When the nurse is expected.
+             */
+            planned_at: string;
+            /** @description What is done. */
+            service: string;
+            /** @description State. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+        };
+        /** @description An order with its form. */
+        HomeVisitDetail: components["schemas"]["HomeVisit"] & {
+            /** @description Where the nurse comes to. */
+            address: string;
+            /** @description Whether it may still be filled in or changed. */
+            editable: boolean;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            form?: components["schemas"]["FilledForm"] | null;
+            /** @description Phone, masked. */
+            phone_masked: string;
+            /**
+             * Format: date-time
+             * @description When the visit began.
+             */
+            started_at?: string | null;
+        };
         /** @description A hospital as everybody may see it. */
         HospitalName: {
             /** @description Short code, e.g. `people1`. */
@@ -3130,6 +4454,28 @@ export interface components {
              * @description When it came back.
              */
             returned_at?: string | null;
+        };
+        /** @description The inviter's judgement. */
+        JudgementBody: {
+            /** @description Words. */
+            comment?: string;
+            /**
+             * Format: int32
+             * @description 1 to 5.
+             */
+            score: number;
+        };
+        /** @description The inviter's judgement (评价). */
+        JudgementView: {
+            /** @description When. */
+            at?: string | null;
+            /** @description Words. */
+            comment: string;
+            /**
+             * Format: int32
+             * @description 1 to 5.
+             */
+            score: number;
         };
         /**
          * @description Western or herbal.
@@ -3217,6 +4563,54 @@ export interface components {
             /** @description What is unclear, in words. */
             text: string;
         };
+        /** @description A prescription as the expert reads it. */
+        MaterialPrescription: {
+            herbal?: components["schemas"]["Herbal"] | null;
+            /** @description Number. */
+            id: string;
+            /** @description Lines. */
+            items: components["schemas"]["Line"][];
+            /** @description Western or herbal. */
+            kind: components["schemas"]["Kind"];
+            /** @description State. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+        };
+        /** @description The record as the expert reads it. */
+        MaterialRecord: {
+            /** @description What it says. */
+            record: components["schemas"]["Record"];
+            /** @description When it was written. */
+            saved_at: string;
+            /** @description It carries the doctor's signature. */
+            signed: boolean;
+            /**
+             * Format: int32
+             * @description Version.
+             */
+            version: number;
+        };
+        /** @description What the visit holds, for the expert while the consilium is open. */
+        Materials: {
+            /** @description Department of the visit. */
+            department_name: string;
+            /** @description What was said in the room. */
+            messages: components["schemas"]["Message"][];
+            /** @description Age in words. */
+            patient_age: string;
+            /** @description Patient in clear. */
+            patient_name: string;
+            /** @description `M` or `F`. */
+            patient_sex: string;
+            /** @description Pictures the patient added when booking. */
+            photos: string[];
+            /** @description Prescriptions. */
+            prescriptions: components["schemas"]["MaterialPrescription"][];
+            record?: components["schemas"]["MaterialRecord"] | null;
+            /** @description The patient's words. */
+            statement: components["schemas"]["Statement"];
+        };
         /** @description Who is signed in. */
         Me: {
             account?: components["schemas"]["AccountView"] | null;
@@ -3260,15 +4654,25 @@ export interface components {
             duration_ms?: number | null;
             video?: components["schemas"]["MediaVideo"] | null;
         };
+        /**
+         * @description What kind of object.
+         * @enum {string}
+         */
+        MediaKind: "probe" | "poster" | "strip" | "remux" | "salvage" | "proxy" | "export";
         /** @description What a browser is to play. */
         MediaPlay: {
-            /** @description `original`, `remux`, `salvage`, `proxy`, `none`. */
-            kind: string;
+            /** @description What it is. */
+            kind: components["schemas"]["PlayKind"];
             /** @description For `play`: `original` or the id of an object. */
             object?: string | null;
             /** @description Plain words: why nothing can be played, and what to do. */
             text: string;
         };
+        /**
+         * @description Where a derived object stands.
+         * @enum {string}
+         */
+        MediaState: "wanted" | "making" | "made" | "failed" | "cancelled";
         /** @description Key frames on one picture: tile `i` in column `i % columns`, row `i / columns`. */
         MediaStrip: {
             /**
@@ -3369,6 +4773,15 @@ export interface components {
          * @enum {string}
          */
         MessageKind: "text" | "image" | "voice";
+        /** @description Something that should be there before the visit ends. */
+        Missing: {
+            /** @description `no_record` or `record_incomplete`. */
+            code: string;
+            /** @description The kind of document where it can be mended. */
+            kind: components["schemas"]["EndingKind"];
+            /** @description In words. */
+            text: string;
+        };
         /** @description Names an entry. */
         Name: {
             /**
@@ -3445,6 +4858,191 @@ export interface components {
             /** @description The patient's words. */
             statement: components["schemas"]["Statement"];
         };
+        /** @description What a nurse does with her order. */
+        NurseAct: {
+            /** @enum {string} */
+            act: "accept";
+        } | {
+            /** @enum {string} */
+            act: "decline";
+            /** @description Why. */
+            reason: string;
+        } | {
+            /** @enum {string} */
+            act: "start";
+            /** @description Why without a recorder; not needed with one. */
+            without_recorder?: string;
+        } | {
+            /** @enum {string} */
+            act: "finish";
+            /** @description What was done and found. */
+            record: string;
+        };
+        /** @description What a nurse did within some days. */
+        NurseSummary: {
+            /** @description Orders by state. */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Minutes spent at patients', in all.
+             */
+            minutes: number;
+            /** @description Finished orders by service. */
+            services: {
+                [key: string]: number;
+            };
+        };
+        /** @description A nurse who may be given orders. */
+        NurseView: {
+            /** @description Staff id. */
+            id: string;
+            /** @description Name. */
+            name: string;
+            /** @description Title. */
+            title: string;
+        };
+        /** @description What an order may be made of. */
+        NursingChoices: {
+            /** @description Nurses. */
+            nurses: components["schemas"]["NurseView"][];
+            /** @description Services of the hospital. */
+            services: string[];
+        };
+        /** @description An order in a list. */
+        NursingOrder: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Its number. */
+            no: string;
+            /** @description Who goes: staff id; empty until assigned. */
+            nurse_id: string;
+            /** @description Name. */
+            nurse_name: string;
+            /** @description Name of the patient, masked. */
+            patient_masked: string;
+            /**
+             * Format: date-time
+             * @description When the nurse is expected.
+             */
+            planned_at: string;
+            /** @description The recorder the desk chose; empty: any. */
+            recorder: string;
+            /** @description What is done at the patient's. */
+            service: string;
+            /**
+             * Format: date-time
+             * @description When the visit began.
+             */
+            started_at?: string | null;
+            /** @description `requested`, `assigned`, `accepted`, `taken`, `started`, `finished`, `declined`, `cancelled`. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+        };
+        /** @description An order whole. */
+        NursingOrderDetail: components["schemas"]["NursingOrder"] & {
+            /**
+             * Format: int32
+             * @description Age in years, when the day of birth is known.
+             */
+            age?: number | null;
+            /** @description Alarms raised during it. */
+            alarms: components["schemas"]["AlarmView"][];
+            /** @description Other orders of this patient: the nurse's own, or for the desk all. */
+            earlier: components["schemas"]["NursingOrder"][];
+            form?: components["schemas"]["FilledForm"] | null;
+            /** @description The patient and where they live. */
+            patient: components["schemas"]["NursingPatient"];
+            /** @description How many positions the track has. */
+            positions: number;
+            /** @description What the nurse wrote down. */
+            record: string;
+            taken?: components["schemas"]["OrderRecorder"] | null;
+            /** @description What was done with it, oldest first. */
+            trail: components["schemas"]["NursingOrderStep"][];
+        };
+        /** @description What the desk orders. */
+        NursingOrderForm: {
+            /** @description Staff id of the nurse; empty: assigned later. */
+            nurse?: string;
+            /** @description Whom, and where. */
+            patient: components["schemas"]["NursingPatient"];
+            /**
+             * Format: date-time
+             * @description When the nurse is expected.
+             */
+            planned_at: string;
+            /** @description Serial number of the recorder to be used; empty: any that is charged. */
+            recorder?: string;
+            /** @description One of the hospital's services. */
+            service: string;
+        };
+        /** @description A step of an order. */
+        NursingOrderStep: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who; empty: by itself. */
+            by: string;
+            /** @description Why, in their words. */
+            note: string;
+            /** @description The state it came to, in words. */
+            state_text: string;
+            /** @description `create`, `assign`, `accept`, `decline`, `take`, `put_back`, `start`, `finish`, `cancel`. */
+            step: string;
+        };
+        /** @description The patient and where they live, as the desk writes it. */
+        NursingPatient: {
+            /** @description Where the nurse goes. */
+            address: string;
+            /** @description Day of birth. */
+            birth_date?: string | null;
+            /** @description Name. */
+            name: string;
+            /** @description What the nurse should know before; may be empty. */
+            note?: string;
+            /** @description Card or outpatient number; may be empty. */
+            number?: string;
+            /** @description Mobile number: of the patient, or of whoever looks after them. Its account sees the order. */
+            phone: string;
+            /** @description `M`, `F` or empty. */
+            sex?: string;
+        };
+        /** @description An opinion with the expert's PIN. */
+        OpinionBody: {
+            /** @description What the expert says. */
+            opinion: string;
+            /** @description The expert's PIN. */
+            pin: string;
+        };
+        /** @description A signed opinion (会诊意见), read from the signed bytes. */
+        OpinionView: {
+            /** @description SM3 of the signed bytes, hexadecimal. */
+            document_sm3: string;
+            /**
+             * Format: int32
+             * @description Version of the record that the expert had before them.
+             */
+            record_version?: number | null;
+            /** @description The expert's signature, checked now. */
+            signature: components["schemas"]["VerifiedSignature"];
+            /** @description What the expert wrote. */
+            text: string;
+        };
         /** @description An order to the HIS and what became of it. */
         Order: {
             /** @description Key. */
@@ -3457,6 +5055,155 @@ export interface components {
             outcome?: string | null;
             /** @description When its outcome was known. */
             settled_at?: string | null;
+        };
+        /** @description An order as it comes from the app. */
+        OrderDraft: {
+            /** @description Lines. */
+            items: components["schemas"]["OrderDraftLine"][];
+            /** @description Examination or test. */
+            kind: components["schemas"]["OrderKind"];
+            /** @description Purpose and clinical summary. */
+            purpose?: string;
+        };
+        /** @description A line as it comes from the app. */
+        OrderDraftLine: {
+            /** @description Code of the examination or test. */
+            code: string;
+            /** @description Executing department the doctor confirmed. */
+            department_code: string;
+            /** @description Remark. */
+            note?: string;
+            /** @description Specimen of a test. */
+            specimen_code?: string | null;
+        };
+        /**
+         * @description What is ordered.
+         * @enum {string}
+         */
+        OrderKind: "exam" | "lab";
+        /** @description A line as it was written against the catalogue of that day. */
+        OrderLine: {
+            /** @description Code in the catalogue. */
+            code: string;
+            /** @description Executing department the doctor confirmed. */
+            department_code: string;
+            /** @description Its name. */
+            department_name: string;
+            /** @description Part of the body and method of an examination; empty for a test. */
+            detail: string;
+            /** @description Where it is; may be empty. */
+            location: string;
+            /** @description Name. */
+            name: string;
+            /** @description The doctor's remark; may be empty. */
+            note: string;
+            /** @description What the patient has to do before; may be empty. */
+            preparation: string;
+            /**
+             * Format: int64
+             * @description Price.
+             */
+            price_fen: number;
+            /** @description Specimen in words; empty for an examination. */
+            specimen: string;
+            /** @description Specimen of a test. */
+            specimen_code?: string | null;
+        };
+        /** @description Why an order is taken back. */
+        OrderReason: {
+            /** @description In the doctor's words. */
+            reason: string;
+        };
+        /** @description The recorder of an order. */
+        OrderRecorder: {
+            /**
+             * Format: date-time
+             * @description When it was given out.
+             */
+            issued_at: string;
+            /**
+             * Format: date-time
+             * @description When it came back.
+             */
+            returned_at?: string | null;
+            /** @description Serial number. */
+            serial: string;
+        };
+        /** @description An order of examinations or laboratory tests. */
+        OrderView: {
+            /** @description What may be done with it by the one who looks. */
+            allowed: string[];
+            /** @description Ordering department. */
+            department_name: string;
+            /** @description Doctor. */
+            doctor: components["schemas"]["PersonView"];
+            /** @description The HIS's number of it. */
+            his_number?: string | null;
+            /** @description Id and number. */
+            id: string;
+            /** @description Lines. */
+            items: components["schemas"]["OrderLine"][];
+            /** @description What is ordered. */
+            kind: components["schemas"]["OrderKind"];
+            /** @description In words. */
+            kind_text: string;
+            /** @description What the patient does next, in plain words; empty for a draft. */
+            next_step: string;
+            /** @description Purpose and clinical summary. */
+            purpose: string;
+            /** @description When the doctor signed. */
+            signed_at?: string | null;
+            /** @description State. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+            /**
+             * Format: int64
+             * @description What is to be paid in the hospital: the HIS's sum once it has answered, before that the sum by the catalogue.
+             */
+            total_fen: number;
+            /** @description History; for the doctor. */
+            trail: components["schemas"]["StepView"][];
+            /** @description Code of the public verification page. */
+            verify_code?: string | null;
+            /** @description Visit. */
+            visit_id: string;
+            /** @description The HIS's words on the last refusal, or why nobody knows; for the doctor. */
+            words?: string | null;
+            /** @description When it was last written. */
+            written_at: string;
+            /**
+             * Format: int64
+             * @description Sum by the catalogue when it was signed.
+             */
+            written_fen: number;
+        };
+        /** @description An examination or test that can be ordered. */
+        Orderable: {
+            /** @description Code. */
+            code: string;
+            /** @description Departments that can do it, the usual one first. */
+            departments: components["schemas"]["DepartmentOfItem"][];
+            /** @description Part of the body and method of an examination; empty for a test. */
+            detail: string;
+            /** @description Name. */
+            name: string;
+            /** @description What the patient has to do before; may be empty. */
+            preparation: string;
+            /**
+             * Format: int64
+             * @description Price.
+             */
+            price_fen: number;
+            /** @description Usual specimen of a test. */
+            specimen_code?: string | null;
+            /** @description The doctor has put a star on it. */
+            starred: boolean;
+            /**
+             * Format: int32
+             * @description How often the doctor has ordered it.
+             */
+            times: number;
         };
         /** @description A page of a list. */
         Paged_CaseView: {
@@ -3529,6 +5276,11 @@ export interface components {
                 order: string;
                 /** @description Whom it was for, masked; empty when nobody was named. */
                 patient_masked: string;
+                /**
+                 * Format: int64
+                 * @description Length of what can be played, where it is known: of what was rescued of a damaged one.
+                 */
+                playable_ms?: number | null;
                 /** @description Serial number of the recorder. */
                 serial: string;
                 /**
@@ -3538,6 +5290,69 @@ export interface components {
                 size: number;
                 /** @description `received`, `missing`, `confirmed`, `refused`. */
                 state: string;
+            }[];
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Items per page.
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Items on all pages.
+             */
+            total: number;
+        };
+        /** @description A page of a list. */
+        Paged_ConsiliumView: {
+            /** @description This page. */
+            items: {
+                /** @description When the expert accepted. */
+                accepted_at?: string | null;
+                /** @description What may be done by the one who looks. */
+                allowed: string[];
+                /** @description When it ended. */
+                ended_at?: string | null;
+                /** @description Doctor who is asked. */
+                expert: components["schemas"]["ConsiliumDoctor"];
+                /** @description Number. */
+                id: string;
+                /** @description When. */
+                invited_at: string;
+                /** @description Doctor who asks. */
+                inviter: components["schemas"]["ConsiliumDoctor"];
+                judgement?: components["schemas"]["JudgementView"] | null;
+                opinion?: components["schemas"]["OpinionView"] | null;
+                /** @description Age in words. */
+                patient_age: string;
+                /** @description Patient, middle of the name hidden. */
+                patient_name_masked: string;
+                /** @description `M` or `F`. */
+                patient_sex: string;
+                /** @description What is asked. */
+                question: string;
+                /** @description The expert may read what the visit holds. */
+                readable: boolean;
+                /** @description Why it was declined or withdrawn. */
+                reason?: string | null;
+                /** @description `inviter` or `expert`: the side of the one who looks. */
+                side: string;
+                /** @description State. */
+                state: string;
+                /** @description In words. */
+                state_text: string;
+                /** @description The case in the inviter's words. */
+                summary: string;
+                /** @description History. */
+                trail: components["schemas"]["ConsiliumStep"][];
+                /** @description Until when the expert may act, while it is the expert's turn. */
+                until?: string | null;
+                /** @description Visit; only for the inviter, whose it is. */
+                visit_id?: string | null;
             }[];
             /**
              * Format: int32
@@ -3610,6 +5425,65 @@ export interface components {
                 serial: string;
                 /** @description State. */
                 state: string;
+            }[];
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Items per page.
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Items on all pages.
+             */
+            total: number;
+        };
+        /** @description A page of a list. */
+        Paged_NursingOrder: {
+            /** @description This page. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description Its number. */
+                no: string;
+                /** @description Who goes: staff id; empty until assigned. */
+                nurse_id: string;
+                /** @description Name. */
+                nurse_name: string;
+                /** @description Name of the patient, masked. */
+                patient_masked: string;
+                /**
+                 * Format: date-time
+                 * @description When the nurse is expected.
+                 */
+                planned_at: string;
+                /** @description The recorder the desk chose; empty: any. */
+                recorder: string;
+                /** @description What is done at the patient's. */
+                service: string;
+                /**
+                 * Format: date-time
+                 * @description When the visit began.
+                 */
+                started_at?: string | null;
+                /** @description `requested`, `assigned`, `accepted`, `taken`, `started`, `finished`, `declined`, `cancelled`. */
+                state: string;
+                /** @description In words. */
+                state_text: string;
             }[];
             /**
              * Format: int32
@@ -3749,6 +5623,47 @@ export interface components {
                  */
                 written_fen: number;
             }[];
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Items per page.
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Items on all pages.
+             */
+            total: number;
+        };
+        /** @description A page of a list. */
+        Paged_RecordReviewRow: {
+            /** @description This page. */
+            items: (components["schemas"]["RecordReviewBrief"] & {
+                /** @description 主诉. */
+                chief_complaint: string;
+                /** @description Department. */
+                department_name: string;
+                /** @description Names of the diagnoses, main one first. */
+                diagnoses: string[];
+                /** @description Doctor. */
+                doctor_name: string;
+                /** @description The one who looks is its author: somebody else decides. */
+                own: boolean;
+                /** @description Age in words. */
+                patient_age: string;
+                /** @description Patient, middle of the name hidden. */
+                patient_name_masked: string;
+                /** @description `M` or `F`. */
+                patient_sex: string;
+                /** @description When the doctor signed and submitted it. */
+                submitted_at: string;
+                /** @description Visit. */
+                visit_id: string;
+            })[];
             /**
              * Format: int32
              * @description From 1.
@@ -4046,6 +5961,11 @@ export interface components {
             /** @description The signer's PIN. */
             pin: string;
         };
+        /**
+         * @description What kind of file a browser is to play.
+         * @enum {string}
+         */
+        PlayKind: "original" | "remux" | "salvage" | "proxy" | "none";
         /** @description A prescription in a visit. */
         PrescriptionBrief: {
             /** @description Id. */
@@ -4252,6 +6172,38 @@ export interface components {
             /** @description Plain words where something does not hold. */
             text: string;
         };
+        /** @description What a question is answered by. */
+        QuestionKind: {
+            /** @enum {string} */
+            kind: "number";
+            /**
+             * Format: double
+             * @description Smallest that makes sense.
+             */
+            least?: number | null;
+            /**
+             * Format: double
+             * @description Largest.
+             */
+            most?: number | null;
+            /** @description Unit, e.g. `℃`; may be empty. */
+            unit: string;
+        } | {
+            /** @enum {string} */
+            kind: "choice";
+            /** @description Whether several may be chosen. */
+            many: boolean;
+            /** @description The options. */
+            options: string[];
+        } | {
+            /** @enum {string} */
+            kind: "scale";
+            /** @description The options. */
+            options: components["schemas"]["ScaleOption"][];
+        } | {
+            /** @enum {string} */
+            kind: "text";
+        };
         /** @description The patient's judgement after the visit. */
         Rating: {
             /**
@@ -4316,6 +6268,64 @@ export interface components {
             /** @description Name as the dictionary has it; what comes in the request is not looked at. */
             name?: string;
         };
+        /** @description How the review of a signed version stands. */
+        RecordReviewBrief: {
+            /** @description When they decided. */
+            decided_at?: string | null;
+            /** @description Why it was sent back. */
+            reason?: string | null;
+            /** @description Who decided. */
+            reviewer_name?: string | null;
+            /** @description `in_review`, `approved`, `returned` or `superseded`. */
+            state: string;
+            /** @description In words. */
+            state_text: string;
+            /**
+             * Format: int32
+             * @description Version.
+             */
+            version: number;
+        };
+        /** @description A signed version with everything needed to judge it. */
+        RecordReviewCase: components["schemas"]["RecordReviewRow"] & {
+            /** @description What may be done by the one who looks: `approve`, `return`. */
+            allowed: string[];
+            /** @description Reviews of the other versions, oldest first. */
+            others: components["schemas"]["RecordReviewBrief"][];
+            /** @description Patient in clear. */
+            patient_name: string;
+            /** @description Prescriptions of the visit. */
+            prescriptions: components["schemas"]["ReviewedPrescription"][];
+            /** @description The record, read from the signed bytes. */
+            record: components["schemas"]["Record"];
+            /** @description When this version was written. */
+            saved_at: string;
+            /** @description The doctor's signature, checked now. */
+            signature: components["schemas"]["VerifiedSignature"];
+        };
+        /** @description A signed version in the reviewers' queue. */
+        RecordReviewRow: components["schemas"]["RecordReviewBrief"] & {
+            /** @description 主诉. */
+            chief_complaint: string;
+            /** @description Department. */
+            department_name: string;
+            /** @description Names of the diagnoses, main one first. */
+            diagnoses: string[];
+            /** @description Doctor. */
+            doctor_name: string;
+            /** @description The one who looks is its author: somebody else decides. */
+            own: boolean;
+            /** @description Age in words. */
+            patient_age: string;
+            /** @description Patient, middle of the name hidden. */
+            patient_name_masked: string;
+            /** @description `M` or `F`. */
+            patient_sex: string;
+            /** @description When the doctor signed and submitted it. */
+            submitted_at: string;
+            /** @description Visit. */
+            visit_id: string;
+        };
         /** @description A record with its state. */
         RecordView: components["schemas"]["Record"] & {
             /** @description Department. */
@@ -4324,6 +6334,7 @@ export interface components {
             doctor_name: string;
             /** @description The doctor may still write. */
             editable: boolean;
+            review?: components["schemas"]["RecordReviewBrief"] | null;
             /** @description When. */
             saved_at?: string | null;
             /** @description This version carries the doctor's signature. */
@@ -4445,11 +6456,32 @@ export interface components {
             /** @description The password to sign in with from now on. */
             password: string;
         };
+        /** @description Why a record goes back. */
+        ReturnBody: {
+            /** @description In words for the doctor. */
+            reason: string;
+        };
+        /** @description A record that came back to its doctor. */
+        ReturnedRecord: components["schemas"]["RecordReviewBrief"] & {
+            /** @description Patient. */
+            patient_name: string;
+            /** @description Visit. */
+            visit_id: string;
+        };
+        /** @description A prescription of the same visit, for the reviewer. */
+        ReviewedPrescription: {
+            /** @description Number. */
+            id: string;
+            /** @description Names of the drugs. */
+            names: string[];
+            /** @description State in words. */
+            state_text: string;
+        };
         /**
          * @description A role of a member of staff.
          * @enum {string}
          */
-        Role: "doctor" | "pharmacist" | "admin" | "auditor";
+        Role: "doctor" | "pharmacist" | "admin" | "auditor" | "medical_affairs" | "nurse";
         /** @description A row of the chain. */
         Row: {
             /** @description What, e.g. `visit.accept`. */
@@ -4472,6 +6504,45 @@ export interface components {
             seq: number;
             /** @description On what. */
             subject: string;
+        };
+        /** @description An option of a scale. */
+        ScaleOption: {
+            /**
+             * Format: int32
+             * @description What it counts.
+             */
+            score: number;
+            /** @description What it says. */
+            text: string;
+        };
+        /** @description What a total means. */
+        ScoreBand: {
+            /**
+             * Format: int32
+             * @description From this total on, until the next band.
+             */
+            from: number;
+            /** @description In words, e.g. 高危. */
+            text: string;
+        };
+        /** @description Whether the seal's certificate was revoked, and what was looked at. */
+        SealRevocation: {
+            /** @description `good`, `revoked` or `unproven`. */
+            state: string;
+            /** @description The same in words. */
+            text: string;
+        };
+        /** @description A document as the doctor saw it: another saving of it is another document. */
+        Seen: {
+            /**
+             * Format: int32
+             * @description Counts the savings.
+             */
+            edition: number;
+            /** @description Id; of the record, that of the visit. */
+            id: string;
+            /** @description Kind. */
+            kind: components["schemas"]["EndingKind"];
         };
         /** @description A place where one is signed in. */
         SessionView: {
@@ -4509,8 +6580,8 @@ export interface components {
         };
         /** @description Handwriting and PIN. */
         Setup: {
-            /** @description `data:image/png;base64,…`. */
-            image: string;
+            /** @description `data:image/png;base64,…`; absent when the handwriting was collected before. */
+            image?: string | null;
             /** @description 4 to 12 digits; `1234` and `1111` are refused. */
             pin: string;
         };
@@ -4592,6 +6663,13 @@ export interface components {
             /** @description Shift. */
             work_id: string;
         };
+        /** @description A specimen. */
+        Specimen: {
+            /** @description Code. */
+            code: string;
+            /** @description Name. */
+            name: string;
+        };
         /** @description Second step. */
         StaffCodeGiven: {
             /** @description Six digits of the authenticator. */
@@ -4667,6 +6745,11 @@ export interface components {
             /** @description Title. */
             title: string;
         };
+        /** @description Whether an item is among one's usual ones. */
+        Star: {
+            /** @description It is. */
+            starred: boolean;
+        };
         /** @description What brings the patient here, in their own words. */
         Statement: {
             /** @description 过敏史. */
@@ -4694,6 +6777,22 @@ export interface components {
             state: string;
             /** @description In words. */
             state_text: string;
+        };
+        /** @description A recorder that a nurse may take. */
+        TakenRecorder: {
+            /** @description Whether its bay was opened. */
+            opened: boolean;
+            /** @description Where it stands. */
+            place: string;
+            /**
+             * Format: int32
+             * @description Seconds until it is locked again; 0 when it was not opened.
+             */
+            seconds: number;
+            /** @description Serial number. */
+            serial: string;
+            /** @description What to do, in plain words. */
+            text: string;
         };
         /** @description A changed template. */
         TemplateChange: {
@@ -4748,6 +6847,62 @@ export interface components {
             second_factor: string;
             /** @description For the second step, five minutes. */
             ticket: string;
+        };
+        /** @description Positions as the phone has them. */
+        TrackBatch: {
+            /** @description Name of the phone's making, up to 64 letters, digits and `-`; the same again is kept once. */
+            batch: string;
+            /** @description Where it was, by the phone's time; up to 1000. */
+            positions: components["schemas"]["TrackPosition"][];
+            /**
+             * Format: date-time
+             * @description The phone's time as it sends.
+             */
+            sent_at: string;
+        };
+        /** @description Where somebody was. */
+        TrackPosition: {
+            /**
+             * Format: double
+             * @description Radius in metres within which the phone believes itself, two times in three.
+             */
+            accuracy_m: number;
+            /**
+             * Format: date-time
+             * @description When, by the hospital's time once kept.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description Degrees north (WGS-84).
+             */
+            latitude: number;
+            /**
+             * Format: double
+             * @description Degrees east (WGS-84).
+             */
+            longitude: number;
+        };
+        /** @description The track of an order. */
+        TrackView: {
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /** @description Who went. */
+            nurse_name: string;
+            /** @description Id of the order. */
+            order: string;
+            /** @description Its number, as custody entries name it. */
+            order_no: string;
+            /** @description Where the nurse was, oldest first, by the hospital's time. */
+            positions: components["schemas"]["TrackPosition"][];
+            /**
+             * Format: date-time
+             * @description When the visit began.
+             */
+            started_at?: string | null;
         };
         /** @description A line of the trail. */
         TrailLine: {
@@ -4814,6 +6969,7 @@ export interface components {
             file_seal?: string | null;
             /** @description Of a seal that does not hold: why, for a person. */
             file_seal_reason?: string | null;
+            file_seal_revocation?: components["schemas"]["SealRevocation"] | null;
             /** @description The time of the seal that a time stamp proves. */
             file_stamped_at?: string | null;
             /** @description Why not. */
@@ -4831,7 +6987,7 @@ export interface components {
             hospital: string;
             /** @description Lines of a prescription; of a record nothing clinical is shown. */
             items: components["schemas"]["VerifiedItem"][];
-            /** @description `prescription` or `record`. */
+            /** @description `prescription`, `record`, `exam_order` or `lab_order`. */
             kind: string;
             /** @description Number. */
             number: string;
@@ -5564,6 +7720,44 @@ export interface operations {
             };
         };
     };
+    delete_admin_footage_id_media_object: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                object: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DerivedMedia"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_admin_footage_id_original: {
         parameters: {
             query: {
@@ -5835,6 +8029,481 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_alarms: {
+        parameters: {
+            query?: {
+                /** @description Only what is not over. */
+                open?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmView"][];
+                };
+            };
+        };
+    };
+    post_admin_nursing_alarms_id_acts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlarmAct"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_choices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingChoices"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_forms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormRow"][];
+                };
+            };
+        };
+    };
+    post_admin_nursing_forms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FormDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormDetail"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_forms_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_admin_nursing_forms_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FormDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_nursing_forms_id_acts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FormAct"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_orders: {
+        parameters: {
+            query?: {
+                /** @description `open`, `over`, or a state. */
+                state?: string;
+                /** @description Staff id of the nurse. */
+                nurse?: string;
+                /** @description Number of the order. */
+                no?: string;
+                /** @description The patient's whole name, or number. */
+                patient?: string;
+                /** @description First day (`YYYY-MM-DD`). */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 100. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_NursingOrder"];
+                };
+            };
+        };
+    };
+    post_admin_nursing_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NursingOrderForm"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingOrder"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingOrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_admin_nursing_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NursingOrderForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingOrder"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_admin_nursing_orders_id_acts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeskAct"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingOrder"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_admin_nursing_orders_id_track: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or number of the order */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrackView"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7191,6 +9860,308 @@ export interface operations {
             };
         };
     };
+    get_doctor_consilia: {
+        parameters: {
+            query: {
+                /** @description `expert` or `inviter`. */
+                side: "expert" | "inviter";
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 100. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_ConsiliumView"];
+                };
+            };
+        };
+    };
+    get_doctor_consilia_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumCount"];
+                };
+            };
+        };
+    };
+    get_doctor_consilia_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+        };
+    };
+    post_doctor_consilia_id_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_consilia_id_decline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsiliumReason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_consilia_id_evaluate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JudgementBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_doctor_consilia_id_materials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Materials"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_consilia_id_opinion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpinionBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description unknown outcome: enter the PIN again */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_doctor_consilia_id_pictures_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                picture: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description image */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_consilia_id_withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsiliumReason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_doctor_decoction: {
         parameters: {
             query?: never;
@@ -7206,6 +10177,250 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Decoction"];
+                };
+            };
+        };
+    };
+    get_doctor_experts: {
+        parameters: {
+            query?: {
+                /** @description Part of a name or department. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumDoctor"][];
+                };
+            };
+        };
+    };
+    get_doctor_orderables: {
+        parameters: {
+            query: {
+                /** @description `exam` or `lab`. */
+                kind: components["schemas"]["OrderKind"];
+                /** @description `usual` or `all`. */
+                list: string;
+                /** @description Part of a code, a name, or initials of the pinyin; empty for the whole list. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Orderable"][];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_doctor_orderables_kind_code_star: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["OrderKind"];
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Star"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    put_doctor_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_doctor_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_orders_id_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_orders_id_revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderReason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_orders_id_sign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PinBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description unknown outcome: enter the PIN again */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
@@ -7428,6 +10643,25 @@ export interface operations {
             };
         };
     };
+    get_doctor_records_returned: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReturnedRecord"][];
+                };
+            };
+        };
+    };
     get_doctor_signature: {
         parameters: {
             query?: never;
@@ -7474,6 +10708,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_doctor_signature_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Drawing"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignatureView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_doctor_specimens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Specimen"][];
                 };
             };
         };
@@ -7575,6 +10859,68 @@ export interface operations {
             };
         };
     };
+    get_doctor_visits_id_consilia: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"][];
+                };
+            };
+        };
+    };
+    post_doctor_visits_id_consilia: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsiliumWish"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsiliumView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     post_doctor_visits_id_decline: {
         parameters: {
             query?: never;
@@ -7599,6 +10945,85 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_doctor_visits_id_end_of_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndingView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_doctor_visits_id_end_of_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndOfService"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndingView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description unknown outcome: enter the PIN again */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7794,6 +11219,60 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_doctor_visits_id_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"][];
+                };
+            };
+        };
+    };
+    post_doctor_visits_id_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8041,6 +11520,397 @@ export interface operations {
             };
         };
     };
+    post_nurse_alarms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlarmPress"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_nurse_orders: {
+        parameters: {
+            query?: {
+                /** @description `open`, `over`, or a state. */
+                state?: string;
+                /** @description The patient's whole name, or number; or the number of an order. */
+                q?: string;
+                /** @description First day (`YYYY-MM-DD`). */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 100. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_NursingOrder"];
+                };
+            };
+        };
+    };
+    get_nurse_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingOrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_nurse_orders_id_acts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NurseAct"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NursingOrder"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_nurse_orders_id_recorder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TakenRecorder"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_nurse_orders_id_recorder_opening: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TakenRecorder"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_nurse_orders_id_track: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrackBatch"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_nurse_summary: {
+        parameters: {
+            query: {
+                /** @description First day (`YYYY-MM-DD`). */
+                from: string;
+                /** @description Last day. */
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NurseSummary"];
+                };
+            };
+        };
+    };
+    get_nursing_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HomeVisit"][];
+                };
+            };
+        };
+    };
+    get_nursing_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HomeVisitDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_nursing_orders_id_form: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FormAnswers"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HomeVisitDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_patients: {
         parameters: {
             query?: never;
@@ -8118,6 +11988,47 @@ export interface operations {
                 content?: never;
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_patients_id_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeWish"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8591,6 +12502,126 @@ export interface operations {
             };
         };
     };
+    get_record_reviews: {
+        parameters: {
+            query?: {
+                /** @description State; the queue is `in_review`. */
+                state?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 100. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_RecordReviewRow"];
+                };
+            };
+        };
+    };
+    get_record_reviews_visit_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                visit: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordReviewCase"];
+                };
+            };
+        };
+    };
+    post_record_reviews_visit_version_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                visit: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordReviewCase"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_record_reviews_visit_version_return: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                visit: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReturnBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordReviewCase"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_slots: {
         parameters: {
             query: {
@@ -8997,6 +13028,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_visits_id_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"][];
                 };
             };
         };
