@@ -1,6 +1,7 @@
 // In the hospital's hall: the self-service terminal.
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
+import { Patient } from '../people/patient.mjs'
 import { Visitor } from '../people/visitor.mjs'
 import { inKiosk } from '../world/kiosk.mjs'
 import { until } from '../world/bench.mjs'
@@ -8,6 +9,15 @@ import { scan } from '../world/files.mjs'
 import { story } from '../world/story.mjs'
 
 const SHOTS = new URL('../shots/', import.meta.url)
+
+/** The patient of the demo, where no other story has brought them. */
+async function newcomer(world) {
+  const { demo } = world.site.addresses
+  const phone = await Patient.arrive(world, 'patient in the hall')
+  await phone.signsIn(demo.patient_phone)
+  await phone.asks('POST', 'patients', { name: demo.patient_name, id_number: demo.patient_id_number, phone: demo.patient_phone, relation: 'self' })
+  return phone
+}
 
 export function theTerminal(world) {
   let visitor, one, order
@@ -89,6 +99,34 @@ export function theTerminal(world) {
       const left = await visitor.page.evaluate(() => document.documentElement.outerHTML + JSON.stringify([{ ...localStorage }, { ...sessionStorage }]))
       assert.ok(!left.includes(one.name) && !left.includes(one.id_number) && !left.includes(order))
       await world.bench.card()
+    })
+
+    // Rows: HZ-124
+    step('the code on a phone instead of a card: read off its screen it opens the reports, and opens nothing twice', async () => {
+      const phone = world.patient ?? await newcomer(world)
+      await phone.go('/patient/me')
+      await phone.click('me-code')
+      await phone.page.locator('[data-testid="patient-code"][data-text]').waitFor()
+      await phone.shots('patient-code')
+      const [code] = await scan(await phone.page.locator('[data-testid="qr"]').screenshot())
+      assert.match(code ?? '', /^YQP1[0-9A-F]+$/)
+      await visitor.touch('task:reports')
+      await visitor.view('identify')
+      await world.bench.code(code)
+      await visitor.view('list')
+      const before = (await world.bench.kioskSlips()).length
+      await visitor.touch('print:0')
+      await visitor.says('已打印')
+      assert.equal((await world.bench.kioskSlips()).length, before + 1)
+      await visitor.touch('leave')
+      await visitor.view('home')
+      await world.bench.code(code)
+      await visitor.says(/已经用过/)
+      await visitor.looks('used-code')
+      await phone.click('code-fresh')
+      await phone.page.waitForFunction((old) => { const now = document.querySelector('[data-testid="patient-code"]')?.dataset.text; return now && now !== old }, code)
+      await visitor.touch('back')
+      await visitor.view('home')
     })
 
     step('a reader pulled, a printer without paper, a strange code: plain words', async () => {

@@ -169,6 +169,7 @@ impl World {
             ("stf_li", "李秀英", "pharmacist", "主管药师", "P01"),
             ("stf_zhao", "赵敏", "doctor", "主治医师", "D02"),
             ("stf_admin", "管理员", "admin", "", "A01"),
+            ("stf_sun", "孙丽", "medical_affairs", "", "M01"),
         ] {
             statements.push((
                 "INSERT INTO base_staff(tenant_id, id, login, name, roles, title, department_code, department_name, his_code, \
@@ -223,8 +224,8 @@ impl World {
                 })
                 .await
                 .unwrap();
-            // Three drugs, a herb, a route, a frequency, a diagnosis.
-            if known == 7 {
+            // Three drugs, a herb, a route, a frequency, a diagnosis; two examinations, a test, two specimens.
+            if known == 12 {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -288,6 +289,10 @@ impl World {
         let mut orders = Vec::new();
         for entry in entries {
             self.seen = entry.seq;
+            // The terminals' key, told at the first round, is no order.
+            if entry.kind == records::line::kind::PATIENT_CODE_KEY {
+                continue;
+            }
             orders.push((entry.kind, serde_json::from_str(&entry.body).unwrap()));
         }
         orders
@@ -392,6 +397,42 @@ impl World {
             .await
             .unwrap()
             .expect("a slip of a prescription");
+    }
+
+    /// Somebody's roles, from now on.
+    pub(crate) async fn roles(&self, who: &str, roles: &str) {
+        let sql = "UPDATE base_staff SET roles = $2 WHERE tenant_id = 'hos_1' AND id = $1";
+        let (who, roles) = (Param::Text(who.into()), Param::Text(roles.into()));
+        self.sql(vec![(sql.into(), vec![who, roles])]).await;
+        self.ctx.sessions.forget();
+    }
+
+    /// Puts other bytes under the signatures of a purpose, past all APIs.
+    pub(crate) async fn forge(&self, purpose: &'static str) {
+        let (tenant, vault) = (self.tenant.clone(), self.ctx.vault.clone());
+        self.ctx
+            .store
+            .write(&Scope::system(self.tenant.clone()), move |tx| {
+                let (tenant, vault) = (tenant.clone(), vault.clone());
+                Box::pin(async move {
+                    let read = "SELECT document_sealed FROM treatment_signature WHERE tenant_id = $1 AND purpose = $2";
+                    let (sealed,): (Vec<u8>,) = tx.one(read, &[&tenant, &purpose]).await?;
+                    let plain = vault.open(&tenant, "signing.document", &sealed).unwrap();
+                    let forged = String::from_utf8(plain.to_vec()).unwrap().replacen("同意", "反对", 1);
+                    let sealed = vault.seal(&tenant, "signing.document", forged.as_bytes()).unwrap();
+                    let sql = "UPDATE treatment_signature SET document_sealed = $3 WHERE tenant_id = $1 AND purpose = $2";
+                    tx.exec(sql, &[&tenant, &purpose, &sealed]).await
+                })
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Another doctor signs for the first time.
+    pub(crate) async fn enrolled(&self, who: &str) {
+        let image = format!("data:image/png;base64,{}", drawn());
+        let view = self.post(who, "/doctor/signature", json!({ "image": image, "pin": PIN })).await;
+        assert_eq!(view["enrolled"], true);
     }
 
     /// Both sign for the first time.
