@@ -250,6 +250,11 @@ async fn settled(ctx: &Ctx, desks: &Desks, tx: &mut Tx<'_>, result: &HisCommandR
         announce(ctx, desks, tx, touched);
         return Ok(());
     }
+    if let Some(id) = treatment::orders::on_command_result(tx, result).await.map_err(unfit)? {
+        let (ctx, tenant) = (ctx.clone(), tx.tenant().clone());
+        after_commit(tx, desks, async move { treatment::orders::announce(&ctx, &tenant, &id).await });
+        return Ok(());
+    }
     match treatment::on_command_result(ctx, tx, result).await.map_err(unfit)? {
         Some(id) => changed(ctx, desks, tx, id),
         None => return Err(ApplyError::Park(format!("nobody waits for {}", result.method))),

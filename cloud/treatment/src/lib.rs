@@ -9,6 +9,7 @@ mod catalogue;
 pub mod dispensing;
 pub mod issue;
 pub mod medical_record;
+pub mod orders;
 pub mod prescribing;
 pub mod review;
 pub mod signing;
@@ -40,6 +41,14 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "treatment/0003_record_pdf",
         sql: include_str!("record_pdf.sql"),
     },
+    Migration {
+        name: "treatment/0004_orders",
+        sql: include_str!("orders.sql"),
+    },
+    Migration {
+        name: "treatment/0007_handwriting",
+        sql: include_str!("handwriting.sql"),
+    },
 ];
 
 /// Settings of this crate, for the page that shows them all.
@@ -54,6 +63,7 @@ pub fn settings() -> Vec<base::settings::Kind> {
 pub fn routes() -> OpenApiRouter<Ctx> {
     medical_record::routes()
         .merge(prescribing::routes())
+        .merge(orders::routes())
         .merge(signing::routes())
         .merge(review::routes())
         .merge(dispensing::routes())

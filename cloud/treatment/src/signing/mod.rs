@@ -7,6 +7,7 @@
 //!   was enrolled with, up to a root of the hospital.
 
 mod anchors;
+mod handwriting;
 mod routes;
 pub(crate) mod store;
 
@@ -51,6 +52,8 @@ pub enum Purpose {
     Prescription,
     /// A pharmacist's opinion.
     Review,
+    /// An order of examinations or laboratory tests.
+    Order,
 }
 
 impl Purpose {
@@ -60,12 +63,13 @@ impl Purpose {
             Self::Record => "record",
             Self::Prescription => "prescription",
             Self::Review => "review",
+            Self::Order => "order",
         }
     }
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Record, Self::Prescription, Self::Review]
+        [Self::Record, Self::Prescription, Self::Review, Self::Order]
             .into_iter()
             .find(|p| p.as_str() == word)
     }

@@ -9,6 +9,7 @@ use base::permission::Signs;
 use base::{ApiError, Ctx, Json, Role, Staff};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use records::id::BlobId;
 use records::sign::{Enrol, EnrolRequest, Pin, PinFault, SignerStatus, Status, StatusRequest};
 use records::{Outcome, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -43,8 +44,9 @@ pub(crate) struct SignatureView {
 /// Handwriting and PIN.
 #[derive(Clone, Deserialize, ToSchema)]
 pub(crate) struct Setup {
-    /// `data:image/png;base64,…`.
-    pub(crate) image: String,
+    /// `data:image/png;base64,…`; absent when the handwriting was collected before.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
     /// 4 to 12 digits; `1234` and `1111` are refused.
     pub(crate) pin: String,
 }
@@ -64,10 +66,14 @@ fn view(signer: Option<Signer>, status: Option<SignerStatus>) -> SignatureView {
     view
 }
 
-async fn current(ctx: &Ctx, staff: &Staff<Signs>) -> Result<SignatureView, ApiError> {
+pub(super) async fn current(ctx: &Ctx, staff: &Staff<Signs>) -> Result<SignatureView, ApiError> {
     let signer = table::signer_now(ctx, &staff.scope(), &staff.id).await?;
     if signer.is_none() {
-        return Ok(SignatureView::default());
+        let drawn = drawn_before(ctx, staff).await?;
+        return Ok(SignatureView {
+            picture_id: drawn.map(BlobId::into_string),
+            ..SignatureView::default()
+        });
     }
     let question = StatusRequest {
         signer_id: staff.id.to_string(),
@@ -76,8 +82,25 @@ async fn current(ctx: &Ctx, staff: &Staff<Signs>) -> Result<SignatureView, ApiEr
     Ok(view(signer, status.done()))
 }
 
+async fn drawn_before(ctx: &Ctx, staff: &Staff<Signs>) -> Result<Option<BlobId>, ApiError> {
+    let id = staff.id.clone();
+    ctx.store
+        .read(&staff.scope(), move |tx| {
+            let id = id.clone();
+            Box::pin(async move { Ok(super::handwriting::drawn(tx, &id).await?) })
+        })
+        .await
+}
+
 async fn enrol(ctx: &Ctx, staff: &Staff<Signs>, setup: Setup) -> Result<SignatureView, ApiError> {
-    let picture = picture(&setup.image)?;
+    let new = setup.image.as_deref().map(picture).transpose()?;
+    let kept = match &new {
+        Some(_) => None,
+        None => drawn_before(ctx, staff).await?,
+    };
+    if new.is_none() && kept.is_none() {
+        return Err(ApiError::field("image", "请先手写签名"));
+    }
     let pin = Pin(setup.pin);
     pin.choose().map_err(|fault| match fault {
         PinFault::Shape => ApiError::field("pin", "签名密码应为4到12位数字"),
@@ -126,12 +149,16 @@ async fn enrol(ctx: &Ctx, staff: &Staff<Signs>, setup: Setup) -> Result<Signatur
         other => ApiError::of(other)?,
     };
     let (serial, certificate) = certificate(&status)?;
-    let blob = base::blobs::put(ctx, &scope, "signature", &picture).await?;
+    let blob = match (new, kept) {
+        (Some(picture), _) => base::blobs::put(ctx, &scope, "signature", &picture).await?.id,
+        (None, Some(kept)) => kept,
+        (None, None) => return Err(ApiError::field("image", "请先手写签名")),
+    };
     let signer = Signer {
         certificate,
         certificate_serial: serial,
         not_after: status.not_after,
-        picture_blob: blob.id,
+        picture_blob: blob,
     };
     let (row, id) = (signer.clone(), staff.id.clone());
     ctx.store
@@ -146,7 +173,7 @@ async fn enrol(ctx: &Ctx, staff: &Staff<Signs>, setup: Setup) -> Result<Signatur
 }
 
 /// The handwriting as a PNG.
-fn picture(data_url: &str) -> Result<Vec<u8>, ApiError> {
+pub(super) fn picture(data_url: &str) -> Result<Vec<u8>, ApiError> {
     let wrong = || ApiError::field("image", "签名图片应为PNG格式");
     let encoded = data_url.strip_prefix("data:image/png;base64,").ok_or_else(wrong)?;
     if encoded.len() > LARGEST_PICTURE * 4 / 3 + 4 {
@@ -207,4 +234,5 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::new()
         .routes(routes!(doctor_show, doctor_enrol))
         .routes(routes!(pharmacist_show, pharmacist_enrol))
+        .merge(super::handwriting::routes())
 }

@@ -46,28 +46,19 @@ pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, id: OrderId) -> Result<
         Kind::Exam => "exam_order",
         Kind::Lab => "lab_order",
     };
+    let document = VerifiedDocument {
+        kind: kind.to_owned(),
+        hospital: document.hospital,
+        number: document.number,
+        department: document.department,
+        patient_name_masked: masked(&document.patient.name),
+        written_at: document.written_at,
+        valid_until: None,
+        state_text: sheet.state.text().to_owned(),
+        items: document.items.into_iter().map(item).collect(),
+    };
     Ok(Case {
-        verified: Verified {
-            valid: reason.is_none(),
-            reason,
-            document: VerifiedDocument {
-                kind: kind.to_owned(),
-                hospital: document.hospital,
-                number: document.number,
-                department: document.department,
-                patient_name_masked: masked(&document.patient.name),
-                written_at: document.written_at,
-                valid_until: None,
-                state_text: sheet.state.text().to_owned(),
-                items: document.items.into_iter().map(item).collect(),
-            },
-            signatures: vec![shown(&kept, &checked)],
-            file_is_issued: None,
-            file_seal: None,
-            file_seal_reason: None,
-            file_stamped_at: None,
-            file_seal_revocation: None,
-        },
+        verified: Verified::of(document, vec![shown(&kept, &checked)], reason),
         pdf_sha256: None,
     })
 }

@@ -44,7 +44,7 @@ pub(crate) struct VerifiedItem {
 /// The document as shown to the public, read from the signed bytes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct VerifiedDocument {
-    /// `prescription` or `record`.
+    /// `prescription`, `record`, `exam_order` or `lab_order`.
     pub(crate) kind: String,
     /// Hospital.
     pub(crate) hospital: String,
@@ -105,6 +105,22 @@ pub(crate) struct Verified {
     pub(crate) file_stamped_at: Option<Timestamp>,
 }
 
+impl Verified {
+    /// Of a document for which no file was handed in.
+    pub(super) fn of(document: VerifiedDocument, signatures: Vec<VerifiedSignature>, reason: Option<String>) -> Self {
+        Self {
+            valid: reason.is_none(),
+            reason,
+            document,
+            signatures,
+            file_is_issued: None,
+            file_seal: None,
+            file_seal_reason: None,
+            file_stamped_at: None,
+        }
+    }
+}
+
 /// What was found behind a code, checked.
 pub(super) struct Case {
     pub(super) verified: Verified,
@@ -130,6 +146,7 @@ async fn named(ctx: &Ctx, code: &str) -> Result<(TenantId, Named), ApiError> {
     let throttled = match &named {
         Named::Prescription(id) => format!("verify:{id}"),
         Named::Record(visit, version) => format!("verify:{visit}/{version}"),
+        Named::Order(id) => format!("verify:{id}"),
     };
     ctx.store
         .write(&Scope::system(tenant.clone()), move |tx| {
@@ -175,6 +192,7 @@ async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case), ApiError> {
     let case = match named {
         Named::Prescription(id) => prescription(ctx, &tenant, id).await?,
         Named::Record(visit, version) => super::record::verify(ctx, &tenant, visit, version).await?,
+        Named::Order(id) => super::order::verify(ctx, &tenant, id).await?,
     };
     Ok((tenant, case))
 }

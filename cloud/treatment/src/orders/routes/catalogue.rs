@@ -27,7 +27,6 @@ const SPECIMENS: u32 = 500;
 /// Which list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = OrderableList)]
 enum List {
     /// 常开项目: starred by the doctor, then those they order most.
     Usual,
@@ -41,6 +40,7 @@ struct Wanted {
     /// `exam` or `lab`.
     kind: Kind,
     /// `usual` or `all`.
+    #[param(inline)]
     list: List,
     /// Part of a code, a name, or initials of the pinyin; empty for the whole list.
     q: Option<String>,
