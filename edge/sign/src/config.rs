@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
+use crate::settings::OwnLists;
 
 /// One TOML file; unknown keys are refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Config {
     /// Where the lists of our own authority are published.
     #[serde(default)]
     pub revocation: RevocationConfig,
+    /// States of the machine that its maker approves; none when absent.
+    #[serde(default)]
+    pub approval: Option<ApprovalConfig>,
     /// 3DES decrypts old data for applications; it never encrypts.
     #[serde(default)]
     pub decrypt_triple_des: bool,
@@ -115,7 +119,7 @@ pub struct ReplicaConfig {
 #[serde(deny_unknown_fields)]
 pub struct RevocationConfig {
     /// Where verifiers reach the lists, without `/crl/…`: goes as distribution point into every certificate issued from
-    /// then on (RFC 5280 4.2.1.13). None when absent.
+    /// then on (RFC 5280 4.2.1.13). The management page may say another; none when neither does.
     #[serde(default)]
     pub address: Option<String>,
     /// Serves the lists, and nothing else, by plain HTTP: they prove themselves by their signature, and a verifier that
@@ -127,21 +131,27 @@ pub struct RevocationConfig {
 impl RevocationConfig {
     /// The address without a slash at its end.
     pub fn published(&self) -> Result<Option<String>, Refusal> {
-        let Some(address) = &self.address else {
-            return Ok(None);
+        let said = OwnLists {
+            address: self.address.clone(),
         };
-        let text = "[revocation] 的 address 应为 http:// 或 https:// 开头的地址，不含空格和参数，最长 200 个字符。";
-        let rest = address
-            .strip_prefix("http://")
-            .or_else(|| address.strip_prefix("https://"));
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte);
-        match rest.map(|rest| rest.trim_end_matches('/')) {
-            Some(host) if !host.is_empty() && address.len() <= 200 && address.bytes().all(plain) => {
-                Ok(Some(address.trim_end_matches('/').to_owned()))
-            }
-            _ => Err(Refusal::no("revocation_address", text)),
-        }
+        Ok(said.checked()?.address)
     }
+}
+
+/// Whose approvals open the key of keys after an update, and where they lie, as in
+/// ```toml
+/// [approval]
+/// authority = "/usr/share/signd/maker.pem"
+/// states = "/usr/share/signd/states"
+/// ```
+/// Each file there (`*.json`) is `{"pcrs": [0, 7], "policy": "…", "signature": "…"}`: see [`attest::approval`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalConfig {
+    /// The maker's public key on P-256, PEM.
+    pub authority: PathBuf,
+    /// The folder of approvals; an update brings its own.
+    pub states: PathBuf,
 }
 
 /// A device that keeps keys, as in

@@ -1,7 +1,7 @@
 //! What keeps keys inside the process.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -28,22 +28,47 @@ pub fn harden() -> Guarded {
     .is_ok();
     let not_dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
     let memory_locked = lock_memory().is_ok();
-    LOCKED.store(memory_locked, Ordering::Relaxed);
+    let kept = if memory_locked { MemoryLock::Holds } else { MemoryLock::Never };
+    LOCK.store(kept as u8, Ordering::SeqCst);
     Guarded {
         memory_locked,
         no_dumps: no_core && not_dumpable,
     }
 }
 
-/// Whether [`harden`] locked the memory of this process.
-static LOCKED: AtomicBool = AtomicBool::new(false);
+/// How the memory of this process is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryLock {
+    /// [`harden`] could not lock it, which was said then; secrets are not kept between acts.
+    Never,
+    /// Out of swap.
+    Holds,
+    /// It was locked and is not any more: nothing is signed until it holds again.
+    Lost,
+}
 
-pub(crate) fn is_locked() -> bool {
-    LOCKED.load(Ordering::Relaxed)
+static LOCK: AtomicU8 = AtomicU8::new(MemoryLock::Never as u8);
+
+/// How the memory of this process is kept.
+#[must_use]
+pub fn memory_lock() -> MemoryLock {
+    match LOCK.load(Ordering::SeqCst) {
+        kept if kept == MemoryLock::Holds as u8 => MemoryLock::Holds,
+        kept if kept == MemoryLock::Lost as u8 => MemoryLock::Lost,
+        _ => MemoryLock::Never,
+    }
+}
+
+/// Locks memory that [`harden`] had locked once more. What it comes to is what [`memory_lock`] says from then on.
+pub fn lock_again() -> std::io::Result<()> {
+    let locked = lock_memory();
+    let kept = if locked.is_ok() { MemoryLock::Holds } else { MemoryLock::Lost };
+    LOCK.store(kept as u8, Ordering::SeqCst);
+    locked
 }
 
 /// Keeps all memory out of swap, what is there and what will be.
-pub(crate) fn lock_memory() -> std::io::Result<()> {
+fn lock_memory() -> std::io::Result<()> {
     // ONFAULT: pages are locked as they are used, so that reserved stacks do not become resident.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     Ok(mlockall(flags)?)

@@ -7,14 +7,15 @@
 //! The heap is another matter. Five hundred connections leave some 17 MiB of free pages between those in use; the C
 //! library lets such pages go by a call that the kernel refuses on locked ones. The lock is taken off for the
 //! milliseconds of that call, and only where nothing can be written to swap meanwhile because the machine has none:
-//! elsewhere the heap keeps its pages until the process ends.
+//! elsewhere the heap keeps its pages until the process ends. Should the lock not be had again (a limit that was lowered,
+//! or passed meanwhile), [`guard::memory_lock`] says so from that moment on, and signing stops until it is.
 
 use std::ffi::c_void;
 use std::ops::Range;
 
 use rustix::mm::{Advice, madvise, munlock};
 
-use crate::guard;
+use crate::guard::{self, MemoryLock};
 
 /// Gives it back; to be called after what is done rarely. Blocks for some milliseconds.
 pub fn give_back() -> std::io::Result<()> {
@@ -38,7 +39,7 @@ pub fn give_back() -> std::io::Result<()> {
 }
 
 fn give_back_heap() -> std::io::Result<()> {
-    let locked = guard::is_locked();
+    let locked = guard::memory_lock() == MemoryLock::Holds;
     if locked && !has_no_swap() {
         return Ok(());
     }
@@ -60,7 +61,7 @@ fn give_back_heap() -> std::io::Result<()> {
         }
     }
     if locked {
-        guard::lock_memory()?;
+        guard::lock_again()?;
     }
     Ok(())
 }

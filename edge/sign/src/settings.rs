@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::Refusal;
 use crate::engine::Engine;
+pub use crate::revocation::OwnLists;
 use crate::vault::Unit;
 
 /// The SOAP web service for applications (webservice 接口).
@@ -120,15 +121,18 @@ pub struct Settings {
     pub log: LogKeeping,
     /// How the time is kept.
     pub time: timesource::Policy,
+    /// Where our own revocation lists are published.
+    pub own_lists: OwnLists,
 }
 
 const WEB_SERVICE: &str = "web_service";
 const SYSLOG: &str = "syslog";
 const LOG: &str = "log";
 const TIME: &str = "time";
+const OWN_LISTS: &str = "own_lists";
 
 /// Those that a backup carries. Others say something about this device.
-pub(crate) const CARRIED: &[&str] = &[WEB_SERVICE, SYSLOG, LOG, TIME, crate::stamping::SETTING];
+pub(crate) const CARRIED: &[&str] = &[WEB_SERVICE, SYSLOG, LOG, TIME, OWN_LISTS, crate::stamping::SETTING];
 
 impl Settings {
     pub(crate) fn load(unit: &Unit<'_>) -> Result<Self, Refusal> {
@@ -137,6 +141,7 @@ impl Settings {
             syslog: read(unit, SYSLOG)?,
             log: read(unit, LOG)?,
             time: read(unit, TIME)?,
+            own_lists: read(unit, OWN_LISTS)?,
         })
     }
 }
@@ -184,6 +189,11 @@ impl Engine {
             return Err(Refusal::no("time_policy", format!("{}。", texts.join("；"))));
         }
         self.set(by, "setting.time", TIME, value)
+    }
+
+    /// Says where our own revocation lists are published.
+    pub fn set_own_lists(&self, by: &str, value: &OwnLists) -> Result<(), Refusal> {
+        self.set(by, "setting.own_lists", OWN_LISTS, &value.checked()?)
     }
 
     fn set<T: Serialize>(&self, by: &str, act: &'static str, name: &str, value: &T) -> Result<(), Refusal> {

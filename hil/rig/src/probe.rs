@@ -37,10 +37,26 @@ impl Answered {
     }
 }
 
+/// A request is answered by then.
+const ANSWER: Duration = Duration::from_secs(20);
+/// A command may be long work on a busy machine: half a million lines of an authority's books, and their list.
+const COMMAND: Duration = Duration::from_secs(300);
+
 /// One request on a connection of its own.
 pub fn ask(to: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answered> {
+    ask_for(ANSWER, to, method, target, headers, body)
+}
+
+fn ask_for(
+    patience: Duration,
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answered> {
     let mut stream = TcpStream::connect(to)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(patience))?;
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
@@ -64,8 +80,8 @@ pub fn ask(to: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)],
 pub fn control(to: SocketAddr, path: &str, body: Option<Value>) -> io::Result<Value> {
     let json = [("Content-Type", "application/json")];
     let answered = match body {
-        Some(body) => ask(to, "POST", path, &json, body.to_string().as_bytes())?,
-        None => ask(to, "GET", path, &[], b"")?,
+        Some(body) => ask_for(COMMAND, to, "POST", path, &json, body.to_string().as_bytes())?,
+        None => ask_for(COMMAND, to, "GET", path, &[], b"")?,
     };
     if answered.status == 200 {
         return Ok(answered.json());

@@ -17,7 +17,7 @@ use tss_esapi::structures::{
     CapabilityData, Digest, EccPoint, EccScheme, KeyDerivationFunctionScheme, Public, PublicBuilder,
     PublicEccParametersBuilder, SymmetricDefinition, SymmetricDefinitionObject,
 };
-use tss_esapi::{Context, TctiNameConf};
+use tss_esapi::{Context, TctiNameConf, WrapperErrorKind};
 
 /// Why the TPM did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -248,8 +248,11 @@ impl Open {
                     continue;
                 }
                 let found = self.context.execute_without_session(|c| c.tr_from_tpm_public(handle));
-                if let Ok(found) = found {
-                    self.context.flush_context(found).during("flush what was left behind")?;
+                let Ok(found) = found else { continue };
+                match self.context.flush_context(found) {
+                    // Flushed: it is only the library that has no book of a session that it did not begin.
+                    Ok(()) | Err(tss_esapi::Error::WrapperError(WrapperErrorKind::InvalidHandleState)) => {}
+                    Err(error) => return Err(TpmError::of("flush what was left behind", error)),
                 }
             }
         }

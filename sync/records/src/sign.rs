@@ -190,6 +190,9 @@ pub enum Unlock {}
 /// `sign.trust`: the roots under which this appliance signs and seals, to be pinned by verifiers.
 #[derive(Debug, Clone, Copy)]
 pub enum TrustRoots {}
+/// `sign.lists`: what the appliance's own authorities have revoked, for verifiers elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub enum RevocationLists {}
 /// `sign.verify`: verifies a detached signature under the appliance's own roots.
 #[derive(Debug, Clone, Copy)]
 pub enum Verify {}
@@ -216,6 +219,13 @@ impl Operation for TrustRoots {
     const WRITES: bool = false;
     type Request = TrustRequest;
     type Response = Roots;
+}
+
+impl Operation for RevocationLists {
+    const METHOD: &'static str = "sign.lists";
+    const WRITES: bool = false;
+    type Request = ListsRequest;
+    type Response = Lists;
 }
 
 impl Operation for Verify {
@@ -263,6 +273,17 @@ pub struct Roots {
     pub signers: Vec<String>,
     /// P-256 roots of PDF seals, DER, base64.
     pub seals: Vec<String>,
+}
+
+/// Request of [`RevocationLists`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListsRequest {}
+
+/// The newest revocation lists of the appliance's authorities. They prove themselves by their signatures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lists {
+    /// `CertificateList` (RFC 5280), DER, base64.
+    pub lists: Vec<String>,
 }
 
 /// Request of [`Verify`].

@@ -257,6 +257,22 @@ export function theTrust(world) {
       assert.equal(await his.judges(qian), 'certificate_revoked', 'no list says so yet')
     })
 
+    step('where the hospital’s own lists are published is said on the page', async () => {
+      await admin.opens('revocation')
+      await admin.find('own-lists').getByText('还没有填写').waitFor()
+      await admin.click('own-lists-edit')
+      await admin.fill('own-lists-address', 'sign.hospital.cn')
+      await admin.click('own-lists-save-ok')
+      await admin.sees('error-text', admin.find('own-lists-dialog'))
+      await admin.shots('signd-own-lists')
+      await admin.fill('own-lists-address', 'http://sign.hospital.cn:8480/')
+      await admin.click('own-lists-save-ok')
+      await admin.find('own-lists').getByText('http://sign.hospital.cn:8480').waitFor()
+      await admin.find('own-lists').scrollIntoViewIfNeeded()
+      await admin.shots('signd-own-lists-said')
+      await admin.fits()
+    })
+
     step('a certificate of the hospital’s own authority is revoked by typing whose it is', async () => {
       await admin.opens('revocation')
       const own = admin.page.locator('[data-testid="own"]', { hasText: '示范医院时间戳' })

@@ -8,9 +8,9 @@ const ACTS: Record<string, string> = {
   'backup.made': '备份', 'backup.restored': '恢复备份', 'backup.refused': '恢复被拒', 'custodians.appointed': '指定托管人', 'custodians.share_taken': '领取分量',
   'replica.proposed': '提出配对', 'replica.paired': '批准配对', 'replica.ended': '解除配对', 'replica.made': '制作复制包', 'replica.settled': '跟随设备已同步', 'replica.waits': '跟随设备未同步', 'replica.taken': '导入复制包', 'replica.refused': '复制被拒',
   'setting.web_service': '设置 Web Service', 'setting.syslog': '设置日志外发', 'setting.time': '设置校时策略', 'tls.made': '生成 HTTPS 证书', 'tls.imported': '导入 HTTPS 证书',
-  'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'log.pruned': '清理到期日志', 'setting.log': '设置日志保存期', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'authority.made': '建立医院自有 CA',
+  'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'log.pruned': '清理到期日志', 'setting.log': '设置日志保存期', 'setting.own_lists': '设置吊销列表发布地址', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'kek.resealed': '重新封装主密钥', 'authority.made': '建立医院自有 CA',
   'pin.changed': '修改签名密码', 'pin.wrong': '签名密码错误', 'signer.enrolled': '登记签名人', 'signer.renewed': '更换签名人证书', 'signer.unlocked': '解锁签名人',
-  'sign.data': '数据签名', 'verify.data': '验证数据签名', 'sign.message': '消息签名', 'verify.message': '验证消息签名',
+  'time.stamped': '签发时间戳', 'stamp.asked': '生成时间戳请求', 'stamp.verified': '验证时间戳', 'sign.data': '数据签名', 'verify.data': '验证数据签名', 'sign.message': '消息签名', 'verify.message': '验证消息签名',
 }
 /** An act in words. */
 export const actName = (act: string): string => ACTS[act] ?? act

@@ -26,7 +26,7 @@ export const RESTRICTED = {
   'POST /manage/v1/certificates': O, 'POST /manage/v1/certificates/{fingerprint}/remove': O,
   'PUT /manage/v1/chains/{id}/revocation': O, 'POST /manage/v1/revocation/fetch': O, 'POST /manage/v1/revocation/import': O, 'POST /manage/v1/revocation/own': A,
   'PUT /manage/v1/stamping': A, 'POST /manage/v1/stamping/keys/{index}/certify': A,
-  'PUT /manage/v1/settings/web-service': O, 'PUT /manage/v1/settings/syslog': O, 'PUT /manage/v1/settings/time': O, 'PUT /manage/v1/settings/log': U, 'POST /manage/v1/time/poll': O,
+  'PUT /manage/v1/settings/web-service': O, 'PUT /manage/v1/settings/syslog': O, 'PUT /manage/v1/settings/time': O, 'PUT /manage/v1/settings/log': U, 'PUT /manage/v1/settings/own-lists': A, 'POST /manage/v1/time/poll': O,
   'GET /manage/v1/log': U, 'POST /manage/v1/log/check': U, 'GET /manage/v1/log/check': U, 'GET /manage/v1/log.csv': U, 'GET /manage/v1/log/checkpoints': U,
 } satisfies Record<string, Role[]>
 

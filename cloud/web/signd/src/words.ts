@@ -41,7 +41,7 @@ export const changeName = (change: Change): string => (change.kind === 'setting'
 
 const TESTS: Record<string, string> = {
   sm3: 'SM3 摘要', sha256: 'SHA-256 摘要', sm4: 'SM4 加密', 'sm4-gcm': 'SM4-GCM', 'aes-gcm': 'AES-GCM', 'sm2-verify': 'SM2 验签', 'sm2-sign': 'SM2 签名',
-  'p256-verify': 'P-256 验签', 'p256-sign': 'P-256 签名', 'rsa-verify': 'RSA 验签', 'rsa-sign': 'RSA 签名', random: '随机数发生器', 'server-keys': '服务器密钥完整性', log: '签名日志完整性',
+  'p256-verify': 'P-256 验签', 'p256-sign': 'P-256 签名', 'rsa-verify': 'RSA 验签', 'rsa-sign': 'RSA 签名', random: '随机数发生器', 'memory-lock': '内存锁定', 'server-keys': '服务器密钥完整性', log: '签名日志完整性',
 }
 export const testName = (name: string): string => TESTS[name] ?? name
 const TPM: Record<string, readonly [Tone, string]> = { ok: ['good', '正常'], new: ['good', '正常（新启用）'], absent: ['bad', '未找到'], replaced: ['bad', '已被更换'] }

@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sign::config::{Config, ServiceConfig};
-use sign::engine::Rules;
+use sign::engine::{Approvals, Rules};
 use sign::http::Way;
 use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
@@ -112,6 +112,7 @@ fn main() -> anyhow::Result<()> {
         .with_devices(&config.device)
         .context("the key devices")?
         .publishing(config.revocation.published()?)
+        .approving(config.approval.as_ref().map(Approvals::start).transpose()?)
         .remembering_pins(Duration::from_secs(config.pin_remembered_s.into()));
     // What is not confined signs all the same, but says so: an old kernel is not a reason to stop a hospital.
     if let Err(error) = guard::confine() {
@@ -133,6 +134,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     service.decrypt_triple_des(config.decrypt_triple_des);
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));
+    tokio::spawn(Arc::clone(&service).keep_memory_locked(stop.clone()));
     tokio::spawn(Arc::clone(&service).keep_lists(stop.clone()));
     tokio::spawn(forget(Arc::clone(&engine), stop.clone()));
     let keeping = tokio::spawn(keep_log(Arc::clone(&service), Arc::clone(&engine), stop.clone()));

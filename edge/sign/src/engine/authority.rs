@@ -142,10 +142,11 @@ impl Engine {
         if organisation.is_empty() || organisation.chars().count() > 64 {
             return Err(Refusal::no("organisation", "医院名称应为 1 至 64 个字。"));
         }
+        let published = self.published.in_force();
+        let published = published.as_deref();
         if let Some(row) = self.vault.write(|unit| unit.authority(organisation))? {
-            return Authority::read(row, self.published.as_deref());
+            return Authority::read(row, published);
         }
-        let published = self.published.as_deref();
         let made = make(kek, organisation, now, published)?;
         let row = self.vault.write(|unit| {
             if unit.authority(organisation)?.is_none() {

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use gm::cms::{self, Content, Unsigned};
 use gm::evidence::{Reason, Revoked};
 use gm::key::Signer;
+use gm::stamp::attach_evidence;
+use gm::trust::Stapled;
 use gm::{Algorithm, Certificate, Refused, Trust};
 use records::{Timestamp, sign as ops};
 
@@ -14,6 +16,8 @@ use crate::vault::{JournalRow, RevokedRow};
 
 /// Larger documents are not signed.
 const MAX_DOCUMENT: usize = 1024 * 1024;
+/// A longer list is not put beside a seal.
+const MAX_STAPLED: usize = 2 * 1024;
 const DOCUMENT: &str = "document";
 const SEAL: &str = "seal";
 
@@ -117,6 +121,7 @@ impl Engine {
         cms::verify_stated(&cms, Content::Digest(&digest), Some(now.offset()), &trust, now.offset())?;
         let cms = self.stamp_seal(&kek, &asked.organisation, &authority, &cms, now)?;
         drop(kek);
+        let cms = self.with_list(cms, &authority.seal_root)?;
         let made = JournalRow {
             act: SEAL.to_owned(),
             signer: asked.organisation.clone(),
@@ -136,6 +141,22 @@ impl Engine {
         })?;
         same(&made, SEAL, &asked.organisation, &digest)?;
         Ok(seal(&made))
+    }
+
+    /// The message with its issuer's list of the moment beside it, for a verifier who finds nobody to ask years later. A
+    /// list that has grown long stays away: the gap in the file has its bounds.
+    fn with_list(&self, cms: Vec<u8>, issuer: &Certificate) -> Result<Vec<u8>, Refusal> {
+        let name = format!("{}.crl", hex::encode(gm::key::sha256(&issuer.der)));
+        match self.own_list(&name)? {
+            Some(list) if list.len() <= MAX_STAPLED => {
+                let stapled = Stapled {
+                    crls: vec![list],
+                    answers: Vec::new(),
+                };
+                Ok(attach_evidence(&cms, &stapled)?)
+            }
+            _ => Ok(cms),
+        }
     }
 
     pub(super) fn verify(&self, asked: &ops::VerifyRequest) -> Result<ops::Verification, Refusal> {

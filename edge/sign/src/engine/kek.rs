@@ -70,13 +70,13 @@ impl Engine {
         };
         let sealed: Sealed = serde_json::from_str(&text).map_err(|_| Refusal::Damaged("sealed key"))?;
         if !self.may_hold_secrets() {
-            return Ok(sealed.open(&self.tpm)?);
+            return self.unseal(&text, &sealed);
         }
         let measured = sealed.measured(&self.tpm).inspect_err(|_| self.holding.forget())?;
         if let Some(kek) = self.holding.get(&text, &measured, Instant::now()) {
             return Ok(kek);
         }
-        let kek = sealed.open(&self.tpm)?;
+        let kek = self.unseal(&text, &sealed)?;
         *self.holding.lock() = Some(Held {
             sealed: text,
             measured,
@@ -89,7 +89,7 @@ impl Engine {
     /// Makes and seals it, unless somebody else just did.
     fn make_kek(&self) -> Result<String, Refusal> {
         let fresh = Zeroizing::new(wrap::random::<32>()?);
-        let sealed = Sealed::new(&self.tpm, fresh.as_slice(), &self.rules.pcrs)?;
+        let sealed = Sealed::under(&self.tpm, fresh.as_slice(), &self.rules.pcrs, self.approver())?;
         let text = serde_json::to_string(&sealed).map_err(|_| Refusal::Damaged("sealed key"))?;
         let now = self.clock.now();
         let kept = self.vault.write(|unit| {

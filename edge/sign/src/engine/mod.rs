@@ -1,5 +1,6 @@
 //! What `signd` does, without its socket.
 
+mod approved;
 mod authority;
 mod document;
 mod kek;
@@ -9,6 +10,7 @@ mod signer;
 mod signer_root;
 
 pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
+pub use approved::Approvals;
 pub(crate) use signer_root::owner as signer_root_owner;
 
 use std::path::{Path, PathBuf};
@@ -28,8 +30,9 @@ use self::kek::Holding;
 use self::proven::Proven;
 use crate::Refusal;
 use crate::config::DeviceConfig;
-use crate::guard::Guarded;
+use crate::guard::{self, Guarded, MemoryLock};
 use crate::keys::device::Devices;
+use crate::revocation::ListAddress;
 use crate::vault::{Check, Vault};
 use crate::wire::Request;
 
@@ -62,7 +65,9 @@ pub struct Engine {
     /// Devices that keep keys.
     pub(crate) devices: Devices,
     /// Where the lists of our own authority are published.
-    pub(crate) published: Option<String>,
+    pub(crate) published: ListAddress,
+    /// States of the machine that its maker approves.
+    approvals: Option<Approvals>,
     /// The time by its sources; absent in a process that keeps none.
     time: OnceLock<TimeKeeper>,
 }
@@ -100,7 +105,8 @@ impl Engine {
             checkpointing: Mutex::default(),
             stopped: AtomicBool::new(false),
             devices: Devices::default(),
-            published: None,
+            published: ListAddress::default(),
+            approvals: None,
             time: OnceLock::new(),
         })
     }
@@ -111,10 +117,11 @@ impl Engine {
         Ok(self)
     }
 
-    /// With the lists of our own authority published under this address: certificates name it.
+    /// With the lists of our own authority published under this address, unless an administrator says another: certificates
+    /// name it.
     #[must_use]
     pub fn publishing(mut self, address: Option<String>) -> Self {
-        self.published = address;
+        self.published = ListAddress::starting_with(address);
         self
     }
 
@@ -129,7 +136,12 @@ impl Engine {
 
     /// Whether secrets may stay in memory between acts: nobody else sees this process's memory, not even the disk.
     fn may_hold_secrets(&self) -> bool {
-        self.rules.guarded.memory_locked && self.rules.guarded.no_dumps
+        self.memory_locked() && self.rules.guarded.no_dumps
+    }
+
+    /// Memory is never written to swap.
+    fn memory_locked(&self) -> bool {
+        self.rules.guarded.memory_locked && guard::memory_lock() != MemoryLock::Lost
     }
 
     /// Wipes secrets whose time is over; to be called every few seconds.
@@ -150,6 +162,7 @@ impl Engine {
             ops::ChangePin::METHOD => self.run::<ops::ChangePin>(request.body, |r| self.change_pin(r)),
             ops::Unlock::METHOD => self.run::<ops::Unlock>(request.body, |r| self.unlock(r)),
             ops::TrustRoots::METHOD => self.run::<ops::TrustRoots>(request.body, |_| self.roots()),
+            ops::RevocationLists::METHOD => self.run::<ops::RevocationLists>(request.body, |_| self.newest_lists()),
             ops::Verify::METHOD => self.run::<ops::Verify>(request.body, |r| self.verify(&r)),
             ops::Health::METHOD => self.run::<ops::Health>(request.body, |_| self.health()),
             _ => Outcome::refused("unknown_method", "签名服务器不支持该操作。"),
@@ -185,7 +198,8 @@ impl Engine {
 
     /// The present time, cut to seconds, if it can be believed and this server is well.
     pub(crate) fn trusted_now(&self) -> Result<Timestamp, Refusal> {
-        if self.stopped.load(Ordering::SeqCst) {
+        // The lock is asked for as well: it stops signing before the self-test has come round to say so.
+        if self.stopped.load(Ordering::SeqCst) || guard::memory_lock() == MemoryLock::Lost {
             return Err(Refusal::no("self_test", "自检未通过，已停止签名，请联系管理员。"));
         }
         let now = match self.time.get() {
@@ -262,7 +276,7 @@ impl Engine {
             locked,
             log_entries: check.seq.unsigned_abs(),
             log_intact: check.broken_at.is_none(),
-            memory_locked: self.rules.guarded.memory_locked,
+            memory_locked: self.memory_locked(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }

@@ -109,6 +109,7 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("PUT", "/manage/v1/settings/syslog", OPERATOR),
     ("PUT", "/manage/v1/settings/time", OPERATOR),
     ("PUT", "/manage/v1/settings/log", AUDITOR),
+    ("PUT", "/manage/v1/settings/own-lists", ADMINISTRATOR),
     ("GET", "/manage/v1/time", ALL),
     ("GET", "/manage/v1/time/history", ALL),
     ("POST", "/manage/v1/time/poll", OPERATOR),

@@ -14,6 +14,7 @@
 //!
 //! What is fetched proves itself by its signature, whoever carried it: HTTP without TLS will do.
 
+mod address;
 mod ask;
 mod http;
 mod judge;
@@ -42,6 +43,8 @@ use web::Web;
 
 pub use http::published;
 pub(crate) use http::routes;
+pub use address::OwnLists;
+pub(crate) use address::ListAddress;
 pub(crate) use judge::{Checked, Look, Open, States, rule};
 pub(crate) use lists::{Kept, Lists, Taken};
 pub(crate) use own::{OWN_LISTS, Revoking};
@@ -60,13 +63,11 @@ pub(crate) struct Revocation {
     wake: Notify,
     /// The lists on the disk have been read.
     loaded: watch::Sender<bool>,
-    /// Where our own lists are published: they lie here, nobody fetches them.
-    published: Option<String>,
 }
 
 impl Revocation {
     /// Keeps its lists under this folder; they are read by [`Self::load`].
-    pub(crate) fn new(folder: &Path, published: Option<String>) -> Result<Self, Refusal> {
+    pub(crate) fn new(folder: &Path) -> Result<Self, Refusal> {
         Ok(Self {
             store: Store::new(folder.join("lists")),
             web: Web::new().map_err(|_| Refusal::Damaged("HTTP client"))?,
@@ -76,7 +77,6 @@ impl Revocation {
             asking: Asking::default(),
             wake: Notify::new(),
             loaded: watch::Sender::new(false),
-            published,
         })
     }
 

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gm::crl::{Draft, Entry, Number};
 use gm::evidence::{Reason, Revoked};
 use gm::key::{P256Key, Signer};
 use gm::{Certificate, Sm2Key};
-use records::Timestamp;
+use records::{Timestamp, sign as ops};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -179,6 +181,17 @@ impl Engine {
         self.vault.read(|unit| match issuer.filter(|print| print.len() == 32) {
             Some(issuer) => Ok(unit.own_list(&issuer)?.map(|row| row.list)),
             None => unit.own_list_named(name),
+        })
+    }
+
+    /// The newest lists of all our authorities, for who verifies elsewhere.
+    pub(crate) fn newest_lists(&self) -> Result<ops::Lists, Refusal> {
+        self.vault.read(|unit| {
+            let mut lists = Vec::new();
+            for issuer in issuers(unit)? {
+                lists.extend(unit.own_list(&issuer.id())?.map(|row| STANDARD.encode(row.list)));
+            }
+            Ok(ops::Lists { lists })
         })
     }
 

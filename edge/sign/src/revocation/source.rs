@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gm::{Certificate, Particulars};
+use gm::Certificate;
 use records::Timestamp;
 
 use super::lists::ListId;
@@ -165,17 +165,6 @@ impl Revocation {
             sources.insert(address.clone(), source);
         }
         fresh.into_iter().collect()
-    }
-
-    /// Addresses of lists and deltas in a certificate; not our own, whose lists lie here.
-    pub(super) fn addresses(&self, certificate: &Certificate) -> Vec<String> {
-        let Ok(particulars) = Particulars::of(certificate) else {
-            return Vec::new();
-        };
-        let mut all = [particulars.crls, particulars.delta_crls].concat();
-        let own = self.published.as_deref();
-        all.retain(|address| own.is_none_or(|own| !address.starts_with(own)));
-        all
     }
 
     /// All addresses.

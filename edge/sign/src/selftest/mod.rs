@@ -1,6 +1,6 @@
-//! Self-test 自检, at start, daily and on demand: known answers of every algorithm, the random source, the stored keys and
-//! the log (GB/T 38629 annex; GM/T 0028 7.10). **A failure stops all signing** until a test passes; but a device that keeps
-//! keys and fails is named and stops its own keys alone.
+//! Self-test 自检, at start, daily and on demand: known answers of every algorithm, the random source, the lock of the
+//! memory, the stored keys and the log (GB/T 38629 annex; GM/T 0028 7.10). **A failure stops all signing** until a test
+//! passes; but a device that keeps keys and fails is named and stops its own keys alone.
 //!
 //! A log that was tampered with stays broken: once it has been looked into, an administrator at the machine accepts it
 //! (`signd --accept-log`), which is itself an entry, and the check begins after it.
@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use records::Timestamp;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use crate::Refusal;
 use crate::checkpoint::Found;
 use crate::engine::Engine;
+use crate::guard::{self, MemoryLock};
 use crate::keys::device::{self, DeviceState};
 use crate::keys::{self, KeyState};
 use crate::service::Service;
@@ -25,6 +27,8 @@ use crate::service::Service;
 pub const INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// The first opening of the devices is waited for so long.
 const OPENING: Duration = Duration::from_secs(5);
+/// Whether memory is still locked is looked at so often, and its lock tried again when it is not.
+const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of randomness looked at.
 const RANDOM: usize = 4096;
 
@@ -61,6 +65,7 @@ impl Service {
         let engine = &self.engine;
         let mut items: Vec<Item> = known::ANSWERS.iter().map(|(name, test)| item(name, *test)).collect();
         items.push(item("random", random));
+        items.push(item("memory-lock", memory_lock));
         items.push(item("server-keys", || self.stored_keys()));
         items.push(Item {
             stops_signing: false,
@@ -94,6 +99,28 @@ impl Service {
             .vault
             .write(|unit| unit.log(report.at, act, by, &failed.join("; ")))?;
         Ok(report)
+    }
+
+    /// Looks after the lock of the memory until `stop`. Where it is lost the self-test says so and signing is stopped; it is
+    /// tried again until it holds, and a self-test that passes lets signing go on.
+    pub async fn keep_memory_locked(self: Arc<Self>, stop: CancellationToken) {
+        let mut stopped = false;
+        while !stop.is_cancelled() {
+            let lost = guard::memory_lock() == MemoryLock::Lost;
+            let lost = lost && (!stopped || guard::lock_again().is_err());
+            if lost != stopped {
+                let service = Arc::clone(&self);
+                let tested = tokio::task::spawn_blocking(move || service.self_test("signd")).await;
+                if let Ok(Err(refusal)) = tested {
+                    tracing::error!(sign.refusal = %refusal, "the self-test could not be logged");
+                }
+                stopped = lost;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
     }
 
     /// What the last self-test found.
@@ -185,6 +212,14 @@ fn checkpoint(engine: &Engine) -> Item {
         Item { detail: told, ..tested }
     } else {
         tested
+    }
+}
+
+/// Memory that could not be locked at the start was said then; one whose lock was lost may be in swap by now.
+fn memory_lock() -> Result<(), String> {
+    match guard::memory_lock() {
+        MemoryLock::Lost => Err("内存锁定已失效，正在重试：请提高 LimitMEMLOCK".to_owned()),
+        MemoryLock::Never | MemoryLock::Holds => Ok(()),
     }
 }
 

@@ -153,7 +153,7 @@ impl Service {
     }
 }
 
-pub(super) fn bounded(bytes: usize) -> Result<(), Fault> {
+pub(crate) fn bounded(bytes: usize) -> Result<(), Fault> {
     if bytes > MAX_DATA {
         let text = format!("最多 {MAX_DATA} 字节，请用分段接口");
         return Err(Fault::new(Code::TooLarge, text));

@@ -76,7 +76,7 @@ impl Service {
 
 impl Desk {
     /// The chains that the policy names.
-    pub(super) fn trust(&self) -> Arc<Trust> {
+    pub(crate) fn trust(&self) -> Arc<Trust> {
         let own = self.state.trusts.get(&self.application.id);
         own.map(Arc::clone).unwrap_or_default()
     }
@@ -100,7 +100,7 @@ impl Desk {
     }
 
     /// Nothing on a path is revoked now, as far as the level asks.
-    pub(super) fn unrevoked(&self, path: &[Certificate], level: Level) -> Result<States, Fault> {
+    pub(crate) fn unrevoked(&self, path: &[Certificate], level: Level) -> Result<States, Fault> {
         self.unrevoked_at(path, level, None, None)
     }
 

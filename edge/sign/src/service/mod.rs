@@ -41,6 +41,7 @@ use crate::{Refusal, secret_code};
 pub use certificate::{Item, Wanted, Whose};
 pub use choice::Choice;
 pub use cipher::{Cipher, Direction, MAX_RANDOM, Mode, Sealed, Sm2Form, Symmetric};
+pub(crate) use data::bounded;
 pub use data::{Judged, MAX_DATA, Over, SignData, SignedData, VerifyData};
 pub use judge::Level;
 pub(crate) use judge::refused;
@@ -156,7 +157,7 @@ impl Service {
     /// Serves with the engine's state. When the TPM does not answer, keys stay shut until [`Self::reload`].
     pub fn start(engine: Arc<Engine>) -> Result<Self, Refusal> {
         let ledger = Ledger::start(Arc::clone(&engine.vault)).map_err(|_| Refusal::Damaged("thread"))?;
-        let revocation = Arc::new(Revocation::new(&engine.dir, engine.published.clone())?);
+        let revocation = Arc::new(Revocation::new(&engine.dir)?);
         let service = Self {
             engine,
             state: RwLock::default(),
@@ -190,6 +191,7 @@ impl Service {
         let kek = self.engine.kek();
         let settings = self.engine.settings()?;
         self.web_service.store(settings.web_service.enabled, Ordering::Relaxed);
+        self.engine.published.put(&settings.own_lists);
         let before = self.state();
         let kek_bytes = kek.as_ref().ok().map(|kek| kek.as_slice());
         let devices = &self.engine.devices;

@@ -134,7 +134,49 @@ pub(super) async fn act(service: &Arc<Service>, caller: &Caller, call: &Call) ->
             let drawn = service.random(caller, bytes).await.map_err(No::Act)?;
             Ok(STANDARD.encode(drawn.as_slice()))
         }
+        "SOF_CreateTimeStampRequest"
+        | "SOF_CreateTimeStampResponse"
+        | "SOF_VerifyTimeStamp"
+        | "SOF_GetTimeStampInfo" => stamp(service, caller, name, &asked).await,
         _ => message(service, caller, name, &asked).await,
+    }
+}
+
+/// Time stamps (RFC 3161, GM/T 0033): requests and replies are Base64.
+async fn stamp(service: &Arc<Service>, caller: &Caller, name: &str, asked: &Parameters<'_>) -> Result<String, No> {
+    match name {
+        "SOF_CreateTimeStampRequest" => {
+            let data = asked.text("InData")?.as_bytes().to_vec();
+            let request = service.ask_stamp(caller, data).await.map_err(No::Act)?;
+            Ok(STANDARD.encode(request))
+        }
+        "SOF_CreateTimeStampResponse" => {
+            let request = asked.base64("TsRequest")?;
+            let reply = service.stamp(caller, None, request).await.map_err(No::Act)?;
+            Ok(STANDARD.encode(reply))
+        }
+        "SOF_VerifyTimeStamp" => {
+            let data = asked.text("InData")?.as_bytes().to_vec();
+            let reply = asked.base64("TsResponse")?;
+            let seen = service.verify_stamp(caller, reply, Some(data)).await;
+            seen.map_err(No::Act)?;
+            Ok(TRUE.to_owned())
+        }
+        _ => {
+            let item = asked.number("Type")?;
+            if !matches!(item, 1..=4) {
+                let text = "Type 应为 1（时间）、2（签发者名称）、3（签发者证书）或 4（原文摘要）";
+                return Err(Fault::new(Code::InfoType, text).into());
+            }
+            let reply = asked.base64("TsResponse")?;
+            let seen = service.verify_stamp(caller, reply, None).await.map_err(No::Act)?;
+            Ok(match item {
+                1 => seen.at.to_string(),
+                2 => seen.unit.subject.common_name,
+                3 => STANDARD.encode(&seen.unit.der),
+                _ => STANDARD.encode(&seen.digest),
+            })
+        }
     }
 }
 

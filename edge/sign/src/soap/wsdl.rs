@@ -31,6 +31,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ("SOF_PubKeyEncrypt", &["Cert", "InData"], STRING),
     ("SOF_PriKeyDecrypt", &["CertID?", "InData"], STRING),
     ("SOF_GenRandom", &["RandomLen"], STRING),
+    ("SOF_CreateTimeStampRequest", &["InData"], STRING),
+    ("SOF_CreateTimeStampResponse", &["TsRequest"], STRING),
+    ("SOF_VerifyTimeStamp", &["InData", "TsResponse"], BOOLEAN),
+    ("SOF_GetTimeStampInfo", &["TsResponse", "Type"], STRING),
 ];
 
 /// The description for clients that came to this host.

@@ -2,6 +2,7 @@
 //! stamps alone. Serial numbers are never given twice; nothing is stamped under a clock that is not believed.
 
 mod http;
+mod seen;
 mod settings;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

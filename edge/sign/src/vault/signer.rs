@@ -65,6 +65,14 @@ impl Unit<'_> {
         Ok(())
     }
 
+    /// Puts another seal of the same key in the place of this one; `false` when it is not there any more.
+    pub(crate) fn replace_kek(&self, before: &str, sealed: &str) -> Result<bool, Refusal> {
+        let replaced = self
+            .0
+            .execute("UPDATE kek SET sealed = ?2 WHERE id = 1 AND sealed = ?1", params![before, sealed])?;
+        Ok(replaced == 1)
+    }
+
     pub(crate) fn authority(&self, organisation: &str) -> Result<Option<AuthorityRow>, Refusal> {
         let sql = "SELECT root, root_key, issuing, issuing_key, seal_root, seal_root_key, seal, seal_key \
                    FROM authority WHERE organisation = ?1";

@@ -6,6 +6,7 @@
     reason = "what a test cannot set up fails the test"
 )]
 
+mod approved;
 mod checkpoint;
 mod clock;
 mod day;

@@ -71,6 +71,12 @@ impl Site {
         (self.signd, self.client) = start(&self.state(), &self.tpm.tcti());
     }
 
+    /// The same, with other settings from then on.
+    pub(crate) fn restart_with(&mut self, settings: &str) {
+        self.signd.kill();
+        (self.signd, self.client) = start_with(&self.state(), &self.tpm.tcti(), settings);
+    }
+
     pub(crate) async fn enrol(&self, id: &str, name: &str) -> Outcome<SignerStatus> {
         self.enrol_with(id, name, PIN).await
     }

@@ -9,6 +9,7 @@
 mod backup;
 mod boxes;
 mod duties;
+mod memory;
 mod outside;
 mod replica;
 mod signing_in;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bench_ca::Kind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ca::Ca;
 use crate::site::file;
@@ -166,11 +166,15 @@ async fn half_a_million_entries_and_a_power_cut() {
     ca.revoke(&wang, "keyCompromise");
     ca.control("/control/fill", json!({"count": 500_000}));
     works.chain(json!({"crls": [ca.url("/full.crl")]})).await;
-    let list = works
-        .until(&ca, |list| {
-            list["entries"].as_u64().is_some_and(|entries| entries > 500_000)
-        })
-        .await;
+    let all = |list: &Value| list["entries"].as_u64().is_some_and(|entries| entries > 500_000);
+    for _ in 0..5 {
+        if all(&works.list(&ca).await) {
+            break;
+        }
+        // Its own schedule would wait after a fetch that took too long on a busy machine.
+        works.fetch().await;
+    }
+    let list = works.until(&ca, all).await;
     let memory = list["memory"].as_u64().expect("bytes");
     assert!(memory < 16_000_000, "{memory} bytes");
     assert_eq!(works.refuses(&wang).await, "certificate_revoked");

@@ -167,6 +167,60 @@ async fn a_certificate_of_ours_names_its_list_and_the_list_is_there() {
     );
 }
 
+/// An administrator says the address while the server runs: the next certificate names it, those before keep theirs, and
+/// it is there after a power cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_an_administrator_says_is_in_the_next_certificate() {
+    const SAID: &str = "https://lists.hospital.cn/signd";
+    let [port] = kit::ports::free_ports::<1>();
+    let of_start = format!("http://127.0.0.1:{port}");
+    let listen = format!("[revocation]\naddress = \"{of_start}\"\nlisten = \"127.0.0.1:{port}\"\n");
+    let mut works = Works::with(&[], &listen).await;
+    let published = async |works: &Works| {
+        let view = works.operator.get("revocation").await.done();
+        (view["published"].clone(), view["published_here"].clone())
+    };
+    assert_eq!(published(&works).await, (json!(of_start), json!(false)));
+    assert!(named(&works).await.starts_with(&of_start));
+
+    for wrong in ["lists.hospital.cn", "ldap://lists.hospital.cn", "http://a.cn/?b=c", "http://a b.cn"] {
+        let said = works.admin.put("settings/own-lists", json!({"address": wrong})).await;
+        assert_eq!(said.refused(), "revocation_address", "{wrong}");
+    }
+    let said = json!({"address": format!("{SAID}/")});
+    let refused = works.operator.put("settings/own-lists", said.clone()).await.refused();
+    assert_eq!(refused, "forbidden");
+    works.admin.put("settings/own-lists", said).await.done();
+    assert_eq!(published(&works).await, (json!(SAID), json!(true)));
+    assert!(named(&works).await.starts_with(&of_start), "what is issued stays as it is");
+    let asked = json!({"organization": HOSPITAL, "name": "签名服务器"});
+    works.admin.post("keys/1/certify", asked).await.done();
+    assert!(named(&works).await.starts_with(&format!("{SAID}/crl/")));
+    // Nobody asks another for what lies here.
+    works.rule("crl", true).await;
+    let asked = json!({"data": file("处方"), "attached": true});
+    let signed = works.ask("/v1/message/sign", asked).await.done();
+    let verify = json!({"message": signed["message"], "level": "revocation"});
+    works.ask("/v1/message/verify", verify).await.done();
+    let view = works.operator.get("revocation").await.done();
+    assert_eq!(view["sources"], json!([]), "{view}");
+
+    works.power_cut().await;
+    assert_eq!(published(&works).await, (json!(SAID), json!(true)));
+}
+
+/// Where the certificate of the key in use says that its list is.
+async fn named(works: &Works) -> String {
+    let asked = json!({"data": file("处方"), "attached": true});
+    let signed = works.ask("/v1/message/sign", asked).await.done();
+    let message = STANDARD
+        .decode(signed["message"].as_str().expect("message"))
+        .expect("Base64");
+    let message = gm::cms::Message::read(&message, gm::cms::Profile::default()).expect("message");
+    let own = gm::Particulars::of(&message.certificates[0]).expect("particulars");
+    own.crls.first().expect("an address").clone()
+}
+
 /// What doctors' signatures are worth after their certificates were revoked, as the appliance asks over the socket.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_appliance_is_told_of_a_revoked_doctor() {

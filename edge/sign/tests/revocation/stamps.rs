@@ -137,6 +137,8 @@ async fn stamps_of_rsa_and_sm2_units_and_evidence_that_outlives_its_authority() 
         .expect("stamped");
     assert_eq!(stamped.unit.subject.common_name, "时间戳服务");
 
+    by_web_service(&works).await;
+
     // A stamping key signs nothing, and no stamp is made for who may not have one.
     works
         .ask("/v1/data/sign", json!({"data": "AAAA", "key": 2}))
@@ -166,4 +168,52 @@ async fn stamps_of_rsa_and_sm2_units_and_evidence_that_outlives_its_authority() 
         seen["signers"][0]["stamped_at"].is_string() && seen["evidence"].is_string(),
         "{seen}"
     );
+}
+
+/// A hospital's system that knows the web service alone asks for a stamp, has it made and verified, and reads it.
+async fn by_web_service(works: &Works) {
+    let on = json!({"enabled": true});
+    works.operator.put("settings/web-service", on).await.done();
+    let call = async |operation: &str, parameters: &[(&str, &str)]| -> Result<String, String> {
+        let inside = parameters.iter().map(|(name, value)| format!("<{name}>{value}</{name}>"));
+        let inside: String = inside.collect();
+        let body = format!(
+            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><{operation} xmlns=\"urn:yiqiao:signd:sof\">{inside}</{operation}></e:Body></e:Envelope>"
+        );
+        let url = format!("https://127.0.0.1:{}/soap", works.port);
+        let request = works.app.post(url).header("content-type", "text/xml").body(body);
+        let text = request.send().await.expect("answered").text().await.expect("text");
+        let between = |name: &str| {
+            let (_, rest) = text.split_once(&format!("<{name}>"))?;
+            rest.split_once(&format!("</{name}>")).map(|(inside, _)| inside.to_owned())
+        };
+        between("return").ok_or_else(|| between("code").unwrap_or_else(|| panic!("{operation}: {text}")))
+    };
+    let done = async |operation: &str, parameters: &[(&str, &str)]| {
+        let answered = call(operation, parameters).await;
+        answered.unwrap_or_else(|code| panic!("{operation}: {code}"))
+    };
+    let query = done("SOF_CreateTimeStampRequest", &[("InData", "处方")]).await;
+    let asked = Request::read(&STANDARD.decode(&query).expect("Base64")).expect("a request");
+    assert_eq!(asked.imprint, Imprint::of(Hash::Sm3, "处方".as_bytes()));
+    let reply = done("SOF_CreateTimeStampResponse", &[("TsRequest", &query)]).await;
+    let der = STANDARD.decode(&reply).expect("Base64");
+    asked.accept(&der).expect("an answer to that request");
+    let over = [("InData", "处方"), ("TsResponse", reply.as_str())];
+    assert_eq!(done("SOF_VerifyTimeStamp", &over).await, "true");
+    let other = [("InData", "处"), ("TsResponse", reply.as_str())];
+    let refused = call("SOF_VerifyTimeStamp", &other).await;
+    assert_eq!(refused, Err("stamp_invalid".to_owned()));
+    let info = async |item: &str| done("SOF_GetTimeStampInfo", &[("TsResponse", &reply), ("Type", item)]).await;
+    assert!(info("1").await.starts_with("20"));
+    assert_eq!(info("2").await, "时间戳服务");
+    let unit = Certificate::parse(&STANDARD.decode(info("3").await).expect("Base64")).expect("certificate");
+    assert_eq!(unit.subject.common_name, "时间戳服务");
+    assert_eq!(info("4").await, STANDARD.encode(gm::sm3("处方".as_bytes())));
+    let five = [("TsResponse", reply.as_str()), ("Type", "5")];
+    assert_eq!(call("SOF_GetTimeStampInfo", &five).await, Err("info_type".to_owned()));
+    for broken in ["AAAA", &reply[..reply.len() / 2 / 4 * 4]] {
+        let refused = call("SOF_VerifyTimeStamp", &[("InData", "处方"), ("TsResponse", broken)]).await;
+        assert_eq!(refused, Err("stamp_invalid".to_owned()));
+    }
 }

@@ -10,6 +10,7 @@
 mod certificates;
 mod ciphers;
 mod crowd;
+mod foreign;
 mod fuzz;
 mod long;
 mod messages;

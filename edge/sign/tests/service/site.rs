@@ -38,7 +38,8 @@ pub(crate) struct Site {
     signd: Process,
     pub(crate) port: u16,
     pub(crate) foreign: Authority,
-    pem: String,
+    /// Certificate and key of `app_his`.
+    pub(crate) pem: String,
     secret: Vec<u8>,
 }
 

@@ -20,7 +20,7 @@ mod unit;
 
 pub use attach::{Unsigned, attach, attach_evidence, bare};
 pub use info::{Imprint, Info};
-pub use request::{Failure, Request};
+pub use request::{Failure, Request, token_of};
 pub use token::{Stamped, Token};
 pub use unit::Unit;
 

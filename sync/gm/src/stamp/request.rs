@@ -139,19 +139,7 @@ impl Request {
     /// # Errors
     /// Refused by the unit, over something else, another nonce or policy.
     pub fn accept(&self, reply: &[u8]) -> Result<Vec<u8>, Refused> {
-        if reply.len() > MAX_TOKEN {
-            return Err(Refused::TooLarge { at: "time stamp reply" });
-        }
-        let mut outer = Reader::new(reply, "time stamp reply");
-        let mut whole = outer.sequence("time stamp reply")?;
-        outer.finish()?;
-        let mut status = whole.sequence("time stamp status")?;
-        let code = status.small()?;
-        if !matches!(code, 0 | 1) {
-            return Err(Unfit::StampRefused(refusal(code, &mut status)).into());
-        }
-        let token = whole.expect(tag::SEQUENCE)?.raw;
-        whole.finish()?;
+        let token = token_of(reply)?;
         let info = Token::read(token)?.info;
         if info.imprint != self.imprint {
             return Err(Unfit::Imprint.into());
@@ -164,6 +152,27 @@ impl Request {
         }
         Ok(token.to_vec())
     }
+}
+
+/// The token of a reply (`TimeStampResp`), whatever was asked.
+///
+/// # Errors
+/// Malformed, or the unit refused.
+pub fn token_of(reply: &[u8]) -> Result<&[u8], Refused> {
+    if reply.len() > MAX_TOKEN {
+        return Err(Refused::TooLarge { at: "time stamp reply" });
+    }
+    let mut outer = Reader::new(reply, "time stamp reply");
+    let mut whole = outer.sequence("time stamp reply")?;
+    outer.finish()?;
+    let mut status = whole.sequence("time stamp status")?;
+    let code = status.small()?;
+    if !matches!(code, 0 | 1) {
+        return Err(Unfit::StampRefused(refusal(code, &mut status)).into());
+    }
+    let token = whole.expect(tag::SEQUENCE)?.raw;
+    whole.finish()?;
+    Ok(token)
 }
 
 /// The unit's own words, shortened, or its failure bits.

@@ -103,6 +103,7 @@ export const signd = {
   settings: () => body(api.GET('/manage/v1/settings')),
   setWebService: (enabled: boolean) => body(api.PUT('/manage/v1/settings/web-service', { body: { enabled } })),
   setLogKeeping: (keep_days: number) => body(api.PUT('/manage/v1/settings/log', { body: { keep_days } })),
+  publishLists: (address: string) => body(api.PUT('/manage/v1/settings/own-lists', { body: { address: address || null } })),
   logCheckpoints: () => body(api.GET('/manage/v1/log/checkpoints')),
   setSyslog: (form: Syslog) => body(api.PUT('/manage/v1/settings/syslog', { body: form })),
   setTime: (form: TimePolicy) => body(api.PUT('/manage/v1/settings/time', { body: form })),

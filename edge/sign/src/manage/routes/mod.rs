@@ -160,6 +160,7 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(settings::set_syslog))
         .routes(routes!(settings::set_log_keeping))
         .routes(routes!(settings::set_time))
+        .routes(routes!(settings::set_own_lists))
         .routes(routes!(time::status))
         .routes(routes!(time::history))
         .routes(routes!(time::poll))

@@ -101,6 +101,10 @@ pub(super) struct RevocationView {
     lists: Vec<ListView>,
     sources: Vec<SourceView>,
     chains: Vec<ChainView>,
+    /// Where our own lists are published; certificates issued from now on name it.
+    published: Option<String>,
+    /// An administrator said so here; otherwise the settings of the start say it.
+    published_here: bool,
 }
 
 /// Lists in force, addresses with what became of them, chains with their settings.
@@ -133,6 +137,8 @@ pub(super) async fn show(State(door): State<Door>) -> Answer<RevocationView> {
             .collect(),
         sources: sources.collect(),
         chains: chains.collect(),
+        published: door.engine().published.in_force(),
+        published_here: door.engine().published.is_said(),
     }))
 }
 

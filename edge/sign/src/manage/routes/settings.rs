@@ -6,7 +6,7 @@ use axum::extract::State;
 use super::gate::Signed;
 use super::{Answer, Asked, Done, Door};
 use crate::manage::failure::Refused;
-use crate::settings::{LogKeeping, Settings, Syslog, WebService};
+use crate::settings::{LogKeeping, OwnLists, Settings, Syslog, WebService};
 
 /// All settings.
 #[utoipa::path(get, path = "/manage/v1/settings", tag = "settings", responses((status = 200, body = Settings)))]
@@ -58,6 +58,19 @@ pub(super) async fn set_time(
     Asked(asked): Asked<timesource::Policy>,
 ) -> Answer<Done> {
     door.change(move |manage| manage.engine().set_time(&signed.who.name, &asked))
+        .await?;
+    Ok(Json(Done {}))
+}
+
+/// Says where the lists of our own authority are published; without an address, what the settings of the start say.
+#[utoipa::path(put, path = "/manage/v1/settings/own-lists", tag = "settings", request_body = OwnLists,
+    responses((status = 200, body = Done), (status = 422, body = Refused)))]
+pub(super) async fn set_own_lists(
+    State(door): State<Door>,
+    signed: Signed,
+    Asked(asked): Asked<OwnLists>,
+) -> Answer<Done> {
+    door.change(move |manage| manage.engine().set_own_lists(&signed.who.name, &asked))
         .await?;
     Ok(Json(Done {}))
 }
