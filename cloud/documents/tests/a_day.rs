@@ -8,6 +8,7 @@
 
 mod by_hand;
 mod herbs;
+mod orders;
 mod record;
 mod roots;
 mod world;

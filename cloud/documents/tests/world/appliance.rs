@@ -237,6 +237,20 @@ impl Hospital for Appliance {
             "dict.diagnosis.list" => {
                 Outcome::Done(json!([{ "code": "I10.x00", "name": "高血压病", "pinyin": "GXYB" }]))
             }
+            "dict.exam_item.list" => Outcome::Done(json!([
+                { "code": "US", "name": "腹部超声", "pinyin": "FBCS", "part": "腹部", "method": "二维超声", "price_fen": 9000,
+                  "departments": [{ "code": "U1", "name": "超声医学科", "location": "门诊楼二层" },
+                                  { "code": "U2", "name": "体检中心", "location": "" }], "preparation": "空腹8小时" },
+                { "code": "ECG", "name": "心电图", "pinyin": "XDT", "part": "", "method": "", "price_fen": 2500,
+                  "departments": [{ "code": "U3", "name": "心电图室", "location": "" }], "preparation": "" },
+            ])),
+            "dict.lab_item.list" => Outcome::Done(json!([
+                { "code": "LIP", "name": "血脂四项", "pinyin": "XZSX", "specimen_code": "S02", "price_fen": 6800,
+                  "departments": [{ "code": "C1", "name": "检验科", "location": "一层采血处" }], "preparation": "空腹" },
+            ])),
+            "dict.specimen.list" => Outcome::Done(json!([
+                { "code": "S02", "name": "血清" }, { "code": "S03", "name": "血浆" },
+            ])),
             "dict.department.list" | "dict.doctor.list" => Outcome::Done(json!([])),
             other => Outcome::refused("not_scripted", other.to_owned()),
         }
