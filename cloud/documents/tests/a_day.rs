@@ -7,9 +7,12 @@
 )]
 
 mod by_hand;
+mod consilium;
+mod ending;
 mod herbs;
 mod orders;
 mod record;
+mod record_review;
 mod roots;
 mod world;
 

@@ -1,16 +1,19 @@
-//! What follows the talk between doctor and patient: medical record, prescription, signatures, pharmacist's review,
-//! dispensing, and the proof that anyone can check.
+//! What follows the talk between doctor and patient: medical record and its review, orders, prescription, signatures, an
+//! expert's opinion, pharmacist's review, the end of service, dispensing, and the proof that anyone can check.
 //!
 //! The application merges [`routes`] (which need a [`money::Cashier`] as extension), runs [`MIGRATIONS`], registers
 //! [`PrescriptionPayments`] with the cashier, hands results and print states to [`on_command_result`] and
 //! [`on_print_state`], and calls [`tick`] now and then.
 
 mod catalogue;
+pub mod consilium;
 pub mod dispensing;
+mod ending;
 pub mod issue;
 pub mod medical_record;
 pub mod orders;
 pub mod prescribing;
+pub mod record_review;
 pub mod review;
 pub mod signing;
 pub mod verify;
@@ -49,6 +52,14 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "treatment/0007_handwriting",
         sql: include_str!("handwriting.sql"),
     },
+    Migration {
+        name: "treatment/0005_record_review",
+        sql: include_str!("record_review.sql"),
+    },
+    Migration {
+        name: "treatment/0006_consilium",
+        sql: include_str!("consilium.sql"),
+    },
 ];
 
 /// Settings of this crate, for the page that shows them all.
@@ -64,6 +75,9 @@ pub fn routes() -> OpenApiRouter<Ctx> {
     medical_record::routes()
         .merge(prescribing::routes())
         .merge(orders::routes())
+        .merge(ending::routes())
+        .merge(record_review::routes())
+        .merge(consilium::routes())
         .merge(signing::routes())
         .merge(review::routes())
         .merge(dispensing::routes())
@@ -105,6 +119,9 @@ pub async fn tick(ctx: &Ctx) {
                 })
             })
             .await;
+        if let Err(error) = consilium::lapse(ctx, &tenant.id).await {
+            tracing::error!(tenant.id = %tenant.id, %error, "round of consilia failed");
+        }
         match expired {
             Ok(charts) => charts
                 .iter()

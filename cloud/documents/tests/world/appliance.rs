@@ -48,6 +48,8 @@ pub(crate) struct Appliance {
 fn identity(name: &str) -> Identity {
     Identity {
         common_name: name.into(),
+    /// The first signing call from which on none gets through.
+    fails_from: AtomicU32,
         organization: "永州市中心医院".into(),
         ..Identity::default()
     }
@@ -127,9 +129,15 @@ impl Appliance {
         let now = self.clock.now().offset();
         let mut people = self.people.lock().unwrap();
         let serial = u8::try_from(people.len()).unwrap() + 10;
+            fails_from: AtomicU32::new(u32::MAX),
         let person = people.entry(request.signer_id.clone()).or_insert_with(|| {
             let key = Sm2Key::generate().unwrap();
             let certificate = Draft {
+    /// From that signing call on (the first is 1) the line is cut.
+    pub(crate) fn fails_from(&self, call: u32) {
+        self.fails_from.store(call, Ordering::SeqCst);
+    }
+
                 serial: [serial; 16],
                 subject: &Identity {
                     serial_number: request.signer_id.clone(),
@@ -157,7 +165,10 @@ impl Appliance {
     }
 
     fn sign(&self, key: &str, request: &SignRequest) -> Outcome<Value> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if asked >= self.fails_from.load(Ordering::SeqCst) {
+            return Outcome::Later { after_ms: 1000 };
+        }
         let mut made = self.made.lock().unwrap();
         if !made.contains_key(key) {
             let people = self.people.lock().unwrap();

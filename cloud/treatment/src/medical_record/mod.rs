@@ -1,6 +1,7 @@
 //! The medical record (病历) of an online visit: WS/T 500.2 (C0002 门急诊病历), in the doctor's words.
 //!
-//! Every saving is a version of its own and stays (电子病历应用管理规范(试行) art. 18); after the visit nothing is added.
+//! Every saving is a version of its own and stays (电子病历应用管理规范(试行) art. 18); after the visit nothing is added but
+//! what the review of records asks for (`record_review`).
 //! A version is written on top of the one its writer saw: two tabs never overwrite each other unseen.
 //! Signed by the doctor as the bytes of a [`RecordDocument`].
 
@@ -15,7 +16,7 @@ use records::his::Diagnosis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use routes::{patient, routes};
+pub(crate) use routes::{patient, routes, sign_version};
 
 /// Characters a field may have.
 const LONGEST: usize = 4_000;

@@ -2,13 +2,16 @@
 
 use axum::extract::State;
 use base::permission::Treats;
+use base::session::Member;
 use base::{ApiError, Ctx, Json, Path, Patient, Staff};
+use care::consultation::VisitState;
 use records::Timestamp;
 use records::document::{DocumentPatient, DocumentPerson, canonical};
 use records::his::DiagnosisTerm;
 use records::id::VisitId;
 use records::sign::Pin;
 use serde::Serialize;
+use store::Scope;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,6 +19,7 @@ use utoipa_axum::routes;
 use super::issue::{self, subject};
 use super::store::{self as table, Saved};
 use super::{Fault, Record, RecordDocument, RecordWish};
+use crate::record_review::{self, RecordReviewBrief};
 use crate::signing::{self, Order, Purpose};
 use crate::{catalogue, visit};
 
@@ -40,6 +44,8 @@ pub(crate) struct RecordView {
     pub(crate) editable: bool,
     /// This version carries the doctor's signature.
     pub(crate) signed: bool,
+    /// How the review of the newest signed version stands, for the doctor.
+    pub(crate) review: Option<RecordReviewBrief>,
     /// The doctor.
     pub(crate) doctor_name: String,
     /// Department.
@@ -55,29 +61,51 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<RecordView>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
-    let (vault, code) = (ctx.vault.clone(), staff.his_code.clone());
+    let (own, code) = (ctx.clone(), staff.his_code.clone());
     let view = ctx
         .store
         .read(&staff.scope(), move |tx| {
-            let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
+            let (id, ctx, code) = (id.clone(), own.clone(), code.clone());
             Box::pin(async move {
-                let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
-                let saved = table::latest(tx, &vault, &id).await?;
-                view(tx, &parties, saved).await
+                let parties = visit::of_doctor(tx, &ctx.vault, &id, &code).await?;
+                let saved = table::latest(tx, &ctx.vault, &id).await?;
+                view(tx, &ctx, &parties, saved).await
             })
         })
         .await?;
     Ok(Json(view))
 }
 
+/// Whether the doctor may still write: while they see the patient, and after it when the review sent the newest signed
+/// version back.
+async fn may_write(
+    tx: &mut store::Tx<'_>,
+    parties: &care::consultation::PartiesOfVisit,
+) -> Result<Result<(), ApiError>, ApiError> {
+    let refused = match visit::in_progress(parties) {
+        Ok(()) => return Ok(Ok(())),
+        Err(refused) => refused,
+    };
+    if parties.visit.state != VisitState::Finished {
+        return Ok(Err(refused));
+    }
+    let newest = record_review::store::newest(tx, &parties.visit.id).await?;
+    let returned = newest.is_some_and(|r| r.state == record_review::State::Returned);
+    Ok(if returned { Ok(()) } else { Err(refused) })
+}
+
 async fn view(
     tx: &mut store::Tx<'_>,
+    ctx: &Ctx,
     parties: &care::consultation::PartiesOfVisit,
     saved: Option<Saved>,
 ) -> Result<RecordView, ApiError> {
     let v = &parties.visit;
     let version = saved.as_ref().map_or(0, |s| s.version);
     let signature = signing::store::of_subject(tx, Purpose::Record, &subject(&v.id, version)).await?;
+    let (tenant, editable) = (tx.tenant().clone(), may_write(tx, parties).await?.is_ok());
+    let review = record_review::store::newest(tx, &v.id).await?;
+    let review = review.map(|r| record_review::brief(ctx, &tenant, &r)).transpose()?;
     // What the patient told stands in the empty form; the doctor checks and saves it.
     let told = || Record {
         chief_complaint: parties.statement.complaint.clone(),
@@ -89,8 +117,9 @@ async fn view(
         version,
         saved_at: saved.as_ref().map(|s| s.saved_at),
         record: saved.map_or_else(told, |s| s.record),
-        editable: visit::in_progress(parties).is_ok(),
+        editable,
         signed: signature.is_some(),
+        review,
         doctor_name: v.doctor_name.clone(),
         department_name: v.department_name.clone(),
     })
@@ -114,18 +143,18 @@ async fn save(
     if !wish.record.diagnoses.is_empty() {
         catalogue::ready(&ctx, &staff.tenant).await?;
     }
-    let (vault, code, doctor) = (ctx.vault.clone(), staff.his_code.clone(), staff.id.clone());
+    let (own, code, doctor) = (ctx.clone(), staff.his_code.clone(), staff.id.clone());
     let view = ctx
         .store
         .write(&staff.scope(), move |tx| {
-            let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
+            let (id, ctx, code) = (id.clone(), own.clone(), code.clone());
             let (doctor, mut wish) = (doctor.clone(), wish.clone());
             Box::pin(async move {
-                let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
-                visit::in_progress(&parties)?;
+                let parties = visit::of_doctor(tx, &ctx.vault, &id, &code).await?;
+                may_write(tx, &parties).await??;
                 named(tx, &mut wish.record).await?;
-                let saved = table::add(tx, &vault, &id, &doctor, &wish).await?;
-                view(tx, &parties, Some(saved)).await
+                let saved = table::add(tx, &ctx.vault, &id, &doctor, &wish).await?;
+                view(tx, &ctx, &parties, Some(saved)).await
             })
         })
         .await?;
@@ -166,44 +195,57 @@ async fn sign(
     Json(body): Json<SignRecord>,
 ) -> Result<Json<RecordView>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
-    let (own, member) = (ctx.clone(), staff.member.clone());
-    let (visit_id, seen) = (id.clone(), body.version);
+    let view = sign_version(&ctx, &staff.scope(), &staff.member, &id, body.version, Pin(body.pin)).await?;
+    Ok(Json(view))
+}
+
+/// The doctor signs the newest version (`seen`, when it says which one was on the screen) and submits it for review.
+pub(crate) async fn sign_version(
+    ctx: &Ctx,
+    scope: &Scope,
+    member: &Member,
+    id: &VisitId,
+    seen: Option<u32>,
+    pin: Pin,
+) -> Result<RecordView, ApiError> {
+    let (own, who, visit_id) = (ctx.clone(), member.clone(), id.clone());
     let attempt = ctx
         .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, member, id) = (own.clone(), member.clone(), visit_id.clone());
+        .write(scope, move |tx| {
+            let (ctx, member, id) = (own.clone(), who.clone(), visit_id.clone());
             Box::pin(async move {
                 let order = order(tx, &ctx, &member, &id, seen).await?;
                 signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
             })
         })
         .await?;
-    let signed = signing::call(&ctx, &staff.scope(), attempt, Pin(body.pin)).await?;
-    let (vault, code) = (ctx.vault.clone(), staff.his_code.clone());
-    let member = staff.member.clone();
+    let signed = signing::call(ctx, scope, attempt, pin).await?;
+    let (own, who, visit_id) = (ctx.clone(), member.clone(), id.clone());
     let view = ctx
         .store
-        .write(&staff.scope(), move |tx| {
-            let (id, vault, code) = (id.clone(), vault.clone(), code.clone());
-            let (signed, member) = (signed.clone(), member.clone());
+        .write(scope, move |tx| {
+            let (id, ctx, member) = (visit_id.clone(), own.clone(), who.clone());
+            let signed = signed.clone();
             Box::pin(async move {
-                signing::store::keep(tx, &vault, &signed, "doctor", &member.name).await?;
+                signing::store::keep(tx, &ctx.vault, &signed, "doctor", &member.name).await?;
                 let document: RecordDocument =
                     serde_json::from_slice(&signed.attempt.document).map_err(ApiError::internal)?;
                 issue::order(tx, &id, document.version, signed.signed_at).await?;
-                let parties = visit::of_doctor(tx, &vault, &id, &code).await?;
-                let saved = table::latest(tx, &vault, &id).await?;
-                view(tx, &parties, saved).await
+                record_review::store::submit(tx, &id, document.version, &member.id).await?;
+                let parties = visit::of_doctor(tx, &ctx.vault, &id, &member.his_code).await?;
+                let saved = table::latest(tx, &ctx.vault, &id).await?;
+                view(tx, &ctx, &parties, saved).await
             })
         })
         .await?;
-    Ok(Json(view))
+    record_review::announce(ctx, &scope.tenant, id, member.id.clone());
+    Ok(view)
 }
 
 async fn order(
     tx: &mut store::Tx<'_>,
     ctx: &Ctx,
-    member: &base::session::Member,
+    member: &Member,
     id: &VisitId,
     seen: Option<u32>,
 ) -> Result<Order, ApiError> {
@@ -265,24 +307,26 @@ pub(crate) fn patient(parties: &care::consultation::PartiesOfVisit, at: Timestam
     responses((status = 200, body = RecordView)))]
 async fn read(State(ctx): State<Ctx>, patient: Patient, Path(id): Path<String>) -> Result<Json<RecordView>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
-    let (vault, account) = (ctx.vault.clone(), patient.account.clone());
+    let (own, account) = (ctx.clone(), patient.account.clone());
     let view = ctx
         .store
         .read(&patient.scope(), move |tx| {
-            let (id, vault, account) = (id.clone(), vault.clone(), account.clone());
+            let (id, ctx, account) = (id.clone(), own.clone(), account.clone());
             Box::pin(async move {
-                let parties = visit::of(tx, &vault, &id).await?;
+                let parties = visit::of(tx, &ctx.vault, &id).await?;
                 if parties.visit.account_id != account {
                     return Err(ApiError::not_found());
                 }
                 let writing = visit::in_progress(&parties).is_ok();
-                let saved = match table::latest_signed(tx, &vault, &id).await? {
-                    None if !writing => table::latest(tx, &vault, &id).await?,
+                let saved = match table::latest_signed(tx, &ctx.vault, &id).await? {
+                    None if !writing => table::latest(tx, &ctx.vault, &id).await?,
                     signed => signed,
                 };
                 let saved = saved.ok_or_else(|| ApiError::conflict("no_record", "医生尚未完成病历"))?;
-                let mut view = view(tx, &parties, Some(saved)).await?;
+                let mut view = view(tx, &ctx, &parties, Some(saved)).await?;
                 view.editable = false;
+                // The review is between the doctor and the hospital; the patient reads what the doctor signed.
+                view.review = None;
                 Ok(view)
             })
         })

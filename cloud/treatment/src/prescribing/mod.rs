@@ -27,7 +27,7 @@ use records::{Actor, Fen, FenPerKg, LocalDate, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use routes::{announce, diagnoses, routes};
+pub(crate) use routes::{announce, diagnoses, routes, sign_draft};
 pub use states::{Command, State, next};
 pub use view::PrescriptionView;
 

@@ -56,6 +56,8 @@ pub enum Purpose {
     Order,
 }
 
+    /// An expert's opinion in a consilium.
+    Consilium,
 impl Purpose {
     /// The word in rows.
     pub const fn as_str(self) -> &'static str {
@@ -66,10 +68,11 @@ impl Purpose {
             Self::Order => "order",
         }
     }
+            Self::Consilium => "consilium",
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Record, Self::Prescription, Self::Review, Self::Order]
+        [Self::Record, Self::Prescription, Self::Review, Self::Order, Self::Consilium]
             .into_iter()
             .find(|p| p.as_str() == word)
     }

@@ -8,4 +8,4 @@ mod record;
 mod routes;
 pub(crate) mod store;
 
-pub(crate) use routes::routes;
+pub(crate) use routes::{VerifiedSignature, routes, shown};

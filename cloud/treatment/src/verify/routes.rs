@@ -176,7 +176,7 @@ async fn signed(ctx: &Ctx, tenant: &TenantId, id: PrescriptionId) -> Result<Sign
         .await
 }
 
-pub(super) fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
+pub(crate) fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
     VerifiedSignature {
         role: kept.role.clone(),
         name: kept.name.clone(),

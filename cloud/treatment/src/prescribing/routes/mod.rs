@@ -4,6 +4,8 @@ mod after;
 mod draft;
 mod sign;
 
+pub(crate) use sign::sign_draft;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use base::permission::Prescribes;
@@ -12,7 +14,7 @@ use base::{ApiError, Audience, Ctx, Event as Notice, Json, Path, Staff};
 use records::TenantId;
 use records::his::Diagnosis;
 use records::id::{PrescriptionId, VisitId};
-use store::Tx;
+use store::{Scope, Tx};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -115,11 +117,25 @@ where
     F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, Chart) -> Acted<'a> + Send + Sync + 'static,
 {
     let id = PrescriptionId::parse(id).ok_or_else(ApiError::not_found)?;
-    let (own_ctx, member) = (ctx.clone(), staff.member.clone());
+    Ok(Json(act_as(ctx, &staff.scope(), &staff.member, &id, f).await?))
+}
+
+/// [`act`], for who comes by another door.
+async fn act_as<F>(
+    ctx: &Ctx,
+    scope: &Scope,
+    member: &Member,
+    id: &PrescriptionId,
+    f: F,
+) -> Result<PrescriptionView, ApiError>
+where
+    F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, Chart) -> Acted<'a> + Send + Sync + 'static,
+{
+    let (own_ctx, member, id) = (ctx.clone(), member.clone(), id.clone());
     let f = std::sync::Arc::new(f);
     let (chart, view) = ctx
         .store
-        .write(&staff.scope(), move |tx| {
+        .write(scope, move |tx| {
             let (ctx, member, id, f) = (own_ctx.clone(), member.clone(), id.clone(), f.clone());
             Box::pin(async move {
                 let chart = own(tx, &member, &id).await?;
@@ -129,8 +145,8 @@ where
             })
         })
         .await?;
-    announce(ctx, &staff.tenant, &chart);
-    Ok(Json(view))
+    announce(ctx, &scope.tenant, &chart);
+    Ok(view)
 }
 
 /// One's own prescription.

@@ -9,12 +9,12 @@ use records::document::{DocumentHerbal, DocumentItem, DocumentPerson, Prescripti
 use records::his::Diagnosis;
 use records::id::PrescriptionId;
 use records::sign::Pin;
-use store::Tx;
+use store::{Scope, Tx};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::draft::circumstances;
-use super::{act, objected, own};
+use super::{act_as, objected, own};
 use crate::prescribing::policy::{self, VALID_DAYS, Wish};
 use crate::prescribing::store::{self as table, Chart};
 use crate::prescribing::{Edit, Herbal, HerbalWish, Kind, Line, PrescriptionView};
@@ -32,12 +32,24 @@ async fn sign(
     Json(body): Json<PinBody>,
 ) -> Result<Json<PrescriptionView>, ApiError> {
     let number = PrescriptionId::parse(&id).ok_or_else(ApiError::not_found)?;
-    catalogue::ready(&ctx, &staff.tenant).await?;
-    let (own_ctx, member) = (ctx.clone(), staff.member.clone());
+    let view = sign_draft(&ctx, &staff.scope(), &staff.member, &number, Pin(body.pin)).await?;
+    Ok(Json(view))
+}
+
+/// The doctor signs a draft of their own and submits it to the pharmacists.
+pub(crate) async fn sign_draft(
+    ctx: &Ctx,
+    scope: &Scope,
+    member: &Member,
+    number: &PrescriptionId,
+    pin: Pin,
+) -> Result<PrescriptionView, ApiError> {
+    catalogue::ready(ctx, &scope.tenant).await?;
+    let (own_ctx, who, id) = (ctx.clone(), member.clone(), number.clone());
     let attempt = ctx
         .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, member, number) = (own_ctx.clone(), member.clone(), number.clone());
+        .write(scope, move |tx| {
+            let (ctx, member, number) = (own_ctx.clone(), who.clone(), id.clone());
             Box::pin(async move {
                 let chart = own(tx, &member, &number).await?;
                 let order = order(tx, &ctx, &member, &chart).await?;
@@ -46,9 +58,9 @@ async fn sign(
         })
         .await?;
     let document: PrescriptionDocument = serde_json::from_slice(&attempt.document).map_err(ApiError::internal)?;
-    let signed = signing::call(&ctx, &staff.scope(), attempt, Pin(body.pin)).await?;
-    let name = staff.name.clone();
-    act(&ctx, &staff, &id, move |tx, ctx, mut chart| {
+    let signed = signing::call(ctx, scope, attempt, pin).await?;
+    let name = member.name.clone();
+    act_as(ctx, scope, member, number, move |tx, ctx, mut chart| {
         let (signed, name, document) = (signed.clone(), name.clone(), document.clone());
         Box::pin(async move {
             signing::store::keep(tx, &ctx.vault, &signed, "doctor", &name).await?;
