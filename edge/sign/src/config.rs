@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
+use crate::outside::OutsideConfig;
 use crate::settings::OwnLists;
 
 /// One TOML file; unknown keys are refused.
@@ -50,6 +51,9 @@ pub struct Config {
     /// Devices that keep keys.
     #[serde(default)]
     pub device: Vec<DeviceConfig>,
+    /// Signature servers of others that keep signers' keys.
+    #[serde(default)]
+    pub outside: Vec<OutsideConfig>,
     /// Users that may call besides the one `signd` runs as.
     #[serde(default)]
     pub allowed_uids: Vec<u32>,

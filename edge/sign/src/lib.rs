@@ -6,6 +6,8 @@
 //!   sealed by the TPM to the machine's measured state; unsealed it stays at most a minute, in locked memory, and
 //!   is used only while the TPM answers with that state. A stolen disk gives nothing; a stolen machine gives nothing
 //!   without the PIN.
+//! * A signer's key may be kept by a signature server of others: the PIN then opens its access password, and what comes back
+//!   is verified here before it is answered (`outside`).
 //! * Nothing is signed for a person without the PIN, typed for that signature. For minutes after a right one only its
 //!   stretching is left out (`engine::proven`).
 //! * A PIN try is taken durably before the PIN is looked at, and given back in the commit that journals the signature:
@@ -33,6 +35,7 @@ pub mod keys;
 mod ledger;
 pub mod manage;
 pub mod memory;
+pub mod outside;
 mod pin;
 mod refusal;
 mod replica;

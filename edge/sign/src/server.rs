@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::Engine;
+use crate::engine::Step;
 use crate::wire::{self, Request};
 
 /// Connections at a time.
@@ -97,12 +98,19 @@ async fn converse(mut stream: UnixStream, engine: Arc<Engine>, acts: Arc<Semapho
 }
 
 async fn act(request: Request, engine: &Arc<Engine>, acts: &Semaphore) -> Outcome<Value> {
-    let Ok(_turn) = acts.acquire().await else {
+    let Ok(turn) = acts.acquire().await else {
         return Outcome::Later { after_ms: 2000 };
     };
-    let engine = engine.clone();
-    match tokio::task::spawn_blocking(move || engine.answer(request)).await {
-        Ok(outcome) => outcome,
+    let beginning = Arc::clone(engine);
+    match tokio::task::spawn_blocking(move || beginning.begin(request)).await {
+        Ok(Step::Done(outcome)) => outcome,
+        Ok(Step::Outside(waiting)) => {
+            // Who signs with a key here does not wait for a server elsewhere.
+            drop(turn);
+            let finishing = Arc::clone(engine);
+            let finished = tokio::task::spawn_blocking(move || finishing.finish(*waiting)).await;
+            finished.unwrap_or(Outcome::Unknown)
+        }
         Err(_) => Outcome::Unknown, // it panicked: whether it was journaled is found by asking again
     }
 }

@@ -9,6 +9,7 @@ const ACTS: Record<string, string> = {
   'replica.proposed': '提出配对', 'replica.paired': '批准配对', 'replica.ended': '解除配对', 'replica.made': '制作复制包', 'replica.settled': '跟随设备已同步', 'replica.waits': '跟随设备未同步', 'replica.taken': '导入复制包', 'replica.refused': '复制被拒',
   'setting.web_service': '设置 Web Service', 'setting.syslog': '设置日志外发', 'setting.time': '设置校时策略', 'tls.made': '生成 HTTPS 证书', 'tls.imported': '导入 HTTPS 证书',
   'crl.fetched': '更新吊销列表', 'crl.imported': '导入吊销列表', 'crl.issued': '签发吊销列表', 'chain.changed': '修改证书链设置', 'setting.stamping': '设置时间戳', 'log.checked': '校验日志', 'log.exported': '导出日志', 'log.accepted': '确认日志断点', 'log.pruned': '清理到期日志', 'setting.log': '设置日志保存期', 'setting.own_lists': '设置吊销列表发布地址', 'clock.accepted': '确认时钟', 'selftest.passed': '自检通过', 'selftest.failed': '自检未通过', 'kek.sealed': '封装主密钥', 'kek.resealed': '重新封装主密钥', 'authority.made': '建立医院自有 CA',
+  'outside.bound': '登记到外部签名服务器', 'outside.unbound': '解除外部签名登记', 'outside.accepted': '确认外部新证书', 'outside.retried': '核对外部签名服务器', 'outside.changed': '外部证书变化，暂停签名', 'outside.asked': '请求外部签名', 'outside.refused': '外部签名被拒', 'outside.unknown': '外部签名结果未知', 'outside.unsent': '外部签名未送出', 'outside.wrong_signature': '外部签名未通过验证', 'outside.quota': '外部签名用量提醒', 'outside.used_up': '外部签名用量已用完',
   'pin.changed': '修改签名密码', 'pin.wrong': '签名密码错误', 'signer.enrolled': '登记签名人', 'signer.renewed': '更换签名人证书', 'signer.unlocked': '解锁签名人',
   'time.stamped': '签发时间戳', 'stamp.asked': '生成时间戳请求', 'stamp.verified': '验证时间戳', 'sign.data': '数据签名', 'verify.data': '验证数据签名', 'sign.message': '消息签名', 'verify.message': '验证消息签名',
 }
@@ -17,6 +18,6 @@ export const actName = (act: string): string => ACTS[act] ?? act
 
 /** Groups of acts for the filter: the beginning of the act, and its words. */
 export const GROUPS: readonly (readonly [string, string])[] = [
-  ['sign.', '签名'], ['verify.', '验签'], ['session.', '登录与退出'], ['account.', '账户'], ['application.', '应用系统'], ['key.', '服务器密钥'], ['chain.', '证书链'], ['certificate.', '客户端证书'],
+  ['sign.', '签名'], ['verify.', '验签'], ['session.', '登录与退出'], ['account.', '账户'], ['application.', '应用系统'], ['key.', '服务器密钥'], ['outside.', '外部签名'], ['chain.', '证书链'], ['certificate.', '客户端证书'],
   ['setting.', '设置'], ['tls.', 'HTTPS 证书'], ['backup.', '备份与恢复'], ['custodians.', '托管人'], ['replica.', '多机互备'], ['log.', '日志'], ['selftest.', '自检'], ['manage.', '越权操作'],
 ]

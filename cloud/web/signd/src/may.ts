@@ -15,6 +15,8 @@ export const RESTRICTED = {
   'POST /manage/v1/keys': A, 'POST /manage/v1/keys/{index}/request': A, 'POST /manage/v1/keys/{index}/certificate': A, 'POST /manage/v1/keys/{index}/certify': A,
   'POST /manage/v1/keys/adopt': A, 'POST /manage/v1/keys/import': A, 'GET /manage/v1/devices/{name}/keys': A, 'POST /manage/v1/devices/{name}/retry': A, 'POST /manage/v1/devices/{name}/pin': A,
   'POST /manage/v1/keys/{index}/activate': A, 'POST /manage/v1/keys/{index}/retire': A, 'POST /manage/v1/keys/{index}/destroy': A,
+  'GET /manage/v1/outside/{name}/signers': OVERSIGHT, 'POST /manage/v1/outside/{name}/signers': A, 'POST /manage/v1/outside/{name}/certificate': A, 'POST /manage/v1/outside/{name}/retry': A,
+  'POST /manage/v1/outside/{name}/signers/{signer}/accept': A, 'DELETE /manage/v1/outside/{name}/signers/{signer}': A,
   'GET /manage/v1/tls': OVERSIGHT, 'POST /manage/v1/tls/{interface}/import': A, 'POST /manage/v1/tls/{interface}/renew': A,
   'GET /manage/v1/custodians': OVERSIGHT, 'POST /manage/v1/custodians': A, 'POST /manage/v1/custodians/{number}/share': A, 'POST /manage/v1/backup': A,
   'POST /manage/v1/restore': A, 'POST /manage/v1/restore/{token}': A,

@@ -1,5 +1,5 @@
 // The server's stable names in words.
-import type { Change, Device, Format, Interface, KeyAlgorithm, KeyPurpose, KeyState, Revocation, Revoking, Role } from './api/types'
+import type { Change, Device, Format, Interface, KeyAlgorithm, KeyPurpose, KeyState, Outside, OutsideSigner, Revocation, Revoking, Role } from './api/types'
 
 export type Tone = 'good' | 'warn' | 'bad' | 'live' | 'quiet'
 
@@ -22,6 +22,15 @@ export const ALGORITHMS: Record<KeyAlgorithm, readonly [string, string]> = {
 export const PURPOSES: Record<KeyPurpose, readonly [string, string]> = { sign: ['签名', '应用系统用它签名'], encrypt: ['加密', '解开加密给它的数据'] }
 export const DEVICE_STATES: Record<Device['state'], readonly [Tone, string]> = { opening: ['live', '正在连接'], ready: ['good', '正常'], down: ['bad', '不可用'] }
 export const DEVICE_KINDS: Record<Device['kind'], string> = { pkcs11: 'PKCS#11', sdf: 'GM/T 0018 密码设备' }
+export const OUTSIDE_STATES: Record<OutsideSigner['state'], readonly [Tone, string, string]> = {
+  waiting: ['live', '等待本人设置', '本人在医生端重新设置电子签名（输入签名密码）后开始使用。'],
+  used: ['good', '使用中', ''],
+  changed: ['bad', '证书有变化', '对方的证书与登记的不同，已暂停签名，请核对新证书。'],
+  locked: ['bad', '口令被拒', '对方拒绝了密钥口令，已暂停签名，请用正确的口令重新登记。'],
+  ended: ['quiet', '已解除', ''],
+}
+/** How near something is to what was agreed; what is far from it says nothing. */
+export const LEVELS: Record<Outside['use']['signers_level'], readonly [Tone, string] | undefined> = { calm: undefined, near: ['warn', '已用 80% 以上'], close: ['warn', '已用 95% 以上'], full: ['bad', '已用完'] }
 export const FORMATS: Record<Format, readonly [string, string]> = {
   pkcs1: ['PKCS#1 裸签名', '签名值，同时记入签名日志'], 'pkcs7-attached': ['PKCS#7 带原文', 'attach'], 'pkcs7-detached': ['PKCS#7 不带原文', 'detach'],
   xml: ['XML 签名', 'XML-DSig'], pdf: ['PDF 签名', '处方、病历等文档'], stamp: ['时间戳', 'RFC 3161'], cipher: ['加密解密与摘要', '含随机数'],
@@ -49,7 +58,7 @@ export const tpmState = (state: string): readonly [Tone, string] => TPM[state] ?
 export const custodyName = (custody: string): string => (custody === 'tpm' ? '本机可信芯片（TPM）' : `密码设备 ${custody}`)
 
 /** Where a notice is looked after. */
-const PLACES: Record<string, string> = { device_down: 'keys', key_shut: 'keys', key_revoked: 'keys', key_expires: 'keys', chain_expires: 'chains', tls_expires: 'tls', clock_untrusted: 'time', log_broken: 'log', revocation: 'revocation' }
+const PLACES: Record<string, string> = { device_down: 'keys', outside_down: 'keys', outside_stopped: 'keys', outside_quota: 'keys', outside_wrong_signature: 'keys', key_shut: 'keys', key_revoked: 'keys', key_expires: 'keys', chain_expires: 'chains', tls_expires: 'tls', clock_untrusted: 'time', log_broken: 'log', revocation: 'revocation' }
 export const placeOf = (code: string): string | undefined => PLACES[code]
 
 const DAY = 24 * 3600 * 1000

@@ -111,6 +111,8 @@ fn main() -> anyhow::Result<()> {
     let engine = engine
         .with_devices(&config.device)
         .context("the key devices")?
+        .with_outside(&config.outside)
+        .context("the outside signature servers")?
         .publishing(config.revocation.published()?)
         .approving(config.approval.as_ref().map(Approvals::start).transpose()?)
         .remembering_pins(Duration::from_secs(config.pin_remembered_s.into()));

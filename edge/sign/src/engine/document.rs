@@ -1,5 +1,7 @@
 //! Signatures over documents and PDF digests.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::cms::{self, Content, Unsigned};
@@ -10,8 +12,11 @@ use gm::trust::Stapled;
 use gm::{Algorithm, Certificate, Refused, Trust};
 use records::{Timestamp, sign as ops};
 
+use super::outside::Key;
+use super::signer::Opened;
 use super::{Engine, caller_key, decode};
 use crate::Refusal;
+use crate::outside::{self, OutsideSigner, Server};
 use crate::vault::{JournalRow, RevokedRow};
 
 /// Larger documents are not signed.
@@ -21,12 +26,22 @@ const MAX_STAPLED: usize = 2 * 1024;
 const DOCUMENT: &str = "document";
 const SEAL: &str = "seal";
 
+/// A signature, or one that an outside server must be asked for.
+pub(super) enum Signing {
+    Made(ops::Signature),
+    Outside(Box<Waiting>),
+}
+
+/// Everything for a signature but the outside server's part. The PIN was right.
+pub(crate) struct Waiting {
+    key: String,
+    document: Vec<u8>,
+    now: Timestamp,
+    opened: Opened,
+}
+
 impl Engine {
-    pub(super) fn sign_document(
-        &self,
-        key: Option<&str>,
-        mut asked: ops::SignRequest,
-    ) -> Result<ops::Signature, Refusal> {
+    pub(super) fn sign_document(&self, key: Option<&str>, mut asked: ops::SignRequest) -> Result<Signing, Refusal> {
         let key = caller_key(key)?;
         let document = decode(&asked.document, "document")?;
         if document.is_empty() || document.len() > MAX_DOCUMENT {
@@ -34,11 +49,19 @@ impl Engine {
         }
         let digest = gm::sm3(&document);
         if let Some(made) = self.already(key, DOCUMENT, &asked.signer_id, &digest)? {
-            return Ok(signature(&made));
+            return Ok(Signing::Made(signature(&made)));
         }
         let now = self.trusted_now()?;
         let kek = self.kek()?;
         let opened = self.open_to_sign(&kek, &asked.signer_id, &mut asked.pin, now)?;
+        if let Key::Outside(_) = opened.key {
+            return Ok(Signing::Outside(Box::new(Waiting {
+                key: key.to_owned(),
+                document,
+                now,
+                opened,
+            })));
+        }
         let signer = Certificate::parse(&opened.row.certificate)?;
         if signer.is_valid_at(now.offset()).is_err() {
             self.vault.write(|unit| opened.give_back(unit))?;
@@ -59,7 +82,7 @@ impl Engine {
         let serial = signer.serial_hex();
         let trust = Trust::new([&authority.root.der])?;
         let chain = [signer, authority.issuing, authority.root];
-        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(opened.key.as_ref())?;
+        let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(opened.key.here()?)?;
         // What does not verify is never answered (faulty memory, damaged certificate).
         cms::verify(&cms, Content::Bytes(&document), &trust, now.offset())?;
         let made = JournalRow {
@@ -81,7 +104,74 @@ impl Engine {
             unit.journal(key, made)
         })?;
         same(&made, DOCUMENT, &asked.signer_id, &digest)?;
+        Ok(Signing::Made(signature(&made)))
+    }
+
+    /// Signs with a key at an outside server. What it is given are the signed attributes; the document stays here.
+    pub(super) fn sign_outside(&self, waiting: Waiting) -> Result<ops::Signature, Refusal> {
+        let Waiting {
+            key,
+            document,
+            now,
+            opened,
+        } = waiting;
+        let signer_id = opened.row.id.clone();
+        let digest = gm::sm3(&document);
+        let made = self.signed_outside(&key, &document, &digest, now, &opened);
+        let (cms, serial, server) = match made {
+            Ok(made) => made,
+            Err(refusal) => {
+                // The PIN was right, whatever the server elsewhere does.
+                self.vault.write(|unit| opened.give_back(unit))?;
+                return Err(refusal);
+            }
+        };
+        let made = JournalRow {
+            act: DOCUMENT.to_owned(),
+            signer: signer_id.clone(),
+            digest: digest.to_vec(),
+            cms,
+            serial,
+            signed_at: now,
+        };
+        let made = self.vault.write(|unit| {
+            opened.give_back(unit)?;
+            server.made(unit, self.clock.now())?;
+            let detail = format!("{key} {} outside {}", hex::encode(digest), server.name);
+            unit.log(now, "document.signed", &signer_id, &detail)?;
+            unit.journal(&key, made)
+        })?;
+        same(&made, DOCUMENT, &signer_id, &digest)?;
         Ok(signature(&made))
+    }
+
+    fn signed_outside(
+        &self,
+        key: &str,
+        document: &[u8],
+        digest: &[u8; 32],
+        now: Timestamp,
+        opened: &Opened,
+    ) -> Result<(Vec<u8>, String, Arc<Server>), Refusal> {
+        let (binding, server) = self.outside_of(opened)?;
+        let chain = outside::chain(&binding)?;
+        let own = chain.first().ok_or(Refusal::Damaged("certificate"))?;
+        let expired = "外部签名证书已过期，请联系管理员更换后重新设置电子签名。";
+        own.is_valid_at(now.offset())
+            .map_err(|_| Refusal::no("certificate_expired", expired))?;
+        let root = chain.last().ok_or(Refusal::Damaged("certificate"))?;
+        let (serial, trust) = (own.serial_hex(), Trust::new([&root.der])?);
+        let what = format!("{key} {}", hex::encode(digest));
+        let signer = OutsideSigner {
+            server: &server,
+            binding: &binding,
+            public: own.public_key.clone(),
+            password: opened.key.secret(),
+            what: &what,
+        };
+        let cms = Unsigned::new(digest, now.offset(), &chain)?.sign(&signer)?;
+        cms::verify(&cms, Content::Bytes(document), &trust, now.offset())?;
+        Ok((cms, serial, server))
     }
 
     pub(super) fn seal_pdf(&self, key: Option<&str>, asked: ops::SealRequest) -> Result<ops::Seal, Refusal> {
@@ -161,8 +251,10 @@ impl Engine {
 
     pub(super) fn verify(&self, asked: &ops::VerifyRequest) -> Result<ops::Verification, Refusal> {
         let (cms, document) = (decode(&asked.cms, "cms")?, decode(&asked.document, "document")?);
-        let (roots, revoked) = self.vault.read(|unit| Ok((unit.roots()?, unit.revoked()?)))?;
-        let trust = Trust::new(roots.iter().flat_map(|(a, b)| [a, b]))?;
+        let (roots, outside, revoked) = self
+            .vault
+            .read(|unit| Ok((unit.roots()?, unit.outside_roots()?, unit.revoked()?)))?;
+        let trust = Trust::new(roots.iter().flat_map(|(a, b)| [a, b]).chain(&outside))?;
         let found = cms::verify(&cms, Content::Bytes(&document), &trust, self.clock.now().offset());
         let found = found.and_then(|seen| not_revoked(&seen, &revoked).map(|()| seen));
         Ok(match found {

@@ -4,12 +4,15 @@ mod approved;
 mod authority;
 mod document;
 mod kek;
+mod outside;
 mod proven;
 pub(crate) mod seal_stamp;
 mod signer;
 mod signer_root;
 
 pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
+pub(crate) use document::Waiting;
+use document::Signing;
 pub use approved::Approvals;
 pub(crate) use signer_root::owner as signer_root_owner;
 
@@ -27,11 +30,13 @@ use serde_json::Value;
 use timesource::TimeKeeper;
 
 use self::kek::Holding;
+use self::outside::Key;
 use self::proven::Proven;
 use crate::Refusal;
 use crate::config::DeviceConfig;
 use crate::guard::{self, Guarded, MemoryLock};
 use crate::keys::device::Devices;
+use crate::outside::{Outside, OutsideConfig};
 use crate::revocation::ListAddress;
 use crate::vault::{Check, Vault};
 use crate::wire::Request;
@@ -54,7 +59,7 @@ pub struct Engine {
     pub(crate) tpm: Arc<Tpm>,
     pub(crate) rules: Rules,
     holding: Holding,
-    proven: Proven,
+    proven: Proven<Key>,
     pub(crate) clock: Arc<dyn Clock>,
     /// How far the log has been found whole; what was checked once is not read again.
     checked: Mutex<Check>,
@@ -64,6 +69,8 @@ pub struct Engine {
     stopped: AtomicBool,
     /// Devices that keep keys.
     pub(crate) devices: Devices,
+    /// Signature servers of others that keep signers' keys.
+    pub(crate) outside: Outside,
     /// Where the lists of our own authority are published.
     pub(crate) published: ListAddress,
     /// States of the machine that its maker approves.
@@ -105,6 +112,7 @@ impl Engine {
             checkpointing: Mutex::default(),
             stopped: AtomicBool::new(false),
             devices: Devices::default(),
+            outside: Outside::default(),
             published: ListAddress::default(),
             approvals: None,
             time: OnceLock::new(),
@@ -114,6 +122,12 @@ impl Engine {
     /// With the devices of the settings, which begin to be opened. They need not be there yet.
     pub fn with_devices(mut self, devices: &[DeviceConfig]) -> Result<Self, Refusal> {
         self.devices = Devices::start(devices, &self.clock)?;
+        Ok(self)
+    }
+
+    /// With the signature servers of others of the settings, which begin to be asked. They need not be there yet.
+    pub fn with_outside(mut self, servers: &[OutsideConfig]) -> Result<Self, Refusal> {
+        self.outside = Outside::start(servers, &self.vault, &self.clock)?;
         Ok(self)
     }
 
@@ -153,18 +167,44 @@ impl Engine {
 
     /// Does what a request asks. Refusals are logged here and answered in plain words.
     pub fn answer(&self, request: Request) -> Outcome<Value> {
+        match self.begin(request) {
+            Step::Done(outcome) => outcome,
+            Step::Outside(waiting) => self.finish(*waiting),
+        }
+    }
+
+    /// Does what a request asks, but for what an outside server must be waited for: [`Self::finish`] does that.
+    pub(crate) fn begin(&self, request: Request) -> Step {
         let key = request.key.as_deref();
-        match request.method.as_str() {
-            ops::Enrol::METHOD => self.run::<ops::Enrol>(request.body, |r| self.enrol(r)),
-            ops::SignDocument::METHOD => self.run::<ops::SignDocument>(request.body, |r| self.sign_document(key, r)),
-            ops::SealPdf::METHOD => self.run::<ops::SealPdf>(request.body, |r| self.seal_pdf(key, r)),
-            ops::Status::METHOD => self.run::<ops::Status>(request.body, |r| self.status(&r.signer_id)),
-            ops::ChangePin::METHOD => self.run::<ops::ChangePin>(request.body, |r| self.change_pin(r)),
-            ops::Unlock::METHOD => self.run::<ops::Unlock>(request.body, |r| self.unlock(r)),
-            ops::TrustRoots::METHOD => self.run::<ops::TrustRoots>(request.body, |_| self.roots()),
-            ops::RevocationLists::METHOD => self.run::<ops::RevocationLists>(request.body, |_| self.newest_lists()),
-            ops::Verify::METHOD => self.run::<ops::Verify>(request.body, |r| self.verify(&r)),
-            ops::Health::METHOD => self.run::<ops::Health>(request.body, |_| self.health()),
+        if request.method == ops::SignDocument::METHOD {
+            let Ok(asked) = serde_json::from_value::<ops::SignRequest>(request.body) else {
+                return Step::Done(Outcome::refused("bad_request", "请求格式不正确。"));
+            };
+            return match self.sign_document(key, asked) {
+                Ok(Signing::Outside(waiting)) => Step::Outside(waiting),
+                Ok(Signing::Made(made)) => Step::Done(told::<ops::SignDocument>(Ok(made))),
+                Err(refusal) => Step::Done(told::<ops::SignDocument>(Err(refusal))),
+            };
+        }
+        Step::Done(self.answer_here(key, &request.method, request.body))
+    }
+
+    /// Waits for an outside server, and answers.
+    pub(crate) fn finish(&self, waiting: Waiting) -> Outcome<Value> {
+        told::<ops::SignDocument>(self.sign_outside(waiting))
+    }
+
+    fn answer_here(&self, key: Option<&str>, method: &str, body: Value) -> Outcome<Value> {
+        match method {
+            ops::Enrol::METHOD => self.run::<ops::Enrol>(body, |r| self.enrol(r)),
+            ops::SealPdf::METHOD => self.run::<ops::SealPdf>(body, |r| self.seal_pdf(key, r)),
+            ops::Status::METHOD => self.run::<ops::Status>(body, |r| self.status(&r.signer_id)),
+            ops::ChangePin::METHOD => self.run::<ops::ChangePin>(body, |r| self.change_pin(r)),
+            ops::Unlock::METHOD => self.run::<ops::Unlock>(body, |r| self.unlock(r)),
+            ops::TrustRoots::METHOD => self.run::<ops::TrustRoots>(body, |_| self.roots()),
+            ops::RevocationLists::METHOD => self.run::<ops::RevocationLists>(body, |_| self.newest_lists()),
+            ops::Verify::METHOD => self.run::<ops::Verify>(body, |r| self.verify(&r)),
+            ops::Health::METHOD => self.run::<ops::Health>(body, |_| self.health()),
             _ => Outcome::refused("unknown_method", "签名服务器不支持该操作。"),
         }
     }
@@ -177,14 +217,7 @@ impl Engine {
         let Ok(asked) = serde_json::from_value::<O::Request>(body) else {
             return Outcome::refused("bad_request", "请求格式不正确。");
         };
-        match act(asked).map(serde_json::to_value) {
-            Ok(Ok(value)) => Outcome::Done(value),
-            Ok(Err(_)) => Outcome::refused("bad_answer", "签名服务器内部错误。"),
-            Err(refusal) => {
-                tracing::warn!(sign.method = O::METHOD, sign.refusal = %refusal, "refused");
-                refusal.into_outcome()
-            }
-        }
+        told::<O>(act(asked))
     }
 
     /// Stops all signing after a failed self-test, or lets it go on after one that passed.
@@ -310,12 +343,32 @@ impl Engine {
     }
 
     fn roots(&self) -> Result<ops::Roots, Refusal> {
-        let roots = self.vault.write(|unit| unit.roots())?;
-        let (signers, seals): (Vec<_>, Vec<_>) = roots
+        let (roots, outside) = self.vault.write(|unit| Ok((unit.roots()?, unit.outside_roots()?)))?;
+        let (mut signers, seals): (Vec<_>, Vec<_>) = roots
             .iter()
             .map(|(a, b)| (STANDARD.encode(a), STANDARD.encode(b)))
             .unzip();
+        signers.extend(outside.iter().map(|root| STANDARD.encode(root)));
         Ok(ops::Roots { signers, seals })
+    }
+}
+
+/// What a request came to, or whom it waits for.
+pub(crate) enum Step {
+    /// The answer.
+    Done(Outcome<Value>),
+    /// Nothing of this process is needed but patience.
+    Outside(Box<Waiting>),
+}
+
+fn told<O: Operation>(done: Result<O::Response, Refusal>) -> Outcome<Value> {
+    match done.map(serde_json::to_value) {
+        Ok(Ok(value)) => Outcome::Done(value),
+        Ok(Err(_)) => Outcome::refused("bad_answer", "签名服务器内部错误。"),
+        Err(refusal) => {
+            tracing::warn!(sign.method = O::METHOD, sign.refusal = %refusal, "refused");
+            refusal.into_outcome()
+        }
     }
 }
 

@@ -10,10 +10,9 @@
 //! As for the key of keys, it is kept only where memory is locked and cannot be dumped.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gm::Sm2Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sm3::Sm3;
 use zeroize::Zeroizing;
@@ -26,28 +25,44 @@ use crate::wrap;
 const SIGNERS: usize = 1_024;
 
 /// Keys that a right PIN opened.
-#[derive(Default)]
-pub(super) struct Proven {
+pub(super) struct Proven<K> {
     lasts: Duration,
-    kept: Mutex<Kept>,
+    kept: Mutex<Kept<K>>,
 }
 
-#[derive(Default)]
-struct Kept {
+struct Kept<K> {
     /// The key of the digests; of this process alone.
     secret: Option<Zeroizing<[u8; 32]>>,
-    signers: HashMap<String, One>,
+    signers: HashMap<String, One<K>>,
 }
 
-struct One {
+impl<K> Default for Kept<K> {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            signers: HashMap::new(),
+        }
+    }
+}
+
+impl<K> Default for Proven<K> {
+    fn default() -> Self {
+        Self {
+            lasts: Duration::ZERO,
+            kept: Mutex::default(),
+        }
+    }
+}
+
+struct One<K> {
     digest: Zeroizing<[u8; 32]>,
     /// Of the signer as the state file had it.
     row: [u8; 32],
-    key: Arc<Sm2Key>,
+    key: K,
     until: Instant,
 }
 
-impl Proven {
+impl<K: Clone> Proven<K> {
     /// For so long after the stretching; zero keeps nothing.
     pub(super) fn lasting(lasts: Duration) -> Self {
         Self {
@@ -56,12 +71,12 @@ impl Proven {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Kept<K>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers that this PIN opened this key.
-    pub(super) fn put(&self, pin: &str, row: &SignerRow, key: &Arc<Sm2Key>, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn put(&self, pin: &str, row: &SignerRow, key: &K, now: Instant) -> Result<(), Refusal> {
         if self.lasts.is_zero() {
             return Ok(());
         }
@@ -80,7 +95,7 @@ impl Proven {
         let one = One {
             digest: Zeroizing::new(digest.into()),
             row: fingerprint(row),
-            key: Arc::clone(key),
+            key: key.clone(),
             until: now + self.lasts,
         };
         kept.signers.insert(row.id.clone(), one);
@@ -88,7 +103,7 @@ impl Proven {
     }
 
     /// The key, when this is the PIN that opened it, the signer is the same and may still try.
-    pub(super) fn key(&self, pin: &str, row: &SignerRow, now: Instant) -> Option<Arc<Sm2Key>> {
+    pub(super) fn key(&self, pin: &str, row: &SignerRow, now: Instant) -> Option<K> {
         let mut kept = self.lock();
         let secret = kept.secret.clone()?;
         let one = kept.signers.get(&row.id)?;
@@ -98,7 +113,7 @@ impl Proven {
         }
         // In constant time; what differs is a try to be counted.
         let same = digest(&secret, &row.id, pin).ok()?.verify_slice(one.digest.as_slice());
-        same.is_ok().then(|| Arc::clone(&one.key))
+        same.is_ok().then(|| one.key.clone())
     }
 
     /// Ends it for a signer.
@@ -137,7 +152,10 @@ fn fingerprint(row: &SignerRow) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use gm::Sm2Key;
     use gm::key::Signer;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -225,7 +243,7 @@ mod tests {
         proven.forget_all();
         assert!(proven.lock().signers.is_empty());
 
-        let none = Proven::default();
+        let none: Proven<Arc<Sm2Key>> = Proven::default();
         none.put("202611", &row("sta_1"), &key, now).expect("nothing kept");
         assert!(none.lock().signers.is_empty());
     }

@@ -13,6 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::Engine;
 use super::authority::sm2_key;
+use super::outside::Key;
 use crate::Refusal;
 use crate::pin::{self, TRIES};
 use crate::vault::{SignerRow, Unit};
@@ -28,7 +29,7 @@ fn owner(signer: &str) -> String {
 /// A key that its PIN has opened.
 pub(super) struct Opened {
     pub(super) row: SignerRow,
-    pub(super) key: Arc<Sm2Key>,
+    pub(super) key: Key,
     /// A try was taken for it.
     tried: bool,
 }
@@ -103,15 +104,17 @@ impl Engine {
                 Refusal::no("pin_wrong", format!("签名密码错误，还可尝试 {left} 次。"))
             });
         };
+        let binding = self.vault.read(|unit| unit.outside_signer(id))?;
+        if binding.is_some_and(|binding| binding.held) {
+            let key = Key::Outside(Arc::new(secret));
+            return Ok(Opened { row, key, tried: true });
+        }
         let key = sm2_key(&secret)?;
         if key.public_key() != &Certificate::parse(&row.certificate)?.public_key {
             return Err(Refusal::Damaged("signer's certificate"));
         }
-        Ok(Opened {
-            row,
-            key: Arc::new(key),
-            tried: true,
-        })
+        let key = Key::Here(Arc::new(key));
+        Ok(Opened { row, key, tried: true })
     }
 
     pub(super) fn enrol(&self, mut asked: ops::EnrolRequest) -> Result<ops::SignerStatus, Refusal> {
@@ -126,6 +129,11 @@ impl Engine {
         let authority = self.authority(&kek, &asked.organisation, now)?;
         if known {
             return self.enrol_again(&kek, asked, now);
+        }
+        let bound = self.vault.read(|unit| unit.outside_signer(&asked.signer_id))?;
+        if let Some(binding) = bound.filter(|binding| binding.password.is_some()) {
+            let mut asked = asked;
+            return self.enrol_outside(&kek, &mut asked, binding, now);
         }
         let key = Sm2Key::generate()?;
         let subject = subject(&asked.signer_id, &asked.organisation, &asked.name, &asked.role);
@@ -172,25 +180,31 @@ impl Engine {
     ) -> Result<ops::SignerStatus, Refusal> {
         let mut again = ops::Pin(asked.pin.0.clone());
         let mut opened = self.open_signer(kek, &asked.signer_id, &mut asked.pin, now)?;
+        if let Some(status) = self.enrol_outside_again(kek, &mut opened, &mut again, now)? {
+            again.0.zeroize();
+            return Ok(status);
+        }
         let certificate = Certificate::parse(&opened.row.certificate)?;
-        if self
-            .vault
-            .read(|unit| unit.is_revoked(&gm::key::sha256(&certificate.der)))?
-        {
-            // A revoked key is never certified again.
-            opened.key = Arc::new(Sm2Key::generate()?);
+        let unbound = matches!(opened.key, Key::Outside(_));
+        let print = gm::key::sha256(&certificate.der);
+        if unbound || self.vault.read(|unit| unit.is_revoked(&print))? {
+            // A revoked key is never certified again; one that was outside is not here.
+            let key = Sm2Key::generate()?;
             let (root, under) = self.root(kek)?;
-            let (wrapped, salt) = wrap_under_pin(&under, &asked.signer_id, &mut again, opened.key.secret())?;
+            let (wrapped, salt) = wrap_under_pin(&under, &asked.signer_id, &mut again, key.secret())?;
             (opened.row.wrapped, opened.row.salt, opened.row.root) = (wrapped, salt, Some(root));
             let row = &opened.row;
             let authority = self.authority(kek, &row.organisation, now)?;
             let subject = subject(&row.id, &row.organisation, &row.name, &row.role);
-            let public_key = opened.key.public_key();
+            let public_key = key.public_key();
             let fresh = authority.issue(kek, &row.organisation, &subject, public_key, now, Purpose::Documents)?;
             opened.row.certificate = fresh.der.clone();
             opened.row.tries_left = TRIES;
             self.vault.write(|unit| {
                 unit.put_signer(&opened.row, false, now)?;
+                if unbound {
+                    unit.forget_outside_signer(&opened.row.id)?;
+                }
                 unit.log(now, "signer.renewed", &opened.row.id, &fresh.serial_hex())
             })?;
             return self.status(&opened.row.id);
@@ -201,7 +215,7 @@ impl Engine {
             let row = &opened.row;
             let authority = self.authority(kek, &row.organisation, now)?;
             let subject = subject(&row.id, &row.organisation, &row.name, &row.role);
-            let public_key: &PublicKey = opened.key.public_key();
+            let public_key: &PublicKey = opened.key.here()?.public_key();
             let renewed = authority.issue(kek, &row.organisation, &subject, public_key, now, Purpose::Documents)?;
             opened.row.certificate = renewed.der.clone();
             opened.row.tries_left = TRIES;
@@ -316,7 +330,12 @@ fn subject(id: &str, organisation: &str, name: &str, role: &str) -> Identity {
     }
 }
 
-fn wrap_under_pin(root: &[u8], id: &str, pin: &mut ops::Pin, secret: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+pub(super) fn wrap_under_pin(
+    root: &[u8],
+    id: &str,
+    pin: &mut ops::Pin,
+    secret: &[u8],
+) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
     let text = Zeroizing::new(std::mem::take(&mut pin.0));
     let salt = wrap::random::<16>()?;
     let stretched = pin::stretch(&text, &salt)?;

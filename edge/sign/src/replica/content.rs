@@ -49,7 +49,17 @@ pub(super) fn read(unit: &Unit<'_>) -> Result<(Content, Vec<String>), Refusal> {
         .iter()
         .filter_map(|row| row.get("signer").cloned())
         .collect();
+    // As keys in devices: who signs by an outside server does so at the appliance that is bound to it.
+    let outside = unit.held_outside()?;
+    content.retain("signer_wrapping", |row| {
+        let signer = row.get("signer").map(Cell::as_text).unwrap_or_default();
+        !outside.contains(&signer)
+    });
+    labels.extend(outside.iter().map(|signer| format!("signer {signer}")));
     content.retain("signer", |row| {
+        if outside.contains(&row.get("id").map(Cell::as_text).unwrap_or_default()) {
+            return false;
+        }
         // A try is taken and given back at each signature: what matters to others is whether there are any.
         let locked = row.get("tries_left").and_then(Cell::as_integer) == Some(0);
         row.insert(

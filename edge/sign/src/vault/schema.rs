@@ -88,6 +88,17 @@ CREATE TABLE IF NOT EXISTS replica_peer (
   judged TEXT NOT NULL CHECK (judged IN ('certificate', 'people')), proposed_by TEXT NOT NULL, approved_by TEXT NOT NULL,
   number INTEGER NOT NULL, digest BLOB NOT NULL, settled_at INTEGER, trouble TEXT NOT NULL, made_at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS replica_signer (signer TEXT PRIMARY KEY, digest BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS outside_signer (
+  signer TEXT PRIMARY KEY, server TEXT NOT NULL, key_index INTEGER NOT NULL, identification TEXT NOT NULL,
+  chain BLOB NOT NULL, state TEXT NOT NULL CHECK (state IN ('waiting', 'used', 'changed', 'locked', 'ended')),
+  held INTEGER NOT NULL CHECK (held IN (0, 1)), password BLOB, seen BLOB, bound_by TEXT NOT NULL, bound_at INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS outside_signer_server ON outside_signer (server);
+CREATE TABLE IF NOT EXISTS outside_root (
+  fingerprint BLOB PRIMARY KEY, server TEXT NOT NULL, root BLOB NOT NULL, added_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS outside_use (
+  server TEXT NOT NULL, begins INTEGER NOT NULL, asked INTEGER NOT NULL, made INTEGER NOT NULL, refused INTEGER NOT NULL,
+  wrong INTEGER NOT NULL, PRIMARY KEY (server, begins)) STRICT;
 CREATE TABLE IF NOT EXISTS stamp_serial (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 ";

@@ -11,6 +11,7 @@ mod boxes;
 mod duties;
 mod memory;
 mod outside;
+mod province;
 mod replica;
 mod signing_in;
 mod site;

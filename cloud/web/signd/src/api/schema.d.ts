@@ -695,6 +695,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/manage/v1/outside": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The outside servers as they are now, with their use. */
+        get: operations["get_outside"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/outside/{name}/certificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A certificate that the server exports, asked now and led to the configured roots. */
+        post: operations["post_outside_name_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/outside/{name}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has a server tried now, and its certificates looked at. */
+        post: operations["post_outside_name_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/outside/{name}/signers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The signers bound to one. */
+        get: operations["get_outside_name_signers"];
+        put?: never;
+        /** Binds a signer to a key there: used from when the signer sets up the signature with the PIN. */
+        post: operations["post_outside_name_signers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/outside/{name}/signers/{signer}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Unbinds a signer. */
+        delete: operations["delete_outside_name_signers_signer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/manage/v1/outside/{name}/signers/{signer}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the certificate that the server has now in the place of the accepted one. */
+        post: operations["post_outside_name_signers_signer_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/manage/v1/overview": {
         parameters: {
             query?: never;
@@ -1061,6 +1164,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/manage/v1/settings/own-lists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says where the lists of our own authority are published; without an address, what the settings of the start say. */
+        put: operations["put_settings_own_lists"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/manage/v1/settings/syslog": {
         parameters: {
             query?: never;
@@ -1350,6 +1470,16 @@ export interface components {
          * @enum {string}
          */
         Belief: "certificate" | "people";
+        /**
+         * @description What becomes of more than was agreed.
+         * @enum {string}
+         */
+        Beyond: "refuse" | "allow";
+        /**
+         * @description How a binding stands.
+         * @enum {string}
+         */
+        BindingState: "waiting" | "used" | "changed" | "locked" | "ended";
         /** @description A package that was carried as a file. */
         Carried: {
             /** @description The file, Base64. */
@@ -1906,6 +2036,11 @@ export interface components {
              */
             stratum: number;
         };
+        /**
+         * @description How near something is to what was agreed.
+         * @enum {string}
+         */
+        Level: "calm" | "near" | "close" | "full";
         /** @description A revocation list in force. */
         ListView: {
             /**
@@ -2050,6 +2185,170 @@ export interface components {
             /** @enum {string} */
             outcome: "failed";
         });
+        /** @description A signer's key at an outside server. */
+        OutsideBind: {
+            /** @description SHA-256, hexadecimal, of the certificate that the administrator was shown: another one is refused. */
+            fingerprint: string;
+            /** @description By which name the certificate is exported there. */
+            identification: string;
+            /**
+             * Format: int32
+             * @description The key's index there, from 1.
+             */
+            key_index: number;
+            /** @description The access password of the key. Not printed. */
+            password: string;
+            /** @description The signer's id, as the hospital's platform has it. */
+            signer: string;
+        };
+        /** @description A certificate at an outside server, led to the roots of the settings. */
+        OutsideCertificate: {
+            /** @description SHA-256 of it, hexadecimal. */
+            fingerprint: string;
+            /** @description Who issued it. */
+            issuer: string;
+            /**
+             * Format: date-time
+             * @description Its end.
+             */
+            not_after: string;
+            /** @description Its organisation. */
+            organization: string;
+            /** @description Its serial number, hexadecimal. */
+            serial: string;
+            /** @description Whom it names. */
+            subject: string;
+        };
+        /** @description By which name a certificate is exported. */
+        OutsideName: {
+            identification: string;
+        };
+        /** @description Which certificate was looked at. */
+        OutsideSeen: {
+            fingerprint: string;
+        };
+        /** @description An outside server as it is now, without asking it. */
+        OutsideServerView: {
+            /** @description We show it a certificate of ours. */
+            mutual: boolean;
+            /** @description Its name in the settings. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /** @description How it is. */
+            state: components["schemas"]["DeviceState"];
+            /**
+             * Format: int64
+             * @description Signers that cannot sign until somebody does something: another certificate, a refused password.
+             */
+            stopped: number;
+            /** @description What is spoken: `classic`, `sm`, …. */
+            tls: string;
+            trouble?: components["schemas"]["Trouble"] | null;
+            /** @description Where it is asked. */
+            url: string;
+            /** @description How much is used of what was agreed. */
+            use: components["schemas"]["OutsideUse"];
+        };
+        /** @description A binding, for people. */
+        OutsideSignerView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            bound_at: string;
+            /** @description Which administrator bound it. */
+            bound_by: string;
+            /** @description SHA-256 of it, hexadecimal. */
+            fingerprint: string;
+            /** @description By which name its certificate is exported there. */
+            identification: string;
+            /** @description Who issued it. */
+            issuer: string;
+            /**
+             * Format: int32
+             * @description The key's index there.
+             */
+            key_index: number;
+            /**
+             * Format: date-time
+             * @description Its end.
+             */
+            not_after: string;
+            /** @description Its organisation. */
+            organization: string;
+            seen?: components["schemas"]["OutsideCertificate"] | null;
+            /** @description Its serial number, hexadecimal. */
+            serial: string;
+            /** @description The signer's id. */
+            signer: string;
+            /** @description How it stands. */
+            state: components["schemas"]["BindingState"];
+            /** @description Whom the accepted certificate names. */
+            subject: string;
+        };
+        /** @description How much is used of what was agreed. */
+        OutsideUse: {
+            /**
+             * Format: int64
+             * @description Signatures asked for in it; this is what the contract counts.
+             */
+            asked: number;
+            /**
+             * Format: date-time
+             * @description First moment of the year that is counted.
+             */
+            begins: string;
+            /** @description What becomes of more. */
+            beyond: components["schemas"]["Beyond"];
+            /**
+             * Format: date-time
+             * @description First moment of the next one.
+             */
+            ends: string;
+            /**
+             * Format: int64
+             * @description Came back and verified.
+             */
+            made: number;
+            /**
+             * Format: int64
+             * @description The server said no.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Signatures a year that were agreed; none without a contract.
+             */
+            signatures_agreed?: number | null;
+            /** @description How near the signatures are to what was agreed. */
+            signatures_level: components["schemas"]["Level"];
+            /**
+             * Format: int64
+             * @description Signers bound now.
+             */
+            signers: number;
+            /**
+             * Format: int64
+             * @description Signers that were agreed; none without a contract.
+             */
+            signers_agreed?: number | null;
+            /** @description How near the signers are. */
+            signers_level: components["schemas"]["Level"];
+            /**
+             * Format: int64
+             * @description Asked for, and nobody knows what became of it: no answer, nonsense, or still under way.
+             */
+            unknown: number;
+            /**
+             * Format: int64
+             * @description What came back did not verify.
+             */
+            wrong: number;
+        };
         /** @description The server at this moment. */
         Overview: {
             /**
@@ -2075,6 +2374,8 @@ export interface components {
             memory_locked: boolean;
             /** @description What somebody should look at, the gravest first. */
             notices: components["schemas"]["Notice"][];
+            /** @description Signature servers of others that keep signers' keys. */
+            outside: components["schemas"]["OutsideServerView"][];
             self_test?: components["schemas"]["Report"] | null;
             /**
              * Format: int32
@@ -2097,6 +2398,15 @@ export interface components {
         OwnChain: {
             /** @description The hospital's name. */
             organization: string;
+        };
+        /** @description Publishing what our own authority revokes. */
+        OwnLists: {
+            /**
+             * @description Where verifiers reach the lists, without `/crl/…`: goes as distribution point into every certificate issued from
+             *     then on (RFC 5280 4.2.1.13). Without it, what the settings of the start say.
+             * @example http://sign.hospital.cn:8480
+             */
+            address?: string | null;
         };
         /** @description A certificate of the hospital's own authority. */
         OwnView: {
@@ -2341,6 +2651,10 @@ export interface components {
         RevocationView: {
             chains: components["schemas"]["ChainRevocation"][];
             lists: components["schemas"]["ListView"][];
+            /** @description Where our own lists are published; certificates issued from now on name it. */
+            published?: string | null;
+            /** @description An administrator said so here; otherwise the settings of the start say it. */
+            published_here: boolean;
             sources: components["schemas"]["SourceView"][];
         };
         /** @description A certificate to be revoked for good. */
@@ -2480,6 +2794,8 @@ export interface components {
         Settings: {
             /** @description How long the log is kept. */
             log: components["schemas"]["LogKeeping"];
+            /** @description Where our own revocation lists are published. */
+            own_lists: components["schemas"]["OwnLists"];
             /** @description The receiver of the log. */
             syslog: components["schemas"]["Syslog"];
             /** @description How the time is kept. */
@@ -4165,6 +4481,213 @@ export interface operations {
             };
         };
     };
+    get_outside: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutsideServerView"][];
+                };
+            };
+        };
+    };
+    post_outside_name_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutsideName"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutsideCertificate"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_outside_name_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_outside_name_signers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutsideSignerView"][];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_outside_name_signers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutsideBind"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutsideSignerView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    delete_outside_name_signers_signer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                signer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_outside_name_signers_signer_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                signer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutsideSeen"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -4808,6 +5331,37 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["LogKeeping"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    put_settings_own_lists: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnLists"];
             };
         };
         responses: {

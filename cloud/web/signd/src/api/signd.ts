@@ -1,5 +1,5 @@
 import { api, body, search, slow } from './call'
-import type { AdoptKey, ChainSettings, Interface, KeyFile, NewKey, Policy, Proposal, Revoking, Role, StampSettings, Syslog, TimePolicy } from './types'
+import type { AdoptKey, ChainSettings, Interface, KeyFile, NewKey, OutsideBind, Policy, Proposal, Revoking, Role, StampSettings, Syslog, TimePolicy } from './types'
 
 const id = (id: string) => ({ params: { path: { id } } })
 const key = (index: number) => ({ params: { path: { index } } })
@@ -48,6 +48,13 @@ export const signd = {
   deviceKeys: (name: string) => body(api.GET('/manage/v1/devices/{name}/keys', { params: { path: { name } } })),
   retryDevice: (name: string) => body(api.POST('/manage/v1/devices/{name}/retry', { params: { path: { name } }, ...slow })),
   giveDevicePin: (name: string, pin: string) => body(api.POST('/manage/v1/devices/{name}/pin', { params: { path: { name } }, body: { pin }, ...slow })),
+  outside: () => body(api.GET('/manage/v1/outside')),
+  outsideSigners: (name: string) => body(api.GET('/manage/v1/outside/{name}/signers', { params: { path: { name } } })),
+  outsideCertificate: (name: string, identification: string) => body(api.POST('/manage/v1/outside/{name}/certificate', { params: { path: { name } }, body: { identification }, ...slow })),
+  bindOutside: (name: string, form: OutsideBind) => body(api.POST('/manage/v1/outside/{name}/signers', { params: { path: { name } }, body: form, ...slow })),
+  acceptOutside: (name: string, signer: string, fingerprint: string) => body(api.POST('/manage/v1/outside/{name}/signers/{signer}/accept', { params: { path: { name, signer } }, body: { fingerprint } })),
+  unbindOutside: (name: string, signer: string) => body(api.DELETE('/manage/v1/outside/{name}/signers/{signer}', { params: { path: { name, signer } } })),
+  retryOutside: (name: string) => body(api.POST('/manage/v1/outside/{name}/retry', { params: { path: { name } } })),
   activateKey: (index: number) => body(api.POST('/manage/v1/keys/{index}/activate', { ...key(index), ...slow })),
   retireKey: (index: number) => body(api.POST('/manage/v1/keys/{index}/retire', { ...key(index), ...slow })),
   destroyKey: (index: number, confirm: string) => body(api.POST('/manage/v1/keys/{index}/destroy', { ...key(index), body: { confirm } })),

@@ -9,6 +9,7 @@ mod devices;
 mod gate;
 mod keys;
 mod log;
+mod outside;
 mod overview;
 mod replica;
 mod revocation;
@@ -120,6 +121,12 @@ fn acts() -> OpenApiRouter<Door> {
         .routes(routes!(devices::keys))
         .routes(routes!(devices::retry))
         .routes(routes!(devices::give_pin))
+        .routes(routes!(outside::list))
+        .routes(routes!(outside::signers, outside::bind))
+        .routes(routes!(outside::certificate))
+        .routes(routes!(outside::retry))
+        .routes(routes!(outside::accept))
+        .routes(routes!(outside::unbind))
         .routes(routes!(tls::list))
         .routes(routes!(tls::import))
         .routes(routes!(tls::renew))

@@ -12,6 +12,7 @@ use crate::application::KeyIndex;
 use crate::keys::KeyState;
 use crate::keys::device::{DeviceState, DeviceView};
 use crate::manage::Manage;
+use crate::outside::{Beyond, Level, ServerView};
 use crate::selftest::Report;
 use crate::service::Second;
 use crate::{Refusal, manage};
@@ -88,6 +89,8 @@ pub(super) struct Overview {
     keys: Vec<KeyBrief>,
     /// Devices that keep keys.
     devices: Vec<DeviceView>,
+    /// Signature servers of others that keep signers' keys.
+    outside: Vec<ServerView>,
     /// Applications, and those of them that are served.
     applications: u32,
     applications_enabled: u32,
@@ -148,6 +151,7 @@ fn look(manage: &Manage) -> Result<Overview, Refusal> {
         },
         keys: keys.collect(),
         devices: manage.service.devices(),
+        outside: engine.outside_servers()?,
         applications: count(state.applications.len()),
         applications_enabled: count(state.applications.values().filter(|a| a.enabled).count()),
         chains: count(state.chains.len()),
@@ -211,6 +215,11 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
             format!("密码设备 {} 不可用：{why}", device.name),
         );
     }
+    for server in &overview.outside {
+        for (severity, code, text) in outside_notices(server) {
+            say(severity, code, text);
+        }
+    }
     for key in overview.keys.iter().filter(|key| key.state == KeyState::Active) {
         if !key.open {
             say(
@@ -265,6 +274,56 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
     }
     found.sort_by_key(|notice| notice.severity != Severity::Error);
     Ok(found)
+}
+
+/// What is the matter with an outside server, and how near its contract is to its end.
+fn outside_notices(server: &ServerView) -> Vec<(Severity, &'static str, String)> {
+    let (name, used) = (&server.name, &server.used);
+    let mut found = Vec::new();
+    if server.state == DeviceState::Down {
+        let why = server.trouble.as_ref().map_or("", |trouble| trouble.text.as_str());
+        let text = format!("外部签名服务器 {name} 不可用：{why}");
+        found.push((Severity::Error, "outside_down", text));
+    }
+    if server.stopped > 0 {
+        let text = format!(
+            "外部签名服务器 {name} 有 {} 位签名人暂停签名：证书或口令须管理员处理。",
+            server.stopped
+        );
+        found.push((Severity::Error, "outside_stopped", text));
+    }
+    if used.wrong > 0 {
+        let text = format!(
+            "外部签名服务器 {name} 返回过 {} 个未通过验证的签名，均已丢弃，请联系对方查明。",
+            used.wrong
+        );
+        found.push((Severity::Error, "outside_wrong_signature", text));
+    }
+    for (what, unit, count, agreed, level) in [
+        (
+            "本年度签名",
+            "次",
+            used.asked,
+            used.signatures_agreed,
+            used.signatures_level,
+        ),
+        ("签名人", "位", used.signers, used.signers_agreed, used.signers_level),
+    ] {
+        let Some(agreed) = agreed else { continue };
+        let said = |words: &str| {
+            format!("外部签名服务器 {name} {what}已用 {count} {unit}，{words}合同约定的 {agreed} {unit}。")
+        };
+        match level {
+            Level::Calm => {}
+            Level::Near => found.push((Severity::Warning, "outside_quota", said("超过 80%，"))),
+            Level::Close => found.push((Severity::Warning, "outside_quota", said("超过 95%，即将用完"))),
+            Level::Full if used.beyond == Beyond::Refuse => {
+                found.push((Severity::Error, "outside_quota", said("已用完")));
+            }
+            Level::Full => found.push((Severity::Warning, "outside_quota", said("已达到或超过"))),
+        }
+    }
+    found
 }
 
 /// Whether an end lies before now or soon after, in words.
