@@ -11,6 +11,7 @@ import { herbsByCourier } from './stories/herbs-by-courier.mjs'
 import { theTerminal } from './stories/kiosk.mjs'
 import { moneyBack } from './stories/money-back.mjs'
 import { theOffice } from './stories/office.mjs'
+import { ordersOnThePhone } from './stories/orders.mjs'
 import { thePaper } from './stories/paper.mjs'
 import { theSignatureServer } from './stories/signature-server.mjs'
 import { theTrust } from './stories/signature-trust.mjs'
@@ -38,6 +39,7 @@ thePaper(world)
 aBrokenLine(world)
 theFarewell(world)
 onTheDoctorsPhone(world)
+ordersOnThePhone(world)
 moneyBack(world)
 theOffice(world)
 theTerminal(world)

@@ -34,18 +34,25 @@ export class Staff extends Person {
     return (await this.find('totp-code').count()) > 0 ? undefined : this.reads('error-text')
   }
 
-  /** Draws the signature once and sets the PIN. */
-  async setsUpSignature() {
-    await this.click('nav-signature')
-    await this.sees('signature-form')
+  /** Draws a name in the box for it, with these strokes. */
+  async draws(strokes = [[[0.2, 0.3], [0.35, 0.6], [0.2, 0.75]], [[0.4, 0.25], [0.42, 0.8]], [[0.55, 0.3], [0.75, 0.35], [0.6, 0.7], [0.85, 0.6]]]) {
     const box = await (await this.sees('signature-pad')).boundingBox()
-    for (const stroke of [[[0.2, 0.3], [0.35, 0.6], [0.2, 0.75]], [[0.4, 0.25], [0.42, 0.8]], [[0.55, 0.3], [0.75, 0.35], [0.6, 0.7], [0.85, 0.6]]]) {
+    for (const stroke of strokes) {
       const at = ([x, y]) => [box.x + x * box.width, box.y + y * box.height]
       await this.page.mouse.move(...at(stroke[0]))
       await this.page.mouse.down()
       for (const point of stroke.slice(1)) await this.page.mouse.move(...at(point), { steps: 8 })
       await this.page.mouse.up()
     }
+  }
+
+  /** Draws the signature once and sets the PIN. */
+  async setsUpSignature() {
+    await this.click('nav-signature')
+    await this.sees('signature-draw')
+    await this.draws()
+    await this.click('signature-submit')
+    await this.sees('signature-picture')
     await this.fill('signature-pin', this.pin)
     await this.fill('signature-pin-again', '135790')
     await this.click('signature-save')

@@ -3,7 +3,7 @@ import type { Role } from '@yiqiao/kit/api/types'
 /** Operations of the hospital system, in words. */
 const OPS: Record<string, string> = {
   'slot.lock': '锁定号源', 'slot.unlock': '释放号源', 'registration.confirm_payment': '确认挂号支付', 'registration.refund': '挂号退费登记',
-  'prescription.submit': '提交处方', 'prescription.review.push': '推送审方结果', 'prescription.revoke': '撤销处方', 'bill.confirm_payment': '确认药费支付',
+  'prescription.submit': '提交处方', 'prescription.review.push': '推送审方结果', 'prescription.revoke': '撤销处方', 'order.exam.submit': '提交检查单', 'order.exam.revoke': '撤回检查单', 'order.lab.submit': '提交检验单', 'order.lab.revoke': '撤回检验单', 'bill.confirm_payment': '确认药费支付',
   'bill.refund': '药费退费登记', 'delivery.push': '推送配送信息', 'patient.create': '患者建档',
 }
 export const opName = (op?: string) => (op ? (OPS[op] ?? op) : '—')

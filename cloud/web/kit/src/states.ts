@@ -16,12 +16,16 @@ const PRESCRIPTION: Table = {
   ready: ['todo', '待取药'], shipped: ['live', '配送中'], collected: ['good', '已取药'], rejected: ['bad', '审方未通过'],
   revised: ['quiet', '已修改'], appealed: ['live', '申诉中'], revoked: ['quiet', '已撤销'], expired: ['quiet', '已过期'],
 }
+const ORDER: Table = {
+  draft: ['quiet', '草稿'], signed: ['live', '提交中'], open: ['good', '已开立'], refused: ['bad', '医院未受理'], unknown: ['bad', '提交待核实'],
+  revoking: ['live', '撤回中'], revoke_unknown: ['bad', '撤回待核实'], revoked: ['quiet', '已撤回'],
+}
 const PAYMENT: Table = {
   created: ['todo', '待支付'], pending: ['todo', '待支付'], closing: ['live', '正在关闭'], paid: ['live', '已支付'], paid_channel: ['live', '已支付'], his_confirming: ['live', '已支付，医院确认中'],
   done: ['good', '支付完成'], closed: ['quiet', '已关闭'], reversing: ['live', '退款中'], reversed: ['quiet', '已退款'], manual: ['bad', '人工处理中'],
   requested: ['live', '退款中'], processing: ['live', '退款中'], his_write_back: ['live', '已退回，医院登记中'], refunded: ['quiet', '已退款'],
 }
-const TABLES = { visit: VISIT, prescription: PRESCRIPTION, payment: PAYMENT } as const
+const TABLES = { visit: VISIT, prescription: PRESCRIPTION, order: ORDER, payment: PAYMENT } as const
 
 /** What the badge belongs to. */
 export type StateOf = keyof typeof TABLES

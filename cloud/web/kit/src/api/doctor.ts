@@ -1,6 +1,6 @@
 import { DEADLINE, send } from '../http'
 import { api, body, path, seg } from './call'
-import type { Paged, Visit, ExamReport, Group, LabReport, NewPrescription, PastPrescription, PastVisit, ProblemClass, Record_, SavedRecord } from './types'
+import type { Paged, Visit, ExamReport, Group, LabReport, NewOrder, NewPrescription, PastPrescription, PastVisit, ProblemClass, Record_, SavedRecord, ServiceOrder } from './types'
 
 const one = (id: string) => ({ params: { path: { id } } })
 const find = (q: string) => ({ params: { query: { q } } })
@@ -38,8 +38,19 @@ export const doctorApi = {
   appeal: (id: string, reason: string) => body(api.POST('/api/v1/doctor/prescriptions/{id}/appeal', { ...one(id), body: { reason } })),
   revoke: (id: string, reason: string) => body(api.POST('/api/v1/doctor/prescriptions/{id}/revoke', { ...one(id), body: { reason } })),
   discard: (id: string) => body(api.DELETE('/api/v1/doctor/prescriptions/{id}', one(id))),
+  orders: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/orders', one(id))),
+  orderables: (kind: ServiceOrder['kind'], list: 'usual' | 'all', q = '') => body(api.GET('/api/v1/doctor/orderables', { params: { query: { kind, list, q } } })),
+  star: (kind: ServiceOrder['kind'], code: string, starred: boolean) => body(api.PUT('/api/v1/doctor/orderables/{kind}/{code}/star', { params: { path: { kind, code } }, body: { starred } })),
+  specimens: () => body(api.GET('/api/v1/doctor/specimens')),
+  createOrder: (id: string, order: NewOrder) => body(api.POST('/api/v1/doctor/visits/{id}/orders', { ...one(id), body: order })),
+  changeOrder: (id: string, order: NewOrder) => body(api.PUT('/api/v1/doctor/orders/{id}', { ...one(id), body: order })),
+  discardOrder: (id: string) => body(api.DELETE('/api/v1/doctor/orders/{id}', one(id))),
+  signOrder: (id: string, pin: string) => body(api.POST('/api/v1/doctor/orders/{id}/sign', { ...one(id), body: { pin } })),
+  revokeOrder: (id: string, reason: string) => body(api.POST('/api/v1/doctor/orders/{id}/revoke', { ...one(id), body: { reason } })),
+  retryOrder: (id: string) => body(api.POST('/api/v1/doctor/orders/{id}/retry', one(id))),
   signature: () => body(api.GET('/api/v1/doctor/signature')),
-  enrol: (image: string, pin: string) => body(api.POST('/api/v1/doctor/signature', { body: { image, pin } })),
+  draw: (image: string) => body(api.PUT('/api/v1/doctor/signature/picture', { body: { image } })),
+  enrol: (image: string | undefined, pin: string) => body(api.POST('/api/v1/doctor/signature', { body: { image, pin } })),
   reviews: (state: string, page: number) => body(api.GET('/api/v1/pharmacist/prescriptions', { params: { query: { state, page, size: 20 } } })),
   review: (id: string) => body(api.GET('/api/v1/pharmacist/prescriptions/{id}', one(id))),
   approve: (id: string, pin: string) => body(api.POST('/api/v1/pharmacist/prescriptions/{id}/approve', { ...one(id), body: { pin } })),

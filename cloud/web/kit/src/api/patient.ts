@@ -33,6 +33,7 @@ export const patientApi = {
   homeVisits: () => body(api.GET('/api/v1/nursing/orders')),
   homeVisit: (id: string) => body(api.GET('/api/v1/nursing/orders/{id}', one(id))) as Promise<HomeVisitDetail>,
   fillForm: (id: string, form: string, version: number, answers: Record<string, unknown>) => body(api.POST('/api/v1/nursing/orders/{id}/form', { ...one(id), body: { form, version, answers: answers as never } })) as Promise<HomeVisitDetail>,
+  orders: (visit: string) => body(api.GET('/api/v1/visits/{id}/orders', one(visit))),
   recordPdfUrl: (id: string) => path(`/visits/${seg(id)}/record/pdf`),
   pdfUrl: (id: string) => path(`/prescriptions/${seg(id)}/pdf`),
 }

@@ -1,0 +1,225 @@
+// Nursing at home, from the desk's order to the footage of the visit: desk, patient and nurse, the dock's bay and the alarm.
+import assert from 'node:assert/strict'
+import { PHONE } from '../people/browser.mjs'
+import { Patient } from '../people/patient.mjs'
+import { Admin, Staff } from '../people/staff.mjs'
+import { until } from '../world/bench.mjs'
+import { film, Recorder } from '../world/recorder.mjs'
+import { story } from '../world/story.mjs'
+
+const SERIAL = 'ZFY0021'
+const NAME = '欧阳雪'
+const ADDRESS = '永州市冷水滩区梅湾路 18 号 2 栋 301'
+const BAY = 7
+
+class Nurse extends Staff {
+  static size = PHONE
+
+  /** Somewhere on her way. */
+  async stands(latitude, longitude) {
+    await this.page.context().setGeolocation({ latitude, longitude, accuracy: 12 })
+  }
+}
+
+export function nursingAtHome(world) {
+  let admin, patient, nurse, recorder, order
+  const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
+  const docked = (...states) => until(`${SERIAL} ${states}`, async () => states.includes((await asked(`dockings?serial=${SERIAL}&size=1`)).items[0]?.state), 60_000)
+  story('Nursing at home', world, (step) => {
+    // Rows: YZ-D-165, YZ-D-166
+    step('the desk adds a form of assessment and improves it', async () => {
+      admin = world.admin
+      if (!admin) {
+        admin = world.admin = await Admin.arrive(world, 'admin')
+        await admin.signsIn(world.site.addresses.demo.admin_login)
+      }
+      await admin.click('nav-forms')
+      await admin.click('form-add')
+      await admin.fill('form-name', '伤口评估')
+      await admin.find('form-service-伤口换药').check()
+      await admin.fill('form-intro', '请在护士上门前填写')
+      await admin.fill('question-text', '疼痛程度')
+      await admin.fill('question-options', '没有|0\n轻微\n剧烈|10')
+      await admin.click('form-save')
+      await admin.says(/“轻微”应写成/)
+      await admin.fill('question-options', '没有|0\n轻微|3\n剧烈|10')
+      await admin.fill('form-bands', '0|轻\n7|重')
+      await admin.click('question-add')
+      await admin.find('question-text').nth(1).fill('今日体温')
+      await admin.find('question-kind').nth(1).selectOption('number')
+      await admin.fill('question-unit', '℃')
+      await admin.fill('question-least', '34')
+      await admin.fill('question-most', '43')
+      await admin.shots('admin-form')
+      await admin.click('form-save')
+      await admin.waits('form-detail', 'version', '1')
+      await admin.find('question-text').nth(1).fill('今日体温（腋下）')
+      await admin.click('form-save')
+      await admin.waits('form-detail', 'version', '2')
+      await admin.fits()
+      await admin.click('back')
+      await admin.sees('form-row')
+      await admin.shots('admin-forms')
+    })
+
+    step('registers a recorder, and orders a visit with it for a nurse', async () => {
+      await admin.click('nav-recorders')
+      await admin.click('recorder-add')
+      await admin.fill('recorder-serial', SERIAL)
+      await admin.click('recorder-save')
+      await admin.one('recorder-row', 'serial', SERIAL).first().waitFor()
+      await admin.click('nav-nursing-orders')
+      await admin.click('order-add')
+      await admin.click('order-save')
+      await admin.says('请填写11位手机号')
+      await admin.find('order-service').selectOption('伤口换药')
+      await admin.find('order-nurse').selectOption({ index: 1 })
+      await admin.fill('order-name', NAME)
+      await admin.fill('order-phone', world.site.addresses.demo.patient_phone)
+      await admin.fill('order-number', 'MZ-0210')
+      await admin.find('order-sex').selectOption('F')
+      await admin.fill('order-recorder', SERIAL)
+      await admin.fill('order-address', ADDRESS)
+      await admin.fill('order-note', '青霉素过敏')
+      await admin.shots('admin-order-add')
+      await admin.click('order-save')
+      const row = await admin.sees('order-row')
+      order = { id: await row.getAttribute('data-id'), no: await row.getAttribute('data-no') }
+      await admin.shots('admin-orders')
+      await admin.fits()
+    })
+
+    step('the patient fills the form in on the phone', async () => {
+      patient = world.patient
+      if (!patient) {
+        patient = await Patient.arrive(world, 'patient-at-home')
+        await patient.signsIn(world.site.addresses.demo.patient_phone)
+      }
+      await patient.go('/patient/home-visits')
+      await patient.one('home-visit', 'id', order.id).click()
+      await patient.click('form-begin')
+      await patient.click('form-submit')
+      await patient.sees('question-fault')
+      await patient.page.locator('[data-testid="option"][data-at="1"]').first().click()
+      await patient.fill('answer', '36.8')
+      await patient.shots('patient-form')
+      await patient.fits()
+      await patient.click('form-submit')
+      await patient.waits('form', 'filled', 'true')
+      assert.match(await patient.reads('form-score'), /3 分\s*轻/)
+      await patient.shots('patient-home-visit')
+    })
+
+    // Rows: YZ-D-149
+    step('the nurse accepts on her phone and sees her patient', async () => {
+      nurse = await Nurse.arrive(world, 'nurse')
+      await nurse.page.context().grantPermissions(['geolocation'])
+      await nurse.stands(26.4201, 111.6102)
+      await nurse.signsIn('nurse')
+      await nurse.shots('nurse-orders')
+      await nurse.fill('nurse-search', NAME)
+      await nurse.one('nurse-order', 'id', order.id).click()
+      await nurse.click('accept')
+      await nurse.waits('nurse-detail', 'state', 'accepted')
+      assert.match(await nurse.reads('nurse-patient'), new RegExp(`${NAME}[^]*${ADDRESS}[^]*青霉素过敏`))
+      assert.match(await nurse.reads('form-score'), /3 分/)
+      await nurse.shots('nurse-order')
+      await nurse.fits()
+    })
+
+    step('hears why there is no recorder; then its bay blinks and opens', async () => {
+      await nurse.click('take-recorder')
+      await nurse.says(/不在采集坞中/)
+      recorder = new Recorder(world.site.addresses.data, SERIAL)
+      await recorder.plugs()
+      await world.bench.bay(BAY, SERIAL)
+      await docked('ready')
+      await until('the bay is locked', async () => (await world.bench.bays())[BAY - 1].bolt_closed)
+      await nurse.click('take-recorder')
+      await nurse.waits('bay-words', 'opened', 'true')
+      assert.match(await nurse.reads('bay-words'), /7号卡位已开锁/)
+      const lights = new Set()
+      await until('the bolt is drawn and the light blinks', async () => {
+        const { bolt_closed, driven } = (await world.bench.bays())[BAY - 1]
+        lights.add(`${driven[2]}${driven[3]}`)
+        return !bolt_closed && lights.size > 1
+      })
+      await nurse.shots('nurse-recorder')
+      await world.bench.bay(BAY)
+      await recorder.pulled()
+    })
+
+    // Rows: YZ-D-162
+    step('begins the visit, and her way is kept', async () => {
+      await nurse.click('start')
+      await nurse.agrees()
+      await nurse.waits('nurse-detail', 'state', 'started')
+      await nurse.waits('nurse-detail', 'track', 'on')
+      await recorder.records(Date.now() - 2_000, await film({ seconds: 2, beganAt: Date.now() - 2_000 }))
+      for (const [latitude, longitude] of [[26.4204, 111.6106], [26.4209, 111.6111]]) {
+        await nurse.stands(latitude, longitude)
+        await nurse.page.waitForTimeout(1200)
+      }
+      await nurse.shots('nurse-visit')
+      await nurse.fits()
+    })
+
+    // Rows: YZ-D-150, YZ-D-163
+    step('calls for help while the line is down; the desk hears it when it is back, answers and closes', async () => {
+      await nurse.page.context().setOffline(true)
+      const button = await nurse.sees('sos-button')
+      await button.scrollIntoViewIfNeeded()
+      const box = await button.boundingBox()
+      await nurse.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+      await nurse.page.mouse.down()
+      await nurse.waits('sos', 'state', 'sending')
+      await nurse.page.mouse.up()
+      await nurse.shot('nurse-sos-offline')
+      await nurse.page.context().setOffline(false)
+      await nurse.waits('sos', 'state', 'raised')
+      await admin.waits('alarm', 'state', 'raised')
+      await admin.waits('alarm', 'placed', 'true')
+      await admin.shots('admin-alarm')
+      await admin.click('alarm-acknowledge')
+      await admin.waits('alarm', 'state', 'acknowledged')
+      await nurse.waits('sos', 'state', 'acknowledged')
+      await nurse.shots('nurse-sos')
+      await admin.click('alarm-close')
+      await admin.agrees('已电话确认安全')
+      await nurse.waits('sos', 'state', 'closed')
+    })
+
+    // Rows: YZ-D-148, YZ-D-164
+    step('writes her record, finishes, and finds it among her figures', async () => {
+      await nurse.fill('record', '伤口约 3×2 cm，无渗液，已换药')
+      await nurse.click('finish')
+      await nurse.agrees()
+      await nurse.waits('nurse-detail', 'state', 'finished')
+      await nurse.go('/doctor/nurse')
+      await nurse.click('nurse-over')
+      await until('her figures', async () => (await nurse.reads('figure-finished')) === '1')
+      await nurse.one('nurse-order', 'id', order.id).waitFor()
+      await nurse.shots('nurse-over')
+      await nurse.fits()
+    })
+
+    step('puts the recorder into another bay; the footage is found by the order', async () => {
+      await recorder.plugs()
+      await world.bench.bay(2, SERIAL)
+      await docked('ready', 'kept')
+      await until('the clip', async () => (await asked(`footage?order=${order.no}`)).total === 1, 40_000)
+      await admin.go(`/admin/nursing/${order.id}`)
+      await admin.waits('order-detail', 'state', 'finished')
+      await admin.click('track-show')
+      assert.ok(Number(await (await admin.sees('track')).getAttribute('data-positions')) >= 2)
+      await admin.shots('admin-order')
+      await admin.fits()
+      await admin.click('order-footage')
+      await admin.sees('clip-row')
+      await admin.go(`/admin/audit?q=${order.id}`)
+      for (const action of ['nursing.view', 'nursing.track', 'nursing.take', 'nursing.finish']) await admin.one('audit-row', 'action', action).first().waitFor()
+      await world.bench.bay(2)
+      await recorder.pulled()
+    })
+  })
+}
