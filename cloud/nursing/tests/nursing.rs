@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod derived;
+mod orders;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -22,12 +23,12 @@ use ward::{Browser, Site};
 
 pub(crate) const TABLES: &[&[Migration]] = &[nursing::MIGRATIONS];
 
-fn edge() -> EdgeId {
+pub(crate) fn edge() -> EdgeId {
     EdgeId::parse("edg_1").unwrap()
 }
 
 /// What the cloud told the appliance, of a kind.
-async fn told(site: &Site, wanted: &str) -> Vec<Value> {
+pub(crate) async fn told(site: &Site, wanted: &str) -> Vec<Value> {
     let key = StreamKey {
         tenant: site.tenant.clone(),
         peer: PeerId::edge(&edge()),
@@ -172,7 +173,7 @@ fn a_recorder_is_registered_listed_issued_returned_retired_and_deleted_and_the_a
     });
 }
 
-async fn apply<F>(site: &Site, closure: F)
+pub(crate) async fn apply<F>(site: &Site, closure: F)
 where
     F: for<'a, 'c> Fn(&'a mut store::Tx<'c>) -> store::BoxFuture<'a, Result<(), StoreError>> + Send + Sync + 'static,
 {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dock::{Dock, DockState, FirmwareVersion, Package, Trial};
+use dock::{Dock, DockState, FirmwareVersion, Light, Lock, Package, Trial};
 use docking::Bays;
-use docking::board::{Board, Progress, Renewal, RenewalState, Renewals};
+use docking::board::{Board, NotOpened, Progress, Renewal, RenewalState, Renewals};
 use recorder::Plugged;
 use records::id::EdgeId;
 use records::{Actor, Ids, SeededEntropy, SystemClock, TenantId};
@@ -246,6 +246,17 @@ async fn a_bay_is_told_by_its_usb_port_who_stands_in_it() {
         s.online && s.bays[3].present && s.bays[3].serial == "ZFY0001"
     })
     .await;
+
+    // Handed out: its lock opens and its light says so; whoever is not here is not handed out.
+    rig.until("the lock", |s| s.bays[3].lock == Lock::Closed).await;
+    assert!(board.charge_of("ZFY0001").is_some() && board.charge_of("ZFY0002").is_none());
+    let opened = board.hand_out("ZFY0001").await.unwrap();
+    assert_eq!((opened.place.as_str(), opened.seconds), ("4号槽位", 120));
+    rig.until("take me", |s| {
+        s.bays[3].lock == Lock::Open && s.bays[3].light == Light::TakeMe
+    })
+    .await;
+    assert_eq!(board.hand_out("ZFY0002").await, Err(NotOpened::NotHere));
 
     // Plugged again at once: the end of the stay before takes nothing away.
     board.seat(&plugged("sda/8"), Some("ZFY0001"));

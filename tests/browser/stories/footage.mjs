@@ -34,7 +34,7 @@ export function theFootage(world) {
         await admin.signsIn(world.site.addresses.demo.admin_login)
       }
       recorder = new Recorder(world.site.addresses.data, SERIAL, AHEAD)
-      nurse = (await asked('staff')).find((m) => m.roles.includes('doctor') && !m.disabled_at)
+      nurse = (await asked('staff')).find((m) => m.roles.includes('nurse') && !m.disabled_at)
       await admin.click('nav-recorders')
       await admin.sees('empty')
       await admin.shots('admin-recorders-empty')

@@ -26,7 +26,7 @@ struct Member {
     title: &'static str,
 }
 
-const STAFF: [Member; 6] = [
+const STAFF: [Member; 8] = [
     Member {
         login: "doctor",
         secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
@@ -66,6 +66,22 @@ const STAFF: [Member; 6] = [
         his_code: "Y0002",
         name: "",
         title: "",
+    },
+    Member {
+        login: "medical",
+        secret: "PFXXKIDBOJSSA3DPN5VWS3THEBTG64RA",
+        roles: &["medical_affairs"],
+        his_code: "",
+        name: "周敏",
+        title: "医务科科员",
+    },
+    Member {
+        login: "nurse",
+        secret: "PFUW4ZDPOJ2W43DFPFUW4ZDPOJ2W43DF",
+        roles: &["nurse"],
+        his_code: "",
+        name: "李雪梅",
+        title: "主管护师",
     },
     Member {
         login: "admin",

@@ -77,7 +77,7 @@ async fn list(
                 // Who looks a person up leaves a trace, also when nothing is found.
                 if by_patient {
                     let detail = json!({ "by": "patient", "total": total });
-                    audit::record(tx, "order.search", "order", detail).await?;
+                    audit::record(tx, "nursing.search", "order", detail).await?;
                 }
                 Ok((orders, total))
             })
@@ -169,7 +169,7 @@ async fn create(
                 let id = sql::insert(tx, &deps.ids, &new).await?;
                 let mut order = sql::get(tx, &id).await?.ok_or_else(ApiError::not_found)?;
                 let detail = json!({ "no": order.no, "service": order.service, "patient": order.patient_masked });
-                audit::record(tx, "order.create", id.as_str(), detail).await?;
+                audit::record(tx, "nursing.create", id.as_str(), detail).await?;
                 if !form.nurse.is_empty() {
                     assign(tx, &mut order, &form.nurse, &by, "").await?;
                 }
@@ -196,7 +196,7 @@ async fn show(
             let (deps, id) = (deps.clone(), id.clone());
             Box::pin(async move {
                 let order = sql::named(tx, &id).await?.ok_or_else(ApiError::not_found)?;
-                audit::record(tx, "order.view", order.id.as_str(), json!({})).await?;
+                audit::record(tx, "nursing.view", order.id.as_str(), json!({})).await?;
                 detail(tx, &deps, &order, "").await
             })
         })
@@ -227,7 +227,7 @@ async fn change(
                 let new = checked(tx, &deps, &form).await?;
                 sql::change(tx, &id, &new).await?;
                 let detail = json!({ "service": new.service, "planned_at": new.planned_at, "recorder": new.recorder });
-                audit::record(tx, "order.change", id.as_str(), detail).await?;
+                audit::record(tx, "nursing.change", id.as_str(), detail).await?;
                 sql::get(tx, &id).await?.ok_or_else(ApiError::not_found)
             })
         })

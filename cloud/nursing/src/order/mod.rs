@@ -182,7 +182,7 @@ impl Step {
         Self::Cancel,
     ];
 
-    /// Its word, as in the trail and (after `order.`) in the audit.
+    /// Its word, as in the trail and (after `nursing.`) in the audit.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Assign => "assign",
@@ -199,14 +199,14 @@ impl Step {
     /// In the audit.
     pub const fn act(self) -> &'static str {
         match self {
-            Self::Assign => "order.assign",
-            Self::Accept => "order.accept",
-            Self::Decline => "order.decline",
-            Self::Take => "order.take",
-            Self::PutBack => "order.put_back",
-            Self::Start => "order.start",
-            Self::Finish => "order.finish",
-            Self::Cancel => "order.cancel",
+            Self::Assign => "nursing.assign",
+            Self::Accept => "nursing.accept",
+            Self::Decline => "nursing.decline",
+            Self::Take => "nursing.take",
+            Self::PutBack => "nursing.put_back",
+            Self::Start => "nursing.start",
+            Self::Finish => "nursing.finish",
+            Self::Cancel => "nursing.cancel",
         }
     }
 }

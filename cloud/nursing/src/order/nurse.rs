@@ -68,7 +68,7 @@ async fn list(
                 let (orders, total) = sql::search(tx, &filter, page.limit(), page.offset()).await?;
                 if by_patient {
                     let detail = json!({ "by": "patient", "total": total });
-                    audit::record(tx, "order.search", "order", detail).await?;
+                    audit::record(tx, "nursing.search", "order", detail).await?;
                 }
                 Ok((orders, total))
             })
@@ -156,7 +156,7 @@ async fn show(
             let (deps, id, nurse) = (deps.clone(), id.clone(), nurse.clone());
             Box::pin(async move {
                 let order = own(tx, &id, &nurse).await?;
-                audit::record(tx, "order.view", id.as_str(), json!({})).await?;
+                audit::record(tx, "nursing.view", id.as_str(), json!({})).await?;
                 detail(tx, &deps, &order, &nurse).await
             })
         })

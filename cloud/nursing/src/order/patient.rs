@@ -178,7 +178,7 @@ async fn fill(
                 }
                 let version = form::fill(tx, &deps, &order.service, id.as_str(), &answers).await?;
                 let detail = json!({ "form": answers.form, "version": version });
-                base::audit::record(tx, "order.fill_form", id.as_str(), detail).await?;
+                base::audit::record(tx, "nursing.fill_form", id.as_str(), detail).await?;
                 let shown = whole(tx, &deps, &order).await?;
                 Ok::<_, ApiError>((order, shown))
             })

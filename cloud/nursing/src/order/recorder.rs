@@ -274,7 +274,7 @@ async fn open_again(
                 let order = own(tx, &id, &nurse).await?;
                 let out = taken(tx, &order).await?.filter(|t| t.returned_at.is_none());
                 let out = out.ok_or_else(|| ApiError::conflict("no_recorder", "该订单没有待取的记录仪"))?;
-                base::audit::record(tx, "order.open_bay", id.as_str(), json!({ "recorder": out.serial })).await?;
+                base::audit::record(tx, "nursing.open_bay", id.as_str(), json!({ "recorder": out.serial })).await?;
                 Ok::<_, ApiError>(out.serial)
             })
         })

@@ -202,7 +202,7 @@ async fn show(
                 let order = sql::named(tx, &name).await?.ok_or_else(ApiError::not_found)?;
                 let positions = positions(tx, &vault, &order.id).await?;
                 let detail = json!({ "positions": positions.len() });
-                audit::record(tx, "order.track", order.id.as_str(), detail).await?;
+                audit::record(tx, "nursing.track", order.id.as_str(), detail).await?;
                 Ok::<_, ApiError>(TrackView {
                     order: order.id.into_string(),
                     order_no: order.no,

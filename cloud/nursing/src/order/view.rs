@@ -194,7 +194,7 @@ pub(super) async fn detail(tx: &mut Tx<'_>, ctx: &Ctx, order: &Order, of: &str) 
 
 /// Tells whoever has the order on their screen. Call it after the commit.
 pub(super) async fn announce(ctx: &Ctx, tenant: &TenantId, order: &Order) {
-    let event = Event::new("order.changed", &order.id);
+    let event = Event::new("nursing.changed", &order.id);
     ctx.events.publish(tenant, base::Audience::Admins, event.clone());
     if let Some(nurse) = StaffId::parse(&order.nurse_id) {
         ctx.events.publish(tenant, base::Audience::Staff(nurse), event.clone());

@@ -32,4 +32,4 @@ export const subjectName = (kind?: string) => (kind === 'visit' ? '挂号' : kin
 export const sexName = (sex?: string) => (sex === 'M' ? '男' : sex === 'F' ? '女' : '')
 
 /** Roles of staff, in words. */
-export const ROLES: Record<Role, string> = { doctor: '医生', pharmacist: '药师', admin: '管理员', auditor: '审计员' }
+export const ROLES: Record<Role, string> = { doctor: '医生', pharmacist: '药师', admin: '管理员', auditor: '审计员', medical_affairs: '医务科（病历审核）', nurse: '护士' }

@@ -25,7 +25,16 @@ const PAYMENT: Table = {
   done: ['good', '支付完成'], closed: ['quiet', '已关闭'], reversing: ['live', '退款中'], reversed: ['quiet', '已退款'], manual: ['bad', '人工处理中'],
   requested: ['live', '退款中'], processing: ['live', '退款中'], his_write_back: ['live', '已退回，医院登记中'], refunded: ['quiet', '已退款'],
 }
-const TABLES = { visit: VISIT, prescription: PRESCRIPTION, order: ORDER, payment: PAYMENT } as const
+const RECORD_REVIEW: Table = { in_review: ['live', '待审核'], approved: ['good', '审核通过'], returned: ['bad', '已退回'], superseded: ['quiet', '已被新版替代'] }
+const CONSILIUM: Table = {
+  invited: ['todo', '待接受'], open: ['live', '会诊中'], concluded: ['good', '已出具意见'], evaluated: ['good', '已评价'],
+  declined: ['bad', '已谢绝'], withdrawn: ['quiet', '已撤回'], lapsed: ['quiet', '已超时'],
+}
+const NURSING: Table = {
+  requested: ['todo', '待指派'], assigned: ['todo', '待接单'], accepted: ['live', '已接单'], taken: ['live', '已取记录仪'],
+  started: ['live', '服务中'], finished: ['good', '已完成'], declined: ['bad', '护士谢绝'], cancelled: ['quiet', '已取消'],
+}
+const TABLES = { visit: VISIT, prescription: PRESCRIPTION, order: ORDER, payment: PAYMENT, record_review: RECORD_REVIEW, consilium: CONSILIUM, nursing: NURSING } as const
 
 /** What the badge belongs to. */
 export type StateOf = keyof typeof TABLES
