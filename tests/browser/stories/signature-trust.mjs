@@ -43,7 +43,7 @@ export function theTrust(world) {
 
   story('The signature server and what it depends on', world, (step) => {
     step('a token whose PIN nobody wrote down waits for the administrator, and keys of devices become server keys', async () => {
-      signd = await startSignd({ devices: true, name: '一号机' })
+      signd = await startSignd({ devices: true, outside: true, name: '一号机' })
       const here = at(world, signd)
       admin = await Keeper.arrive(here, 'trust-admin')
       await admin.calls('POST', 'setup', { code: await signd.setupCode(), name: 'zhang.guan', person: '张管理', password: PASSWORD })
@@ -109,6 +109,43 @@ export function theTrust(world) {
       await signd.sdf('')
       await admin.click('device-retry', sdf)
       await admin.page.locator('[data-testid="device"][data-name="sdf1"][data-state="ready"]').waitFor()
+    })
+
+    step('a doctor whose key the province keeps is bound to it, and a certificate that changes there stops until it is accepted', async () => {
+      const doctor = { index: 7, name: 'wang', subject: '/C=CN/O=示范医院/CN=王医生', password: 'sheng-ping' }
+      await signd.province('keys', doctor)
+      await admin.go('/keys')
+      const server = admin.one('outside', 'name', 'province')
+      await admin.page.locator('[data-testid="outside"][data-state="ready"]').waitFor()
+      assert.match(await server.innerText(), /0 \/ 40000/)
+      await admin.click('outside-bind')
+      await admin.fill('outside-identification', 'nobody')
+      await admin.click('outside-save-ok')
+      assert.match(await admin.reads('error-text', admin.find('outside-dialog')), /没有这个证书标识/)
+      await admin.fill('outside-identification', 'wang')
+      await admin.click('outside-save-ok')
+      assert.match(await admin.reads('outside-found'), /王医生[^]*示范医院/)
+      await admin.fill('outside-signer-id', 'sta_wang')
+      await admin.fill('outside-index', '7')
+      await admin.fill('outside-password', doctor.password)
+      await admin.shots('signd-outside-bind')
+      await admin.click('outside-save-ok')
+      await admin.find('outside-dialog').waitFor({ state: 'hidden' })
+      const bound = (state) => admin.page.locator(`[data-testid="outside-signer"][data-signer="sta_wang"][data-state="${state}"]`).waitFor()
+      await bound('waiting')
+      assert.equal(await (await admin.sees('outside-signers')).getAttribute('data-used'), '1')
+      await signd.province('renew', { name: 'wang', subject: doctor.subject })
+      await admin.click('outside-retry')
+      await bound('changed')
+      await admin.fits()
+      await admin.shots('signd-outside')
+      await admin.click('outside-accept')
+      await admin.agrees()
+      await bound('waiting')
+      assert.equal(await admin.page.content().then((page) => page.includes(doctor.password)), false)
+      await admin.click('outside-unbind')
+      await admin.agrees()
+      await until('nobody bound', async () => (await (await admin.sees('outside-signers')).getAttribute('data-used')) === '0')
     })
 
     step('key pairs of other makers are imported: PKCS#12 with its certificate, encrypted PKCS#8, the envelope of an authority', async () => {

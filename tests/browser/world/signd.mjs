@@ -68,11 +68,28 @@ async function keyDevices(data) {
   return { settings, env, control }
 }
 
+/** A signature server of others with a doctor's key: its settings, and how it is told what to do. */
+async function outsideServer(data) {
+  const dir = join(data, 'outside')
+  const first = await freeRange(2)
+  const said = []
+  const stop = await ready('hil', ['svs', '--dir', dir, '--serve', String(first), '--control', String(first + 1)], said)
+  const told = async (path, body) => {
+    const answer = await fetch(`http://127.0.0.1:${first + 1}/control/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`)
+  }
+  const settings = [
+    '[[outside]]', 'name = "province"', `url = "https://127.0.0.1:${first}/svs"`, `roots = "${join(dir, 'ca.pem')}"`, `tls_roots = "${join(dir, 'tls-ca.pem')}"`,
+    `client_certificate = "${join(dir, 'client.pem')}"`, `client_key = "${join(dir, 'client.key')}"`, '[outside.contract]', 'begins = "2026-01-01"', 'signers = 200', 'signatures = 40000', '',
+  ]
+  return { settings, told, stop }
+}
+
 /**
  * Starts it, with key devices and a name where asked for; the answer has its `address`, the service's, its set-up code, what it said, how it is
  * `frozen`, `thawed` and started `again`, and `stop()`.
  */
-export async function startSignd({ devices = false, name = '' } = {}) {
+export async function startSignd({ devices = false, outside = false, name = '' } = {}) {
   if (!existsSync(join(PAGE, 'index.html'))) throw new Error('the web apps are not built: npm ci && npm run build in cloud/web')
   const data = await mkdtemp(join(tmpdir(), 'yiqiao-signd-'))
   const first = await freeRange(4)
@@ -81,10 +98,11 @@ export async function startSignd({ devices = false, name = '' } = {}) {
   const config = join(data, 'signd.toml')
   await mkdir(state)
   const kept = devices ? await keyDevices(data) : { settings: [], env: {}, control: undefined }
+  const province = outside ? await outsideServer(data) : undefined
   await writeFile(config, [
     `state_dir = "${state}"`, `socket = "${join(data, 'signd.sock')}"`, `tpm = "swtpm:host=127.0.0.1,port=${tpm}"`,
     '[manage]', `listen = "127.0.0.1:${manage}"`, `web = "${PAGE}"`, 'names = ["signd.hospital.test"]', 'idle_s = 300',
-    '[service]', `listen = "127.0.0.1:${service}"`, ...(name ? ['[replica]', `name = "${name}"`] : []), '', ...kept.settings,
+    '[service]', `listen = "127.0.0.1:${service}"`, ...(name ? ['[replica]', `name = "${name}"`] : []), '', ...kept.settings, ...(province?.settings ?? []),
   ].join('\n'))
   const said = []
   const stopTpm = await ready('hil', ['tpm', '--state', join(data, 'tpm'), '--port', String(tpm), '--control', String(control)], said)
@@ -96,6 +114,7 @@ export async function startSignd({ devices = false, name = '' } = {}) {
     said,
     setupCode: async () => (await readFile(join(state, 'setup-code'), 'utf8')).trim(),
     sdf: kept.control,
+    province: province?.told,
     frozen: () => signd.signal('SIGSTOP'),
     thawed: () => signd.signal('SIGCONT'),
     away: () => signd(),
@@ -104,6 +123,7 @@ export async function startSignd({ devices = false, name = '' } = {}) {
       signd.signal('SIGCONT')
       await signd()
       await stopTpm()
+      await province?.stop()
       if (process.env.YIQIAO_KEEP) console.error(`data kept in ${data}`)
       else await rm(data, { recursive: true, force: true })
     },

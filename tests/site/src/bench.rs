@@ -135,6 +135,21 @@ pub(crate) fn reader(layout: &Layout, ports: Ports) -> Program {
     peer(layout, "reader", &[files.to_vec(), control].concat())
 }
 
+/// A signature server of others.
+pub(crate) fn outside(layout: &Layout, ports: Ports) -> Program {
+    let options = format!(
+        "--serve {} --control {}",
+        ports.of(Service::Outside),
+        ports.of(Service::OutsideControl)
+    );
+    let folder = vec![path(&layout.outside())];
+    peer(
+        layout,
+        "outside",
+        &[words("svs --dir"), folder, words(&options)].concat(),
+    )
+}
+
 /// The line between appliance and cloud.
 pub(crate) fn line(layout: &Layout, ports: Ports) -> Program {
     let options = format!(

@@ -39,10 +39,12 @@ pub enum Service {
     KioskPrinter,
     KioskPrinterControl,
     ReaderControl,
+    Outside,
+    OutsideControl,
 }
 
 /// Ports taken by a run.
-const COUNT: u16 = 30;
+const COUNT: u16 = 32;
 /// Below the range from which the system takes ports for outgoing connections: there a free port may be gone a moment
 /// later.
 const FREE: std::ops::Range<u16> = 20_000..32_000;

@@ -17,7 +17,7 @@ use crate::run::{Layout, Options};
 pub(crate) async fn start(processes: &mut Processes, layout: &Layout, options: &Options, his: &Value) -> Result<()> {
     let ports = options.ports;
     let cloud = write_cloud(layout, options)?;
-    let signd = write_signd(layout, ports)?;
+    let signd = write_signd(layout, options)?;
     let edge = write_edge(layout, options)?;
     (options.progress)("signature server");
     processes.start(daemon(layout, "signd", &signd, &[])).await?;
@@ -149,8 +149,13 @@ async fn mosquitto(layout: &Layout, cloud: &Path, ports: Ports) -> Result<Progra
     })
 }
 
-fn write_signd(layout: &Layout, ports: Ports) -> Result<std::path::PathBuf> {
-    let dir = layout.data.join("signd");
+fn write_signd(layout: &Layout, options: &Options) -> Result<std::path::PathBuf> {
+    let (ports, dir) = (options.ports, layout.data.join("signd"));
+    let outside = if options.outside {
+        outside(layout, ports)
+    } else {
+        String::new()
+    };
     let text = format!(
         r#"state_dir = {dir:?}
 socket = {socket:?}
@@ -163,7 +168,7 @@ tls = "classic-first"
 [manage]
 listen = "{manage}"
 web = {web:?}
-"#,
+{outside}"#,
         socket = dir.join("signd.sock"),
         tpm = ports.of(Service::Tpm),
         service = ports.address(Service::Sign),
@@ -171,6 +176,31 @@ web = {web:?}
         web = layout.project.join("cloud/web/dist/signd"),
     );
     write(dir.join("signd.toml"), &text)
+}
+
+/// The outside server in the settings of `signd`, with a contract as hospitals have them.
+fn outside(layout: &Layout, ports: Ports) -> String {
+    let file = |name: &str| layout.outside().join(name);
+    format!(
+        r#"
+[[outside]]
+name = "province"
+url = "https://{address}/svs"
+roots = {roots:?}
+tls_roots = {tls:?}
+client_certificate = {certificate:?}
+client_key = {key:?}
+[outside.contract]
+begins = "2026-01-01"
+signers = 200
+signatures = 40000
+"#,
+        address = ports.address(Service::Outside),
+        roots = file("ca.pem"),
+        tls = file("tls-ca.pem"),
+        certificate = file("client.pem"),
+        key = file("client.key"),
+    )
 }
 
 fn write_edge(layout: &Layout, options: &Options) -> Result<std::path::PathBuf> {

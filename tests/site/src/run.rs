@@ -24,6 +24,8 @@ pub struct Options {
     pub mosquitto: bool,
     /// TLS algorithms of the line, of enrolment and of files.
     pub tls: Offer,
+    /// Bind the signature server to one of others (GB/T 38629), in whose keeping signers' keys may be.
+    pub outside: bool,
     /// Told as each part comes up.
     pub progress: fn(&str),
 }
@@ -45,6 +47,7 @@ impl Options {
             postgres: None,
             mosquitto: false,
             tls: Offer::Classic,
+            outside: false,
             progress: |_| {},
         }
     }
@@ -91,6 +94,11 @@ impl Layout {
     pub(crate) fn firmware(&self) -> PathBuf {
         let target = self.programs.parent().unwrap_or(&self.programs);
         target.join("firmware/thumbv7em-none-eabihf/release/board-mps2")
+    }
+
+    /// Folder of the outside signature server.
+    pub(crate) fn outside(&self) -> PathBuf {
+        self.data.join("bench/outside")
     }
 
     /// Serial line of the dock.
@@ -204,6 +212,9 @@ async fn start_bench(processes: &mut Processes, layout: &Layout, options: &Optio
     processes.start(bench::dock(layout, ports)).await?;
     processes.start(bench::kiosk_printer(layout, ports)).await?;
     processes.start(bench::reader(layout, ports)).await?;
+    if options.outside {
+        processes.start(bench::outside(layout, ports)).await?;
+    }
     let url = format!("{}/control/demo", ports.http(Service::HisControl));
     reqwest::get(&url)
         .await?
