@@ -14,6 +14,7 @@ import { theOffice } from './stories/office.mjs'
 import { ordersOnThePhone } from './stories/orders.mjs'
 import { thePaper } from './stories/paper.mjs'
 import { theSignatureServer } from './stories/signature-server.mjs'
+import { signedActs } from './stories/signed-acts.mjs'
 import { theTrust } from './stories/signature-trust.mjs'
 import { aVisit, theFarewell } from './stories/visit.mjs'
 import { Bench } from './world/bench.mjs'
@@ -41,6 +42,7 @@ theFarewell(world)
 onTheDoctorsPhone(world)
 ordersOnThePhone(world)
 moneyBack(world)
+signedActs(world)
 theOffice(world)
 theTerminal(world)
 theFootage(world)

@@ -256,7 +256,8 @@ export function theFarewell(world) {
     step('the doctor finishes; nobody can write any more', async () => {
       await world.doctor.opens('in_progress', world.visit.id)
       await world.doctor.click('visit-finish')
-      await world.doctor.agrees()
+      await world.doctor.sees('ending-paper')
+      await world.doctor.click('ending-next')
       await world.doctor.waits('visit-detail', 'state', 'finished')
       await world.doctor.sees('chat-closed')
       await world.doctor.go('/doctor/')

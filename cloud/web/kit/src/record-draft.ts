@@ -91,7 +91,7 @@ export function useRecordDraft(place: string, desk: RecordDesk, options: { keepe
     basedOn = got.version
     fill(got)
     if (!draft || same(draft.record, got)) keeper.removeItem(place)
-    else if (editable && draft.basedOn === got.version) {
+    else if ((editable || got.editable) && draft.basedOn === got.version) {
       fill(draft.record)
       void save()
     } else {

@@ -1,8 +1,9 @@
 import { DEADLINE, send } from '../http'
-import { api, body, path, seg } from './call'
-import type { Paged, Visit, ExamReport, Group, LabReport, NewOrder, NewPrescription, PastPrescription, PastVisit, ProblemClass, Record_, SavedRecord, ServiceOrder } from './types'
+import { api, body, path, seg, slow } from './call'
+import type { EndOfService, Paged, Visit, ExamReport, Group, LabReport, NewConsilium, NewOrder, NewPrescription, PastPrescription, PastVisit, ProblemClass, Record_, SavedRecord, ServiceOrder } from './types'
 
 const one = (id: string) => ({ params: { path: { id } } })
+const reviewed = (visit: string, version: number) => ({ params: { path: { visit, version } } })
 const find = (q: string) => ({ params: { query: { q } } })
 
 /** What doctors and pharmacists may ask and do. */
@@ -13,7 +14,8 @@ export const doctorApi = {
   accept: (id: string) => body(api.POST('/api/v1/doctor/visits/{id}/accept', one(id))) as Promise<Visit>,
   decline: (id: string, reason: string) => body(api.POST('/api/v1/doctor/visits/{id}/decline', { ...one(id), body: { reason } })) as Promise<Visit>,
   withdraw: (id: string, reason: string) => body(api.POST('/api/v1/doctor/visits/{id}/withdraw', { ...one(id), body: { reason } })) as Promise<Visit>,
-  finish: (id: string) => body(api.POST('/api/v1/doctor/visits/{id}/finish', one(id))) as Promise<Visit>,
+  ending: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/end-of-service', one(id))),
+  endService: (id: string, end: EndOfService) => body(api.POST('/api/v1/doctor/visits/{id}/end-of-service', { ...one(id), ...slow, body: end })),
   // The HIS's own shapes pass through undescribed.
   pastVisits: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/history/visits', one(id))) as Promise<PastVisit[]>,
   pastPrescriptions: (id: string) => body(api.GET('/api/v1/doctor/visits/{id}/history/prescriptions', one(id))) as Promise<PastPrescription[]>,
@@ -51,6 +53,24 @@ export const doctorApi = {
   signature: () => body(api.GET('/api/v1/doctor/signature')),
   draw: (image: string) => body(api.PUT('/api/v1/doctor/signature/picture', { body: { image } })),
   enrol: (image: string | undefined, pin: string) => body(api.POST('/api/v1/doctor/signature', { body: { image, pin } })),
+  returnedRecords: () => body(api.GET('/api/v1/doctor/records/returned')),
+  recordReviews: (state: string, page: number) => body(api.GET('/api/v1/record-reviews', { params: { query: { state, page, size: 20 } } })),
+  recordReview: (visit: string, version: number) => body(api.GET('/api/v1/record-reviews/{visit}/{version}', reviewed(visit, version))),
+  approveRecord: (visit: string, version: number) => body(api.POST('/api/v1/record-reviews/{visit}/{version}/approve', reviewed(visit, version))),
+  returnRecord: (visit: string, version: number, reason: string) => body(api.POST('/api/v1/record-reviews/{visit}/{version}/return', { ...reviewed(visit, version), body: { reason } })),
+  experts: (q: string) => body(api.GET('/api/v1/doctor/experts', find(q))),
+  invite: (visit: string, wish: NewConsilium) => body(api.POST('/api/v1/doctor/visits/{id}/consilia', { ...one(visit), body: wish })),
+  consiliaOf: (visit: string) => body(api.GET('/api/v1/doctor/visits/{id}/consilia', one(visit))),
+  consilia: (side: 'expert' | 'inviter', page: number) => body(api.GET('/api/v1/doctor/consilia', { params: { query: { side, page, size: 20 } } })),
+  consiliaWaiting: () => body(api.GET('/api/v1/doctor/consilia/count')),
+  consilium: (id: string) => body(api.GET('/api/v1/doctor/consilia/{id}', one(id))),
+  acceptConsilium: (id: string) => body(api.POST('/api/v1/doctor/consilia/{id}/accept', one(id))),
+  declineConsilium: (id: string, reason: string) => body(api.POST('/api/v1/doctor/consilia/{id}/decline', { ...one(id), body: { reason } })),
+  withdrawConsilium: (id: string, reason: string) => body(api.POST('/api/v1/doctor/consilia/{id}/withdraw', { ...one(id), body: { reason } })),
+  signOpinion: (id: string, opinion: string, pin: string) => body(api.POST('/api/v1/doctor/consilia/{id}/opinion', { ...one(id), body: { opinion, pin } })),
+  judgeConsilium: (id: string, score: number, comment: string) => body(api.POST('/api/v1/doctor/consilia/{id}/evaluate', { ...one(id), body: { score, comment } })),
+  consiliumMaterials: (id: string) => body(api.GET('/api/v1/doctor/consilia/{id}/materials', one(id))),
+  consiliumPictureUrl: (id: string, picture: string) => path(`/doctor/consilia/${seg(id)}/pictures/${seg(picture)}`),
   reviews: (state: string, page: number) => body(api.GET('/api/v1/pharmacist/prescriptions', { params: { query: { state, page, size: 20 } } })),
   review: (id: string) => body(api.GET('/api/v1/pharmacist/prescriptions/{id}', one(id))),
   approve: (id: string, pin: string) => body(api.POST('/api/v1/pharmacist/prescriptions/{id}/approve', { ...one(id), body: { pin } })),
