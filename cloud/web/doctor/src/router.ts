@@ -11,13 +11,15 @@ const router = staffRouter('/doctor/', '医生工作站', [
   { path: '/record-reviews/:visit/:version', name: 'record-review', meta: { title: '审核病历' }, props: true, component: () => import('./pages/RecordReviewPage.vue') },
   { path: '/consilia', name: 'consilia', meta: { title: '会诊', main: true }, component: () => import('./pages/ConsiliaPage.vue') },
   { path: '/consilia/:id', name: 'consilium', meta: { title: '会诊' }, props: true, component: () => import('./pages/ConsiliumPage.vue') },
+  { path: '/nurse', name: 'nurse', meta: { title: '我的订单', main: true }, component: () => import('./pages/NurseOrdersPage.vue') },
+  { path: '/nurse/:id', name: 'nurse-order', meta: { title: '护理订单' }, props: true, component: () => import('./pages/NurseOrderPage.vue') },
   { path: '/signature', name: 'signature', meta: { title: '我的签名', main: true }, component: () => import('./pages/SignaturePage.vue') },
   { path: '/sessions', name: 'sessions', meta: { title: '登录设备', main: true }, component: () => import('./pages/SessionsPage.vue') },
   { path: '/:rest(.*)*', name: 'lost', meta: { title: '页面不存在' }, component: () => import('./pages/LostPage.vue') },
 ], 'login')
 
 // Who sees no patients has no workbench of visits.
-const first = () => (hasRole('pharmacist') ? 'reviews' : hasRole('medical_affairs') ? 'record-reviews' : 'reviews')
+const first = () => (hasRole('pharmacist') ? 'reviews' : hasRole('nurse') ? 'nurse' : hasRole('medical_affairs') ? 'record-reviews' : 'reviews')
 router.beforeEach((to) => (to.name === 'work' && session.state === 'in' && !hasRole('doctor') ? { name: first() } : true))
 
 export { router }
