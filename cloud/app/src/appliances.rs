@@ -69,6 +69,9 @@ struct ApplianceView {
     /// The recorder dock, when there is one.
     #[schema(value_type = Option<Object>)]
     dock: Option<records::line::DockHealth>,
+    /// Recorder docking: what is plugged, what waits, how full the room for footage is.
+    #[schema(value_type = Option<Object>)]
+    docking: Option<records::line::DockingHealth>,
     /// HIS commands that are not settled.
     commands_open: u64,
     /// Version of its software.
@@ -131,6 +134,7 @@ async fn list(
             printers: health.printers,
             his: health.his,
             dock: health.dock,
+            docking: health.docking,
             commands_open: health.commands_open,
             version: health.version,
             disk_free_bytes: health.disk_free_bytes,

@@ -167,6 +167,19 @@ export function theFootage(world) {
       await admin.shots('admin-dock')
     })
 
+    step('offers the dock a file that is no firmware: the board is not touched, and the reason is in words', async () => {
+      assert.match(await admin.reads('appliance-docking'), /存储已用 \d+%/)
+      await admin.click('dock-firmware')
+      await admin.sees('dock-renewals-none')
+      await admin.page.locator('[data-testid="dock-package"]').setInputFiles({ name: 'dock-2.0.fw', mimeType: 'application/octet-stream', buffer: Buffer.alloc(4096, 7) })
+      await admin.click('dock-renew')
+      await admin.agrees()
+      assert.match(await admin.reads('dock-refused'), /固件/)
+      await admin.sees('dock-renewals-none')
+      await (await admin.sees('dock-firmware')).scrollIntoViewIfNeeded()
+      await admin.shots('admin-dock-firmware')
+    })
+
     step('finds its footage by nurse, patient, order, recorder, day and wholeness', async () => {
       await admin.click('nav-footage')
       await until('four clips', async () => (await clips()) === 4, 40_000)

@@ -19,6 +19,9 @@ export const adminApi = {
   visit: (id: string) => body(api.GET('/api/v1/admin/visits/{id}', one(id))),
   // Printers and endpoints come as the appliance reports them.
   appliances: () => body(api.GET('/api/v1/admin/appliances')) as Promise<Appliance[]>,
+  // What is asked of the dock's board, answered by the appliance.
+  dockRenewals: () => body(api.GET('/api/v1/admin/dock/firmware')),
+  renewDock: (pkg: string) => body(api.POST('/api/v1/admin/dock/firmware', { body: { package: pkg }, ...slow })),
   printing: () => body(api.GET('/api/v1/admin/printers')) as unknown as Promise<Printing>,
   decidePrint: (key: string, act: 'mark_printed' | 'reprint' | 'cancel') => body(api.POST('/api/v1/admin/printers/decide', { body: { key, act } })),
   testPage: (printer: string) => body(api.POST('/api/v1/admin/printers/test', { body: { printer } })),

@@ -60,7 +60,7 @@ export type TrailStep = Shape['StepView']
 export type Signature = Shape['SignatureView']
 export type AdminVisit = Shape['VisitDetail']
 export type HisOrder = Shape['Order']
-export type Appliance = Omit<Shape['ApplianceView'], 'printers' | 'his' | 'dock'> & { printers: { id: string; name: string; state: string; waiting: number }[]; his: { endpoint: string; state: string }[]; dock?: { state: string; bays: boolean[]; details?: { serial: string; charge: string; locked: boolean; fault: string }[]; firmware?: string; warnings?: string[] } | null }
+export type Appliance = Omit<Shape['ApplianceView'], 'printers' | 'his' | 'dock' | 'docking'> & { printers: { id: string; name: string; state: string; waiting: number }[]; his: { endpoint: string; state: string }[]; dock?: { state: string; bays: boolean[]; details?: { serial: string; charge: string; locked: boolean; fault: string }[]; firmware?: string; warnings?: string[] } | null; docking?: { recorders: { serial: string; place: string; state: string; clips: number; through: number }[]; waiting_clips: number; waiting_bytes: number; taken_percent: number; warnings: string[] } | null }
 export interface FootageGap { from: string; to: string }
 export type Docking = Omit<Shape['DockingView'], 'gaps'> & { gaps: FootageGap[] }
 export type Recorder = Omit<Shape['RecorderView'], 'docking'> & { docking?: Docking | null }
