@@ -6,15 +6,17 @@ import { accounts } from './stories/accounts.mjs'
 import { aBooking } from './stories/booking.mjs'
 import { aBrokenLine } from './stories/broken-line.mjs'
 import { onTheDoctorsPhone } from './stories/doctors-phone.mjs'
+import { theConsole } from './stories/console.mjs'
 import { theFootage } from './stories/footage.mjs'
 import { herbsByCourier } from './stories/herbs-by-courier.mjs'
 import { theTerminal } from './stories/kiosk.mjs'
 import { moneyBack } from './stories/money-back.mjs'
+import { nursingAtHome } from './stories/nursing.mjs'
 import { theOffice } from './stories/office.mjs'
 import { ordersOnThePhone } from './stories/orders.mjs'
 import { thePaper } from './stories/paper.mjs'
-import { theSignatureServer } from './stories/signature-server.mjs'
 import { signedActs } from './stories/signed-acts.mjs'
+import { theSignatureServer } from './stories/signature-server.mjs'
 import { theTrust } from './stories/signature-trust.mjs'
 import { aVisit, theFarewell } from './stories/visit.mjs'
 import { Bench } from './world/bench.mjs'
@@ -41,11 +43,13 @@ aBrokenLine(world)
 theFarewell(world)
 onTheDoctorsPhone(world)
 ordersOnThePhone(world)
-moneyBack(world)
 signedActs(world)
+moneyBack(world)
 theOffice(world)
 theTerminal(world)
 theFootage(world)
+theConsole(world)
+nursingAtHome(world)
 accounts(world)
 theSignatureServer(world)
 theTrust(world)

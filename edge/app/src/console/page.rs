@@ -9,6 +9,7 @@ nav{background:#0b5d66;padding:10px 24px}nav a{color:#fff;margin-right:20px;text
 main{max-width:1200px;margin:0 auto;padding:8px 24px 40px}h1{font-size:22px}h2{font-size:17px;margin:24px 0 8px}\
 table{border-collapse:collapse;width:100%;background:#fff}th,td{border:1px solid #dde3e8;padding:6px 10px;text-align:left;vertical-align:top}\
 th{background:#eef2f4;font-weight:600;white-space:nowrap}.ok{color:#0a7a3d}.warn{color:#a15c00}.bad{color:#b3261e}\
+.wide{overflow-x:auto}nav a{display:inline-block;padding:4px 0}@media(max-width:640px){nav,main{padding-left:12px;padding-right:12px}td{min-width:4em;overflow-wrap:anywhere}}\
 pre{margin:0;white-space:pre-wrap;word-break:break-all;max-height:8em;overflow:auto}form{margin:4px 0}\
 button,input{font:inherit;padding:2px 10px}";
 
@@ -57,7 +58,7 @@ impl Page {
         if rows.is_empty() {
             return self.text("（无）");
         }
-        self.body.push_str("<table><tr>");
+        self.body.push_str("<div class=wide><table><tr>");
         for word in head {
             let _ = write!(self.body, "<th>{}</th>", escape(word));
         }
@@ -69,7 +70,7 @@ impl Page {
             }
             self.body.push_str("</tr>");
         }
-        self.body.push_str("</table>");
+        self.body.push_str("</table></div>");
         self
     }
 
@@ -80,7 +81,7 @@ impl Page {
             ""
         };
         format!(
-            "<!doctype html><html lang=zh-CN><meta charset=utf-8>{refresh}<title>{}</title><style>{STYLE}</style>\
+            "<!doctype html><html lang=zh-CN><meta charset=utf-8><meta name=viewport content=\"width=device-width\">{refresh}<title>{}</title><style>{STYLE}</style>\
              <nav><a href=/>概况</a><a href=/commands?open=1>院内指令</a><a href=/printing>打印</a><a href=/docking>采集站</a><a href=/rejected>未受理来电</a></nav>\
              <main>{}</main></html>",
             escape(&self.title),
