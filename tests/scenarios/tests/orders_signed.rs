@@ -228,16 +228,12 @@ async fn taken_back(house: &House, visit: &str, id: &str, paid: &str) -> Result<
         .move_peer(&house.at.his, &format!("apply/{his}"), json!({ "status": 2 }))
         .await?;
     doctor.post(&revoke(paid), json!({ "reason": "改期" })).await?;
-    let kept = doctor.wait(
-        &format!("doctor/visits/{visit}/orders"),
-        "the hospital's words",
-        |list| {
-            let all = list.as_array().into_iter().flatten();
-            all.clone()
-                .any(|o| o["id"] == paid && o["state"] == "open" && o["words"].is_string())
-        },
-    );
-    let kept = kept.await?;
+    let path = format!("doctor/visits/{visit}/orders");
+    let said = |list: &Value| {
+        let mut all = list.as_array().into_iter().flatten();
+        all.any(|o| o["id"] == paid && o["state"] == "open" && o["words"].is_string())
+    };
+    let kept = doctor.wait(&path, "the hospital's words", said).await?;
     ensure!(kept.to_string().contains("医院不同意撤回：申请单已缴费"), "{kept}");
     Ok(())
 }
