@@ -106,6 +106,16 @@ fn a_file_whose_maker_died_before_its_row_is_swept_up_and_an_original_never_is()
     });
 }
 
+/// Waits until something holds.
+async fn soon(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+}
+
 /// What is being made and not wanted any more is stopped, its process too; what is made cannot be given up.
 #[test]
 fn a_job_that_is_given_up_stops_with_its_process() {
@@ -136,12 +146,8 @@ fn a_job_that_is_given_up_stops_with_its_process() {
             assert_eq!(status, StatusCode::ACCEPTED, "{asked}");
             let (ctx, works) = (site.ctx.clone(), shop.clone());
             let working = tokio::spawn(async move { round(&ctx, &works, Lane::Any).await });
-            let process = loop {
-                if let Ok(process) = std::fs::read_to_string(&number) {
-                    break PathBuf::from("/proc").join(process.trim());
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            };
+            soon(|| number.exists()).await;
+            let process = PathBuf::from("/proc").join(std::fs::read_to_string(&number).unwrap().trim());
             let object = asked["id"].as_str().unwrap();
             let (_, probe) = admin.get("/admin/footage/clp_1/media").await;
             let never = super::object(&probe, "probe")["id"].as_str().unwrap();
@@ -149,7 +155,7 @@ fn a_job_that_is_given_up_stops_with_its_process() {
             assert_eq!(admin.delete(&path(never)).await.0, StatusCode::NOT_FOUND);
             assert_eq!(admin.delete(&path(object)).await.0, StatusCode::OK);
             working.await.unwrap();
-            assert!(!process.exists(), "its process goes on");
+            soon(|| !process.exists()).await;
             std::fs::remove_file(&number).unwrap();
             let (_, media) = admin.get("/admin/footage/clp_1/media").await;
             let given_up = super::object(&media, "proxy");
