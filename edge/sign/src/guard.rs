@@ -28,7 +28,11 @@ pub fn harden() -> Guarded {
     .is_ok();
     let not_dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
     let memory_locked = lock_memory().is_ok();
-    let kept = if memory_locked { MemoryLock::Holds } else { MemoryLock::Never };
+    let kept = if memory_locked {
+        MemoryLock::Holds
+    } else {
+        MemoryLock::Never
+    };
     LOCK.store(kept as u8, Ordering::SeqCst);
     Guarded {
         memory_locked,
@@ -62,7 +66,11 @@ pub fn memory_lock() -> MemoryLock {
 /// Locks memory that [`harden`] had locked once more. What it comes to is what [`memory_lock`] says from then on.
 pub fn lock_again() -> std::io::Result<()> {
     let locked = lock_memory();
-    let kept = if locked.is_ok() { MemoryLock::Holds } else { MemoryLock::Lost };
+    let kept = if locked.is_ok() {
+        MemoryLock::Holds
+    } else {
+        MemoryLock::Lost
+    };
     LOCK.store(kept as u8, Ordering::SeqCst);
     locked
 }

@@ -59,7 +59,8 @@ impl Kept {
 
 fn half(number: &[u8]) -> Option<[u8; 32]> {
     let mut half = [0; 32];
-    half.get_mut(32_usize.checked_sub(number.len())?..)?.copy_from_slice(number);
+    half.get_mut(32_usize.checked_sub(number.len())?..)?
+        .copy_from_slice(number);
     Some(half)
 }
 
@@ -73,7 +74,10 @@ impl Approvals {
         let text = std::fs::read_to_string(&config.authority).map_err(|_| wrong())?;
         let block = gm::pem::read(&text)?.into_iter().next().ok_or_else(wrong)?;
         let key = PublicKey::read_spki(&mut Reader::new(&block.der, "public key"))?;
-        let point = key.point().filter(|_| key.kind() == gm::key::Kind::P256).ok_or_else(wrong)?;
+        let point = key
+            .point()
+            .filter(|_| key.kind() == gm::key::Kind::P256)
+            .ok_or_else(wrong)?;
         let (rest, y) = point.split_last_chunk::<32>().ok_or_else(wrong)?;
         let (_, x) = rest.split_last_chunk::<32>().ok_or_else(wrong)?;
         Ok(Self {

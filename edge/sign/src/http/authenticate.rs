@@ -64,6 +64,23 @@ impl Nonces {
     }
 }
 
+/// What a request that is signed with a key says of itself; nothing of it is proven.
+pub(super) struct Claim<'r> {
+    application: Arc<Application>,
+    time: &'r str,
+    nonce: &'r str,
+    mac: Vec<u8>,
+}
+
+/// The claim of a request's head, so that nothing of a stranger's body is read that could not be an application's.
+pub(super) fn claim<'r>(state: &State, headers: &'r HeaderMap, now: Timestamp) -> Result<Option<Claim<'r>>, Fault> {
+    let Some(line) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let line = line.to_str().map_err(|_| refused("Authorization 不是文本"))?;
+    Claim::read(state, line, now).map(Some)
+}
+
 /// The application behind a request. `nonces` remembers signed requests.
 pub fn application(
     state: &State,
@@ -73,9 +90,8 @@ pub fn application(
     now: Timestamp,
 ) -> Result<Arc<Application>, Fault> {
     let (method, uri, headers, body) = request;
-    if let Some(line) = headers.get(header::AUTHORIZATION) {
-        let line = line.to_str().map_err(|_| refused("Authorization 不是文本"))?;
-        return by_key(state, line, (method, uri, body), nonces, now);
+    if let Some(claim) = claim(state, headers, now)? {
+        return claim.prove((method, uri, body), nonces, now);
     }
     let Some(certificate) = &peer.certificate else {
         return Err(refused("既没有客户端证书，也没有请求签名"));
@@ -85,42 +101,57 @@ pub fn application(
     application.cloned().ok_or_else(|| refused("客户端证书未登记"))
 }
 
-fn by_key(
-    state: &State,
-    line: &str,
-    (method, uri, body): (&Method, &Uri, &[u8]),
-    nonces: &Nonces,
-    now: Timestamp,
-) -> Result<Arc<Application>, Fault> {
-    let fields = line
-        .strip_prefix(SCHEME)
-        .ok_or_else(|| refused("不支持的 Authorization 方式"))?;
-    let field = |name: &str| {
-        let mut found = fields.split(',').filter_map(|part| part.trim().split_once('='));
-        let value = found.find(|(key, _)| *key == name).map(|(_, value)| value);
-        value.ok_or_else(|| refused(&format!("Authorization 缺少 {name}")))
-    };
-    let (id, time, nonce, mac) = (field("app")?, field("time")?, field("nonce")?, field("mac")?);
-    let when = Timestamp::parse(time).map_err(|_| refused("time 不是 RFC 3339 时间"))?;
-    if when > now.plus(TOLERANCE) || now > when.plus(TOLERANCE) {
-        return Err(Fault::new(Code::RequestExpired, time));
+impl<'r> Claim<'r> {
+    fn read(state: &State, line: &'r str, now: Timestamp) -> Result<Self, Fault> {
+        let fields = line
+            .strip_prefix(SCHEME)
+            .ok_or_else(|| refused("不支持的 Authorization 方式"))?;
+        let field = |name: &str| {
+            let mut found = fields.split(',').filter_map(|part| part.trim().split_once('='));
+            let value = found.find(|(key, _)| *key == name).map(|(_, value)| value);
+            value.ok_or_else(|| refused(&format!("Authorization 缺少 {name}")))
+        };
+        let (id, time, nonce, mac) = (field("app")?, field("time")?, field("nonce")?, field("mac")?);
+        let when = Timestamp::parse(time).map_err(|_| refused("time 不是 RFC 3339 时间"))?;
+        if when > now.plus(TOLERANCE) || now > when.plus(TOLERANCE) {
+            return Err(Fault::new(Code::RequestExpired, time));
+        }
+        let fits = (8..=64).contains(&nonce.len()) && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !fits {
+            return Err(refused("nonce 应为 8 至 64 位字母或数字"));
+        }
+        // An unknown application, one without key and a wrong signature are told apart only in the log.
+        let application = state
+            .applications
+            .get(&ApplicationId(id.to_owned()))
+            .ok_or_else(wrong)?;
+        Ok(Self {
+            application: Arc::clone(application),
+            time,
+            nonce,
+            mac: hex::decode(mac).map_err(|_| wrong())?,
+        })
     }
-    let fits = (8..=64).contains(&nonce.len()) && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !fits {
-        return Err(refused("nonce 应为 8 至 64 位字母或数字"));
+
+    fn prove(
+        &self,
+        (method, uri, body): (&Method, &Uri, &[u8]),
+        nonces: &Nonces,
+        now: Timestamp,
+    ) -> Result<Arc<Application>, Fault> {
+        let application = &self.application;
+        let secret = application.secret.as_ref().ok_or_else(wrong)?;
+        let text = signed_text(method.as_str(), uri, self.time, self.nonce, body);
+        let mut expected = Hmac::<Sm3>::new_from_slice(&secret.0).map_err(|_| wrong())?;
+        expected.update(text.as_bytes());
+        expected.verify_slice(&self.mac).map_err(|_| wrong())?;
+        nonces.take(&application.id, self.nonce, now)?;
+        Ok(Arc::clone(application))
     }
-    let application = state.applications.get(&ApplicationId(id.to_owned()));
-    // An unknown application, one without key and a wrong signature are told apart only in the log.
-    let wrong = || refused("请求签名不正确");
-    let application = application.ok_or_else(wrong)?;
-    let secret = application.secret.as_ref().ok_or_else(wrong)?;
-    let mac = hex::decode(mac).map_err(|_| wrong())?;
-    let text = signed_text(method.as_str(), uri, time, nonce, body);
-    let mut expected = Hmac::<Sm3>::new_from_slice(&secret.0).map_err(|_| wrong())?;
-    expected.update(text.as_bytes());
-    expected.verify_slice(&mac).map_err(|_| wrong())?;
-    nonces.take(&application.id, nonce, now)?;
-    Ok(Arc::clone(application))
+}
+
+fn wrong() -> Fault {
+    refused("请求签名不正确")
 }
 
 /// What is signed of a request.

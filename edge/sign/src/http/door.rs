@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use tokio::sync::Semaphore;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{OpenApi, Required};
 
@@ -22,6 +23,11 @@ use crate::{revocation, soap, stamping, svs};
 /// Bytes of a request: the largest data in Base64, and the rest.
 const MAX_BODY: usize = 24 * 1024 * 1024;
 
+/// Longer bodies of those who have proven nothing yet are read few at a time: what is read stays in locked memory.
+const SHORT: u64 = 64 * 1024;
+/// So many.
+const UNPROVEN: usize = 4;
+
 /// Names a request, so that it is done once however often it is sent: see [`crate::service`]'s `once`.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Says that the answer is that of the first sending.
@@ -32,6 +38,7 @@ const REPLAYED: &str = "idempotency-replayed";
 pub(crate) struct Door {
     pub(crate) service: Arc<Service>,
     nonces: Arc<Nonces>,
+    unproven: Arc<Semaphore>,
 }
 
 /// The routes.
@@ -39,6 +46,7 @@ pub fn router(service: Arc<Service>) -> Router {
     let door = Door {
         service: Arc::clone(&service),
         nonces: Arc::default(),
+        unproven: Arc::new(Semaphore::new(UNPROVEN)),
     };
     let (acts, _) = json::acts().split_for_parts();
     let document = Arc::new(document());
@@ -190,12 +198,20 @@ async fn identify(
         };
         return Err(Fault::new(Code::Unauthenticated, why));
     }
+    let claims = authenticate::claim(&state, &parts.headers, door.service.engine.clock.now())?.is_some();
+    let long = body.size_hint().upper().is_none_or(|bytes| bytes > SHORT);
+    let turn = if claims && !registered && long {
+        Some(door.unproven.acquire().await.map_err(|_| Code::Draining)?)
+    } else {
+        None
+    };
     let body = axum::body::to_bytes(body, MAX_BODY)
         .await
         .map_err(|_| Fault::new(Code::TooLarge, format!("请求最多 {MAX_BODY} 字节，且须完整发送")))?;
     let now = door.service.engine.clock.now();
     let signed = (&parts.method, &parts.uri, &parts.headers, &body[..]);
     let application = authenticate::application(&state, peer, signed, &door.nonces, now)?;
+    drop(turn);
     let once = match parts
         .headers
         .get(IDEMPOTENCY_KEY)

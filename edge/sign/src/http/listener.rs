@@ -1,14 +1,16 @@
 //! Connections: TLS, HTTP/1.1, limits on how long anything may take and on how many there are.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,7 +19,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -31,6 +33,8 @@ const CONNECTIONS: usize = 2_048;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A request's headers are there by then; an idle connection is closed.
 const HEADERS: Duration = Duration::from_secs(60);
+/// A request's body is whole by then: 24 MiB at four megabits a second, and whoever sends nothing holds no place.
+const BODY: Duration = Duration::from_secs(60);
 /// So many connections at a time are a rush: what it left in the heap is given back when it is over.
 const RUSH: usize = 64;
 /// Whether one is over is looked at so often.
@@ -54,6 +58,46 @@ pub enum Way {
     Tls(watch::Receiver<Arc<ServerConfig>>),
     /// By plain HTTP: for what proves itself and is nobody's secret.
     Plain,
+}
+
+/// A body that is whole in time, or ends in an error.
+struct Timely {
+    body: Incoming,
+    /// From the first wait on: what came with its head needs no clock.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timely {
+    fn new(body: Incoming) -> Self {
+        Self { body, until: None }
+    }
+}
+
+impl HttpBody for Timely {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let until = self.until.get_or_insert_with(|| Box::pin(sleep(BODY)));
+        match until.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err("the body was not whole in time".into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Serves until told to stop.
@@ -149,7 +193,7 @@ where
     let address = peer.address;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request.map(Body::new))
+        router.clone().oneshot(request.map(|body| Body::new(Timely::new(body))))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -30,9 +30,9 @@ impl OwnLists {
             return Ok(Self::default());
         };
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>@\\".contains(&byte);
-        let url = reqwest::Url::parse(address).ok().filter(|url| {
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty()
-        });
+        let url = reqwest::Url::parse(address)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty());
         if url.is_none() || address.len() > LONGEST || !address.bytes().all(plain) {
             let text = "吊销列表的发布地址应为 http:// 或 https:// 开头的地址，不含空格和参数，最长 200 个字符。";
             return Err(Refusal::no("revocation_address", text));

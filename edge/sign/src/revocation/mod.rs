@@ -41,10 +41,10 @@ use source::Source;
 use store::Store;
 use web::Web;
 
+pub(crate) use address::ListAddress;
+pub use address::OwnLists;
 pub use http::published;
 pub(crate) use http::routes;
-pub use address::OwnLists;
-pub(crate) use address::ListAddress;
 pub(crate) use judge::{Checked, Look, Open, States, rule};
 pub(crate) use lists::{Kept, Lists, Taken};
 pub(crate) use own::{OWN_LISTS, Revoking};

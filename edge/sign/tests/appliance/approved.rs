@@ -19,16 +19,28 @@ fn run(site: &Site, program: &str, arguments: &[&str]) {
         .current_dir(site.dir.path())
         .output()
         .expect(program);
-    assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 /// The maker approves the state that the machine is in; `key`: whose word it is.
 fn approve(site: &Site, key: &str, name: &str) {
     let folder = site.dir.path();
-    run(site, "tpm2_createpolicy", &["--policy-pcr", "-l", "sha256:0,7", "-L", "state.policy"]);
+    run(
+        site,
+        "tpm2_createpolicy",
+        &["--policy-pcr", "-l", "sha256:0,7", "-L", "state.policy"],
+    );
     let policy = std::fs::read(folder.join("state.policy")).expect("policy");
     std::fs::write(folder.join("signed"), [&policy, REFERENCE].concat()).expect("written");
-    run(site, "openssl", &["dgst", "-sha256", "-sign", key, "-out", "signature", "signed"]);
+    run(
+        site,
+        "openssl",
+        &["dgst", "-sha256", "-sign", key, "-out", "signature", "signed"],
+    );
     let signature = STANDARD.encode(std::fs::read(folder.join("signature")).expect("signature"));
     let approval = json!({"pcrs": [0, 7], "policy": hex::encode(policy), "signature": signature});
     std::fs::write(folder.join("states").join(name), approval.to_string()).expect("written");
@@ -36,7 +48,9 @@ fn approve(site: &Site, key: &str, name: &str) {
 
 fn logged(site: &Site, act: &str) -> Vec<String> {
     let log = rusqlite::Connection::open(site.state().join("signd.db")).expect("log");
-    let mut rows = log.prepare("SELECT detail FROM log WHERE act = ?1 ORDER BY seq").expect("log");
+    let mut rows = log
+        .prepare("SELECT detail FROM log WHERE act = ?1 ORDER BY seq")
+        .expect("log");
     let rows = rows.query_map([act], |row| row.get(0)).expect("log");
     rows.map(|row| row.expect("entry")).collect()
 }
@@ -47,9 +61,17 @@ async fn an_approved_update_locks_no_key_away() {
     let folder = site.dir.path().to_path_buf();
     std::fs::create_dir(folder.join("states")).expect("folder");
     for key in ["maker.key", "stranger.key"] {
-        run(&site, "openssl", &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key]);
+        run(
+            &site,
+            "openssl",
+            &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key],
+        );
     }
-    run(&site, "openssl", &["pkey", "-in", "maker.key", "-pubout", "-out", "maker.pem"]);
+    run(
+        &site,
+        "openssl",
+        &["pkey", "-in", "maker.key", "-pubout", "-out", "maker.pem"],
+    );
     site.enrol("sta_1", "王医生").await.done().expect("enrolled");
 
     // An appliance of before learns whose approvals count, in the state it was sealed in.
@@ -71,7 +93,10 @@ async fn an_approved_update_locks_no_key_away() {
     std::fs::write(folder.join("states/3-broken.json"), "{").expect("written");
     changed(&site, "rx_2").await;
     approve(&site, "maker.key", "1-update.json");
-    site.sign("rx_2", "sta_1", PIN, RX).await.done().expect("signed in the approved state");
+    site.sign("rx_2", "sta_1", PIN, RX)
+        .await
+        .done()
+        .expect("signed in the approved state");
     let told = logged(&site, "kek.resealed");
     assert!(told.len() == 2 && told[1].starts_with("approved state "), "{told:?}");
 

@@ -183,7 +183,12 @@ async fn an_address_that_an_administrator_says_is_in_the_next_certificate() {
     assert_eq!(published(&works).await, (json!(of_start), json!(false)));
     assert!(named(&works).await.starts_with(&of_start));
 
-    for wrong in ["lists.hospital.cn", "ldap://lists.hospital.cn", "http://a.cn/?b=c", "http://a b.cn"] {
+    for wrong in [
+        "lists.hospital.cn",
+        "ldap://lists.hospital.cn",
+        "http://a.cn/?b=c",
+        "http://a b.cn",
+    ] {
         let said = works.admin.put("settings/own-lists", json!({"address": wrong})).await;
         assert_eq!(said.refused(), "revocation_address", "{wrong}");
     }
@@ -192,7 +197,10 @@ async fn an_address_that_an_administrator_says_is_in_the_next_certificate() {
     assert_eq!(refused, "forbidden");
     works.admin.put("settings/own-lists", said).await.done();
     assert_eq!(published(&works).await, (json!(SAID), json!(true)));
-    assert!(named(&works).await.starts_with(&of_start), "what is issued stays as it is");
+    assert!(
+        named(&works).await.starts_with(&of_start),
+        "what is issued stays as it is"
+    );
     let asked = json!({"organization": HOSPITAL, "name": "签名服务器"});
     works.admin.post("keys/1/certify", asked).await.done();
     assert!(named(&works).await.starts_with(&format!("{SAID}/crl/")));

@@ -175,7 +175,9 @@ async fn by_web_service(works: &Works) {
     let on = json!({"enabled": true});
     works.operator.put("settings/web-service", on).await.done();
     let call = async |operation: &str, parameters: &[(&str, &str)]| -> Result<String, String> {
-        let inside = parameters.iter().map(|(name, value)| format!("<{name}>{value}</{name}>"));
+        let inside = parameters
+            .iter()
+            .map(|(name, value)| format!("<{name}>{value}</{name}>"));
         let inside: String = inside.collect();
         let body = format!(
             "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><{operation} xmlns=\"urn:yiqiao:signd:sof\">{inside}</{operation}></e:Body></e:Envelope>"
@@ -185,7 +187,8 @@ async fn by_web_service(works: &Works) {
         let text = request.send().await.expect("answered").text().await.expect("text");
         let between = |name: &str| {
             let (_, rest) = text.split_once(&format!("<{name}>"))?;
-            rest.split_once(&format!("</{name}>")).map(|(inside, _)| inside.to_owned())
+            rest.split_once(&format!("</{name}>"))
+                .map(|(inside, _)| inside.to_owned())
         };
         between("return").ok_or_else(|| between("code").unwrap_or_else(|| panic!("{operation}: {text}")))
     };

@@ -1,5 +1,9 @@
 //! Bad input: each with its own code, an entry in the log, and no effect.
 
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use gm::certificate::Purpose;
 use records::Timestamp;
 use serde_json::json;
@@ -196,4 +200,49 @@ async fn what_is_asked_wrongly_is_refused_by_name_and_entered() {
         .into_iter()
         .filter(|(act, _, detail)| act == "message.signed" && !detail.starts_with("refused"));
     assert_eq!(done.count(), 1);
+}
+
+/// Who cannot be an application is told so by the head of the request: nobody waits for a body, or keeps it in memory.
+#[tokio::test]
+async fn who_cannot_be_an_application_is_refused_before_the_body_has_come() {
+    let site = Site::new(&["sm2"]);
+    let claim = |application: &str, at: Timestamp| {
+        let mac = "00".repeat(32);
+        format!("YQ-HMAC-SM3 app={application},time={at},nonce=0123456789,mac={mac}")
+    };
+    let before = now().minus(Duration::from_secs(3600));
+    for (authorization, code) in [
+        ("Basic YTpi".to_owned(), "unauthenticated"),
+        (claim("app_nobody", now()), "unauthenticated"),
+        (claim("app_his", before), "request_expired"),
+    ] {
+        let mut client = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect", &format!("localhost:{}", site.port)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl");
+        // The rest never comes, and the line stays open.
+        let mut line = client.stdin.take().expect("stdin");
+        let head = format!(
+            "POST /v1/data/sign HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000000\r\nAuthorization: {authorization}\r\n\r\n{{"
+        );
+        line.write_all(head.as_bytes()).expect("sent");
+        let (mut said, mut some) = (Vec::new(), [0; 1024]);
+        let mut from = client.stdout.take().expect("stdout");
+        while !String::from_utf8_lossy(&said).contains("\"text\"") {
+            match from.read(&mut some).expect("read") {
+                0 => break,
+                bytes => said.extend_from_slice(&some[..bytes]),
+            }
+        }
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(
+            said.starts_with("HTTP/1.1 401") && said.contains(&format!("\"{code}\"")),
+            "{said}"
+        );
+        client.kill().expect("ended");
+        client.wait().expect("ended");
+    }
 }
