@@ -92,10 +92,10 @@ export function ordersOnThePhone(world) {
     })
 
     // Rows: YZ-D-079, YZ-D-081, YZ-D-083, YZ-D-084, YZ-D-085
-    step('a test is found by initials, starred, and stands among the usual ones; so does the examination', async () => {
+    step('tests are taken from all and from the usual ones, where a star puts them; examinations from the usual ones and by search', async () => {
       await opens('lab')
       await doctor.click('order-all')
-      await doctor.page.locator('[data-testid="order-option"]', { hasText: '肾功能' }).waitFor()
+      await takes('肾功能')
       await doctor.fill('order-search', 'xzsx')
       const found = doctor.page.locator('[data-testid="order-option"]:visible', { hasText: '血脂四项' })
       await found.waitFor()
@@ -103,7 +103,7 @@ export function ordersOnThePhone(world) {
       await found.getByTestId('order-star').getByText('★').waitFor()
       await doctor.click('order-usual')
       await takes('血脂四项')
-      await doctor.find('order-specimen').selectOption({ label: '血浆' })
+      await doctor.find('order-specimen').last().selectOption({ label: '血浆' })
       await doctor.find('order-departments-ok').check()
       await doctor.shots('doctor-order-lab')
       await doctor.click('order-sign')
@@ -111,8 +111,11 @@ export function ordersOnThePhone(world) {
       await doctor.page.locator('[data-testid="order-card"][data-kind="lab"][data-state="open"]').waitFor()
       await opens('exam')
       await doctor.click('order-usual')
-      await doctor.page.locator('[data-testid="order-option"]', { hasText: '心电图' }).waitFor()
+      await takes('心电图')
+      await doctor.fill('order-search', 'fbcs')
+      await takes('腹部超声')
       await doctor.click('order-close')
+      await doctor.agrees()
     })
 
     step('the patient reads where to go; the test is taken back with a reason', async () => {
