@@ -13,6 +13,7 @@ mod herbs;
 mod orders;
 mod record;
 mod record_review;
+mod revoked;
 mod roots;
 mod world;
 

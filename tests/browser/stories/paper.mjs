@@ -55,6 +55,7 @@ export function thePaper(world) {
       await visitor.shots('verify')
       await visitor.page.locator('[data-testid="compare-file"]').setInputFiles({ name: '处方.pdf', mimeType: 'application/pdf', buffer: pdf })
       await visitor.waits('compare-result', 'valid', 'true')
+      await visitor.waits('compare-revocation', 'state', 'good')
     })
 
     step('one flipped byte is found out', async () => {

@@ -10,6 +10,8 @@ use base::Hospital;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use gm::certificate::{Draft, Identity, Purpose};
+use gm::crl::{self, Entry, Number};
+use gm::evidence::Revoked;
 use gm::key::{P256Key, Signer};
 use gm::stamp::{Imprint, Unit, Unsigned, attach};
 use gm::{Certificate, Hash, Sm2Key, cms};
@@ -29,6 +31,9 @@ pub(crate) struct Appliance {
     root: Certificate,
     seal_key: P256Key,
     seal_chain: Vec<Certificate>,
+    seal_root_key: P256Key,
+    /// Whether it tells lists, and since when the seal is revoked in them.
+    pub(crate) lists: Mutex<Option<Option<Revoked>>>,
     /// The seal's time-stamp unit.
     unit_key: P256Key,
     unit_chain: Vec<Certificate>,
@@ -43,13 +48,13 @@ pub(crate) struct Appliance {
     pub(crate) signed: AtomicU32,
     /// Signing calls that arrived.
     pub(crate) asked: AtomicU32,
+    /// The first signing call from which on none gets through.
+    fails_from: AtomicU32,
 }
 
 fn identity(name: &str) -> Identity {
     Identity {
         common_name: name.into(),
-    /// The first signing call from which on none gets through.
-    fails_from: AtomicU32,
         organization: "永州市中心医院".into(),
         ..Identity::default()
     }
@@ -115,6 +120,8 @@ impl Appliance {
             root,
             seal_key,
             seal_chain: vec![seal, seal_root],
+            seal_root_key,
+            lists: Mutex::default(),
             people: Mutex::default(),
             made: Mutex::default(),
             lost: AtomicU32::new(0),
@@ -122,22 +129,22 @@ impl Appliance {
             crooked: AtomicBool::new(false),
             signed: AtomicU32::new(0),
             asked: AtomicU32::new(0),
+            fails_from: AtomicU32::new(u32::MAX),
         }
+    }
+
+    /// From that signing call on (the first is 1) the line is cut.
+    pub(crate) fn fails_from(&self, call: u32) {
+        self.fails_from.store(call, Ordering::SeqCst);
     }
 
     fn enrol(&self, request: EnrolRequest) -> Outcome<Value> {
         let now = self.clock.now().offset();
         let mut people = self.people.lock().unwrap();
         let serial = u8::try_from(people.len()).unwrap() + 10;
-            fails_from: AtomicU32::new(u32::MAX),
         let person = people.entry(request.signer_id.clone()).or_insert_with(|| {
             let key = Sm2Key::generate().unwrap();
             let certificate = Draft {
-    /// From that signing call on (the first is 1) the line is cut.
-    pub(crate) fn fails_from(&self, call: u32) {
-        self.fails_from.store(call, Ordering::SeqCst);
-    }
-
                 serial: [serial; 16],
                 subject: &Identity {
                     serial_number: request.signer_id.clone(),
@@ -207,6 +214,28 @@ impl Appliance {
         let message = attach(&message, &token).unwrap();
         Outcome::Done(json!({ "cms": BASE64.encode(message), "certificate_serial": self.seal_chain[0].serial_hex() }))
     }
+
+    /// The list of the seal's root, where it tells one.
+    fn lists(&self) -> Outcome<Value> {
+        let Some(revoked) = *self.lists.lock().unwrap() else {
+            return Outcome::refused("unknown_method", "签名服务器不支持该操作。");
+        };
+        let entry = |revoked| Entry {
+            serial: hex::decode(self.seal_chain[0].serial_hex()).unwrap(),
+            revoked,
+        };
+        let now = self.clock.now().offset();
+        let draft = crl::Draft {
+            this_update: now,
+            next_update: now + Duration::from_secs(4 * 86_400),
+            number: Number::from(now.unix_timestamp().unsigned_abs()),
+            base: None,
+            entries: &revoked.map(entry).into_iter().collect::<Vec<_>>(),
+            address: None,
+        };
+        let list = draft.issue(&self.seal_chain[1], &self.seal_root_key).unwrap();
+        Outcome::Done(json!({ "lists": [BASE64.encode(list)] }))
+    }
 }
 
 #[async_trait::async_trait]
@@ -228,6 +257,7 @@ impl Hospital for Appliance {
             "sign.seal_pdf" => self.seal(&serde_json::from_value(body).unwrap()),
             "sign.trust" => Outcome::Done(json!({ "signers": [BASE64.encode(&self.root.der)],
                 "seals": [BASE64.encode(&self.seal_chain[1].der)] })),
+            "sign.lists" => self.lists(),
             "sign.status" => Outcome::Done(
                 json!({ "signer_id": "", "enrolled": true, "locked": false, "tries_left": 5,
                 "certificate_serial": null, "certificate": null, "not_after": null }),

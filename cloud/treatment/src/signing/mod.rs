@@ -8,6 +8,7 @@
 
 mod anchors;
 mod handwriting;
+mod lists;
 mod routes;
 pub(crate) mod store;
 
@@ -27,6 +28,7 @@ use utoipa::ToSchema;
 
 pub use anchors::SigningSettings;
 pub(crate) use anchors::{anchors, anchors_in};
+pub(crate) use lists::lists;
 pub(crate) use routes::routes;
 
 /// The roots to which signatures of the hospital's signers lead, its appliance among them; asked of the appliance when none
@@ -54,10 +56,10 @@ pub enum Purpose {
     Review,
     /// An order of examinations or laboratory tests.
     Order,
-}
-
     /// An expert's opinion in a consilium.
     Consilium,
+}
+
 impl Purpose {
     /// The word in rows.
     pub const fn as_str(self) -> &'static str {
@@ -66,9 +68,9 @@ impl Purpose {
             Self::Prescription => "prescription",
             Self::Review => "review",
             Self::Order => "order",
+            Self::Consilium => "consilium",
         }
     }
-            Self::Consilium => "consilium",
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {

@@ -58,6 +58,7 @@ pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, visit: VisitId, version
             file_seal: None,
             file_seal_reason: None,
             file_stamped_at: None,
+            file_seal_revocation: None,
         },
         pdf_sha256: of_this.and_then(|issue| issue.pdf_sha256),
     })

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::pdf::{self, Seal};
+use super::pdf::{self, Seal, SealRevocation};
 use super::store::Named;
 use crate::prescribing::store::{self as table, Chart};
 use crate::signing::store::Kept;
@@ -103,6 +103,8 @@ pub(crate) struct Verified {
     /// The time of the seal that a time stamp proves.
     #[schema(value_type = Option<String>)]
     pub(crate) file_stamped_at: Option<Timestamp>,
+    /// For an uploaded file with a seal: whether its certificate was revoked.
+    pub(crate) file_seal_revocation: Option<SealRevocation>,
 }
 
 impl Verified {
@@ -117,6 +119,7 @@ impl Verified {
             file_seal: None,
             file_seal_reason: None,
             file_stamped_at: None,
+            file_seal_revocation: None,
         }
     }
 }
@@ -234,6 +237,7 @@ async fn prescription(ctx: &Ctx, tenant: &TenantId, id: PrescriptionId) -> Resul
         file_seal: None,
         file_seal_reason: None,
         file_stamped_at: None,
+        file_seal_revocation: None,
     };
     Ok(Case {
         verified,
@@ -283,15 +287,20 @@ async fn by_file(State(ctx): State<Ctx>, Path(code): Path<String>, file: Bytes) 
     let mut verified = case.verified;
     let digest = hex::encode(Sha256::digest(&file));
     let issued = case.pdf_sha256.as_deref() == Some(digest.as_str());
-    let anchors = signing::anchors(&ctx, &Scope::system(tenant)).await?;
-    let seal = pdf::check(&file, &anchors.seals, ctx.now());
+    let scope = Scope::system(tenant);
+    let anchors = signing::anchors(&ctx, &scope).await?;
+    let lists = signing::lists(&ctx, &scope).await?;
+    let seal = pdf::check(&file, &anchors.seals, &lists, ctx.now());
     verified.file_is_issued = Some(issued);
+    verified.file_seal_revocation = SealRevocation::of(&seal);
     let word = match seal {
-        Seal::Valid { stamped_at } => {
+        Seal::Valid { stamped_at, .. } => {
             verified.file_stamped_at = stamped_at;
             "valid"
         }
-        Seal::Broken(reason) => {
+        Seal::Broken(reason) | Seal::Revoked(reason) => {
+            verified.valid = false;
+            verified.reason = Some(format!("文件的医院签章不成立：{reason}"));
             verified.file_seal_reason = Some(reason);
             "broken"
         }
