@@ -420,7 +420,8 @@ impl World {
                     let plain = vault.open(&tenant, "signing.document", &sealed).unwrap();
                     let forged = String::from_utf8(plain.to_vec()).unwrap().replacen("同意", "反对", 1);
                     let sealed = vault.seal(&tenant, "signing.document", forged.as_bytes()).unwrap();
-                    let sql = "UPDATE treatment_signature SET document_sealed = $3 WHERE tenant_id = $1 AND purpose = $2";
+                    let sql =
+                        "UPDATE treatment_signature SET document_sealed = $3 WHERE tenant_id = $1 AND purpose = $2";
                     tx.exec(sql, &[&tenant, &purpose, &sealed]).await
                 })
             })
@@ -431,7 +432,9 @@ impl World {
     /// Another doctor signs for the first time.
     pub(crate) async fn enrolled(&self, who: &str) {
         let image = format!("data:image/png;base64,{}", drawn());
-        let view = self.post(who, "/doctor/signature", json!({ "image": image, "pin": PIN })).await;
+        let view = self
+            .post(who, "/doctor/signature", json!({ "image": image, "pin": PIN }))
+            .await;
         assert_eq!(view["enrolled"], true);
     }
 

@@ -74,9 +74,15 @@ impl Purpose {
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Record, Self::Prescription, Self::Review, Self::Order, Self::Consilium]
-            .into_iter()
-            .find(|p| p.as_str() == word)
+        [
+            Self::Record,
+            Self::Prescription,
+            Self::Review,
+            Self::Order,
+            Self::Consilium,
+        ]
+        .into_iter()
+        .find(|p| p.as_str() == word)
     }
 }
 
