@@ -94,9 +94,8 @@ impl Codes {
                 tx.opt::<(String, String)>(sql, &[&tenant]).await
             })
         });
-        Ok(row
-            .await
-            .map(|row| row.map(|(point, seal)| PatientCodeKey { point, seal }))?)
+        let row = row.await?;
+        Ok(row.map(|(point, seal)| PatientCodeKey { point, seal }))
     }
 
     /// Whether it is the first time; durable, so that a restart forgets nothing. What is long over is forgotten.

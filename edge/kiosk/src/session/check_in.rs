@@ -25,20 +25,16 @@ impl Session {
             return Vec::new();
         };
         self.stage = Stage::Ticket { visit, place, ticket };
-        self.take_ticket(false)
+        self.print_ticket()
     }
 
+    /// The number on paper; another copy when it came out before.
     pub(super) fn print_ticket(&mut self) -> Vec<Ask> {
-        self.take_ticket(true)
-    }
-
-    fn take_ticket(&mut self, by_hand: bool) -> Vec<Ask> {
         let Stage::Ticket { ticket, .. } = &mut self.stage else {
             return Vec::new();
         };
         let key = ticket.key.clone();
         let ask = on_paper(ticket);
-        debug_assert!(by_hand || ask.is_some(), "a fresh ticket is not on its way yet");
         self.watch(&key);
         ask.into_iter().collect()
     }

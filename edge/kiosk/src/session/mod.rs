@@ -274,7 +274,6 @@ impl Session {
                 receipts,
                 at,
                 paying,
-                ..
             } => return self.leave_bill(bills, receipts, at, &paying),
             Stage::Home | Stage::Identify { .. } | Stage::Menu => return self.end(),
             _ if self.person.is_none() => return self.end(),
