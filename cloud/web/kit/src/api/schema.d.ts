@@ -10209,7 +10209,7 @@ export interface operations {
                 /** @description `exam` or `lab`. */
                 kind: components["schemas"]["OrderKind"];
                 /** @description `usual` or `all`. */
-                list: string;
+                list: "usual" | "all";
                 /** @description Part of a code, a name, or initials of the pinyin; empty for the whole list. */
                 q?: string;
             };
