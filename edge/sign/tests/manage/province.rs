@@ -21,7 +21,7 @@ use sign::Client;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use crate::site::{HOSPITAL, Person, Site};
+use crate::site::{HOSPITAL, Person, Site, start};
 
 const PIN: &str = "202611";
 const WANG: &str = "sta_wang";
@@ -234,12 +234,13 @@ fn today() -> String {
     format!("{}-{:02}-{:02}", today.year(), u8::from(today.month()), today.day())
 }
 
+/// Rows: YZ-N-051
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_doctor_signs_with_a_key_at_the_province_whatever_the_province_does() {
     let province = Province::new();
     let key = json!({"index": 7, "name": "wang", "subject": SUBJECT, "password": "right-code"});
     province.control("/control/keys", key);
-    let hospital = Hospital::new(&province.settings(&today())).await;
+    let mut hospital = Hospital::new(&province.settings(&today())).await;
     hospital.is_ready().await;
     set_up(&hospital).await;
     signs(&hospital, &province).await;
@@ -248,6 +249,7 @@ async fn a_doctor_signs_with_a_key_at_the_province_whatever_the_province_does() 
     another_certificate(&hospital, &province).await;
     another_password(&hospital, &province).await;
     used_up(&hospital, &province).await;
+    more_is_paid_for(&mut hospital, &province).await;
     unbound(&hospital).await;
     is_in_the_log(&hospital).await;
 }
@@ -452,6 +454,24 @@ async fn used_up(hospital: &Hospital, province: &Province) {
     assert_eq!(province.books().0 + 1, AGREED.0, "{used:?}");
 }
 
+/// Where the contract says so more is signed and counted; a killed server has forgotten nothing.
+async fn more_is_paid_for(hospital: &mut Hospital, province: &Province) {
+    let settings = format!("{}beyond = \"allow\"\n", province.settings(&today()));
+    let site = &mut hospital.site;
+    site.signd.kill();
+    site.signd = start(&site.state(), &site.tpm.tcti(), site.port, &settings);
+    let browser = site.browser();
+    hospital.admin.sign_in(&browser).await.done();
+    hospital.admin.browser = browser;
+    hospital.is_ready().await;
+    hospital.sign("rx_beyond", WANG, PIN).await.done().expect("signed");
+    let used = hospital.server().await["use"].clone();
+    assert_eq!(
+        (&used["asked"], &used["signatures_level"]),
+        (&json!(AGREED.0 + 1), &json!("full"))
+    );
+}
+
 /// Who is unbound sets up a signature again, and has a key here.
 async fn unbound(hospital: &Hospital) {
     let path = "outside/province/signers/sta_wang";
@@ -468,7 +488,7 @@ async fn is_in_the_log(hospital: &Hospital) {
     let found = auditor.browser.get("log?act=outside.&most=500").await.done();
     let entries = found["entries"].as_array().expect("entries");
     let count = |act: &str| entries.iter().filter(|entry| entry["act"] == act).count() as u64;
-    assert_eq!(count("outside.asked"), AGREED.0);
+    assert_eq!(count("outside.asked"), AGREED.0 + 1);
     assert_eq!((count("outside.wrong_signature"), count("outside.unknown")), (2, 3));
     assert_eq!(
         (
