@@ -44,7 +44,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(folder: &Path) -> Router<
         .layer(fixed(header::REFERRER_POLICY, "same-origin"))
         .layer(fixed(
             HeaderName::from_static("permissions-policy"),
-            "camera=(self), microphone=(self), geolocation=()",
+            "camera=(self), microphone=(self), geolocation=(self)",
         ))
 }
 

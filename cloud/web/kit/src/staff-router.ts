@@ -1,6 +1,7 @@
 // Routing shared by the two staff apps: nobody in without a session, a title each, a fresh build after an update.
 import { createRouter, createWebHistory, type Router, type RouteRecordRaw } from 'vue-router'
 import { recall, session } from './session'
+import './staff-states'
 
 declare module 'vue-router' {
   interface RouteMeta {

@@ -1,5 +1,5 @@
 import { api, body, path, seg } from './call'
-import type { HomeVisitDetail, Paged, Visit, FulfilmentChoice, NewPatient, NewVisit, Rating } from './types'
+import type { Paged, Visit, FulfilmentChoice, NewPatient, NewVisit, Rating } from './types'
 
 const one = (id: string) => ({ params: { path: { id } } })
 
@@ -29,10 +29,6 @@ export const patientApi = {
   fulfil: (id: string, how: FulfilmentChoice) => body(api.POST('/api/v1/prescriptions/{id}/fulfilment', { ...one(id), body: how })),
   payPrescription: (id: string) => body(api.POST('/api/v1/prescriptions/{id}/pay', one(id))),
   collected: (id: string) => body(api.POST('/api/v1/prescriptions/{id}/collected', one(id))),
-  orders: (visit: string) => body(api.GET('/api/v1/visits/{id}/orders', one(visit))),
-  homeVisits: () => body(api.GET('/api/v1/nursing/orders')),
-  homeVisit: (id: string) => body(api.GET('/api/v1/nursing/orders/{id}', one(id))) as Promise<HomeVisitDetail>,
-  fillForm: (id: string, form: string, version: number, answers: Record<string, unknown>) => body(api.POST('/api/v1/nursing/orders/{id}/form', { ...one(id), body: { form, version, answers: answers as never } })) as Promise<HomeVisitDetail>,
   orders: (visit: string) => body(api.GET('/api/v1/visits/{id}/orders', one(visit))),
   recordPdfUrl: (id: string) => path(`/visits/${seg(id)}/record/pdf`),
   pdfUrl: (id: string) => path(`/prescriptions/${seg(id)}/pdf`),
