@@ -1,5 +1,5 @@
-//! What the line does here: entries from the cloud go into the journal, the spool and to the terminals, calls go to the bridge, to
-//! `signd`, to the printers, fetch pictures, or ask for the appliance's health.
+//! What the line does here: entries from the cloud go into the journal, the spool and to the terminals; calls go to the
+//! bridge, to `signd`, to the printers, fetch pictures, or ask for the appliance's health.
 
 use std::sync::{Arc, OnceLock};
 
