@@ -1,0 +1,225 @@
+//! A doctor whose key is kept by the province's signature server (省平台电子签名): records and prescriptions are signed there,
+//! with no other change to anybody's day.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, Method};
+use scenarios::client::Person;
+use scenarios::journey::{self, Calm};
+use serde_json::{Value, json};
+use sha1::Sha1;
+use site::ports::Service;
+use site::{Addresses, Options, Site};
+
+const PASSWORD: &str = "Sheng-Ping-2026";
+
+/// The administrator of the signature server, at its page.
+struct Keeper {
+    client: Client,
+    address: String,
+}
+
+impl Keeper {
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let request = self
+            .client
+            .request(method, format!("{}/manage/v1/{path}", self.address));
+        let request = request.header("x-signd", "1").json(&body.unwrap_or(json!({})));
+        let answer = request.send().await.unwrap();
+        let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// The first administrator, signed in with a phone.
+    async fn arrive(addresses: &Addresses) -> Self {
+        let client = Client::builder()
+            .cookie_store(true)
+            .tls_danger_accept_invalid_certs(true);
+        let keeper = Self {
+            client: client.build().unwrap(),
+            address: addresses.signd.clone(),
+        };
+        let code = std::fs::read_to_string(addresses.data.join("signd/setup-code")).unwrap();
+        let asked = json!({"code": code.trim(), "name": "zhang.guan", "person": "张管理", "password": PASSWORD});
+        keeper.post("setup", asked).await;
+        let asked = json!({"name": "zhang.guan", "password": PASSWORD});
+        let step = keeper.post("session", asked).await;
+        let asked = json!({"token": step["token"], "code": one_time_code(step["secret"].as_str().unwrap())});
+        keeper.post("session/first", asked).await;
+        keeper
+    }
+
+    /// Binds a doctor's key, having looked at its certificate.
+    async fn bind(&self, signer: &str, name: &str, index: u32, password: &str) {
+        let found = self
+            .post("outside/province/certificate", json!({"identification": name}))
+            .await;
+        let asked = json!({"signer": signer, "identification": name, "key_index": index, "password": password,
+            "fingerprint": found["fingerprint"]});
+        self.post("outside/province/signers", asked).await;
+    }
+
+    async fn province(&self) -> Value {
+        self.ask(Method::GET, "outside", None).await[0].clone()
+    }
+}
+
+/// The code that an authenticator app shows now (RFC 6238).
+fn one_time_code(base32: &str) -> String {
+    let (mut secret, mut bits, mut buffer) = (Vec::new(), 0, 0u32);
+    for letter in base32.bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            _ => letter - b'2' + 26,
+        };
+        buffer = buffer << 5 | u32::from(value);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            secret.push((buffer >> bits) as u8);
+            buffer &= (1 << bits) - 1;
+        }
+    }
+    let step = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 30;
+    let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(&secret).unwrap();
+    mac.update(&step.to_be_bytes());
+    let digest = mac.finalize().into_bytes();
+    let at = usize::from(digest[19] & 15);
+    let number = u32::from_be_bytes(digest[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+/// What openssl says, in a folder.
+fn openssl(folder: &Path, words: &str) -> String {
+    let out = Command::new("openssl")
+        .args(words.split(' '))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()
+}
+
+/// The hospital's administrator trusts the province's root beside the hospital's own, which is known already.
+async fn trusted(admin: &Person, root: &Path) {
+    let mut signing = admin.get("admin/settings").await.unwrap()["treatment.signing"].clone();
+    let root = STANDARD.encode(std::fs::read(root).unwrap());
+    let roots = signing["roots"].as_array_mut().unwrap();
+    if !roots.is_empty() && !roots.contains(&json!(root)) {
+        roots.push(json!(root));
+        let body = json!({ "treatment.signing": signing });
+        let changed = admin.once(Method::PUT, "admin/settings", Some(&body)).await.unwrap();
+        assert!(changed.status.is_success(), "{}", changed.body);
+    }
+}
+
+async fn told(person: &Person) -> String {
+    person.get("auth/me").await.unwrap()["staff"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The doctor's record and prescription carry the province's signature, and the pharmacist's one of the hospital; the visit
+/// is the same as ever, and the province was asked for exactly what was signed.
+///
+/// Rows: HZ-299, HZ-301, HZ-302, YZ-L-002
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prescription_and_its_record_are_signed_by_the_provinces_server() {
+    site::prepare();
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        outside: true,
+        ..Options::free_ports().unwrap()
+    };
+    let control = format!("http://{}", options.ports.address(Service::OutsideControl));
+    let mut site = Site::start(folder.path(), options).await.unwrap();
+    let addresses = site.addresses().clone();
+    let bench = Client::new();
+
+    let cast = journey::gather(&addresses)
+        .await
+        .unwrap()
+        .with_patience(Duration::from_secs(60));
+    let key =
+        json!({"index": 3, "name": "doctor", "subject": "/C=CN/O=省平台/CN=省平台登记医生", "password": "sheng-ping"});
+    let made = bench
+        .post(format!("{control}/control/keys"))
+        .json(&key)
+        .send()
+        .await
+        .unwrap();
+    assert!(made.status().is_success(), "{made:?}");
+    let keeper = Keeper::arrive(&addresses).await;
+    keeper.bind(&told(&cast.doctor).await, "doctor", 3, "sheng-ping").await;
+    trusted(&cast.admin, &addresses.data.join("bench/outside/ca.cer")).await;
+    // The doctor sets up the signature anew, as ever; from then on it is the province's.
+    let again = json!({ "image": journey::signature_image(), "pin": journey::PIN });
+    cast.doctor.post("doctor/signature", again).await.unwrap();
+
+    let made = journey::follow_up_visit(&addresses, &cast, "province-0", &mut Calm)
+        .await
+        .unwrap();
+    let prescription = cast
+        .patient
+        .get(&format!("prescriptions/{}", made.prescription))
+        .await
+        .unwrap();
+    let own = openssl(
+        &addresses.data.join("bench/outside"),
+        "x509 -in doctor.pem -noout -serial",
+    );
+    let serial = own.trim().trim_start_matches("serial=").to_lowercase();
+    let code = prescription["verify_code"].as_str().unwrap();
+    let verified = cast.patient.get(&format!("verify/{code}")).await.unwrap();
+    let by_doctor = |one: &&Value| one["role"] == "doctor" && one["valid"] == true;
+    let doctors = verified["signatures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(by_doctor)
+        .unwrap();
+    let bare = |serial: &str| serial.trim_start_matches('0').to_lowercase();
+    assert_eq!(
+        bare(doctors["certificate_serial"].as_str().unwrap()),
+        bare(&serial),
+        "{verified}"
+    );
+
+    let sign = format!("doctor/visits/{}/record/sign", made.visit);
+    cast.doctor.post(&sign, json!({ "pin": journey::PIN })).await.unwrap();
+
+    // As many as the record and the prescription are: each once.
+    let used = keeper.province().await["use"].clone();
+    let books: Value = bench
+        .get(format!("{control}/control/keys"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&used["made"], &used["asked"]),
+        (&books[0]["signed"], &books[0]["asked"]),
+        "{used} {books}"
+    );
+    assert_eq!(used["made"], 2, "{used}");
+    assert_eq!((&used["wrong"], &used["unknown"]), (&json!(0), &json!(0)));
+    let killed = site.stop().await;
+    assert!(killed.is_empty(), "did not stop when asked: {killed:?}");
+}
