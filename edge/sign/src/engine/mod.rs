@@ -10,10 +10,10 @@ pub(crate) mod seal_stamp;
 mod signer;
 mod signer_root;
 
-pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
-pub(crate) use document::Waiting;
-use document::Signing;
 pub use approved::Approvals;
+pub(crate) use authority::{open_key, owner as authority_owner, sm2_key};
+use document::Signing;
+pub(crate) use document::Waiting;
 pub(crate) use signer_root::owner as signer_root_owner;
 
 use std::path::{Path, PathBuf};

@@ -42,13 +42,13 @@ use utoipa::ToSchema;
 use crate::Refusal;
 use crate::vault::{BindingRow, Vault};
 
-pub use act::{Bind, Found};
 pub(crate) use act::password_owner;
+pub use act::{Bind, Found};
 pub use config::{Beyond, ContractConfig, OutsideConfig};
 pub(crate) use fault::Fault;
 pub use quota::{Level, Use};
-pub use server::ServerView;
 pub(crate) use server::Server;
+pub use server::ServerView;
 pub(crate) use signer::OutsideSigner;
 
 /// How a binding stands.
@@ -101,10 +101,7 @@ impl BindingState {
                 "outside_locked",
                 "外部签名服务器拒绝了密钥口令，已暂停签名，请联系管理员重新登记口令。",
             ),
-            Self::Ended => (
-                "outside_ended",
-                "您的外部电子签名已停用，请重新设置电子签名后再签名。",
-            ),
+            Self::Ended => ("outside_ended", "您的外部电子签名已停用，请重新设置电子签名后再签名。"),
         };
         Some(Refusal::no(code, text))
     }

@@ -67,9 +67,10 @@ impl Unit<'_> {
 
     /// Puts another seal of the same key in the place of this one; `false` when it is not there any more.
     pub(crate) fn replace_kek(&self, before: &str, sealed: &str) -> Result<bool, Refusal> {
-        let replaced = self
-            .0
-            .execute("UPDATE kek SET sealed = ?2 WHERE id = 1 AND sealed = ?1", params![before, sealed])?;
+        let replaced = self.0.execute(
+            "UPDATE kek SET sealed = ?2 WHERE id = 1 AND sealed = ?1",
+            params![before, sealed],
+        )?;
         Ok(replaced == 1)
     }
 

@@ -37,7 +37,11 @@ fn make(folder: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
     std::fs::write(folder.join("tls-ca.pem"), root.pem())?;
     for (name, hosts, usage) in [
-        ("client", vec!["hospital".to_owned()], ExtendedKeyUsagePurpose::ClientAuth),
+        (
+            "client",
+            vec!["hospital".to_owned()],
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ),
         // The last one made says that all are there.
         (
             "tls",

@@ -104,7 +104,9 @@ impl Room {
         let done = match request {
             _ if lie == "refuse" => {
                 let number = fired.as_ref().map(|fired| fired.number("code", code::INTERNAL.into()));
-                Ok(Err(number.and_then(|n| u32::try_from(n).ok()).unwrap_or(code::INTERNAL)))
+                Ok(Err(number
+                    .and_then(|n| u32::try_from(n).ok())
+                    .unwrap_or(code::INTERNAL)))
             }
             Request::ExportCert { identification } => self.export(identification, lie).await,
             Request::SignData {
@@ -148,13 +150,7 @@ impl Room {
         Ok(key.name.clone())
     }
 
-    async fn sign(
-        &self,
-        index: u32,
-        name: &str,
-        data: &[u8],
-        lie: &str,
-    ) -> Result<Result<Vec<u8>, u32>, CaError> {
+    async fn sign(&self, index: u32, name: &str, data: &[u8], lie: &str) -> Result<Result<Vec<u8>, u32>, CaError> {
         let name = if lie == "other_key" { "stranger" } else { name };
         let signature = self.authority.turn().await.sign(name, data).await?;
         let signature = match lie {
