@@ -106,7 +106,11 @@ pub(crate) fn check(file: &[u8], trust: &Trust, lists: &Stapled, now: Timestamp)
         now: now.offset(),
     };
     let mut states = vec![judge(trust, &signature.path, &evidence, moment)];
-    states.extend(stamp.as_deref().map(|stamp| judge(trust, &stamp.path, &evidence, moment)));
+    states.extend(
+        stamp
+            .as_deref()
+            .map(|stamp| judge(trust, &stamp.path, &evidence, moment)),
+    );
     let mut oldest = None;
     for (state, whose) in states.into_iter().zip(["签章证书", "签章的时间戳证书"]) {
         match state {
