@@ -277,7 +277,7 @@ pub(crate) async fn search(
     Ok((tx.all(&sql, &page).await?, total))
 }
 
-/// How many orders are in each state; of one nurse when their id is given.
+/// How many orders are in each state; of one nurse when their id is given. What is finished counts for the day it was.
 pub(crate) async fn counts(
     tx: &mut Tx<'_>,
     nurse: &str,
@@ -287,7 +287,7 @@ pub(crate) async fn counts(
     let tenant = tx.tenant().clone();
     tx.all(
         "SELECT state, COUNT(*) FROM nursing_order WHERE tenant_id = $1 AND ($2 = '' OR nurse_id = $2)
-            AND planned_at >= $3 AND planned_at < $4 GROUP BY state",
+            AND COALESCE(finished_at, planned_at) >= $3 AND COALESCE(finished_at, planned_at) < $4 GROUP BY state",
         &[&tenant, &nurse, &from, &until],
     )
     .await
@@ -358,7 +358,7 @@ pub(crate) async fn finished(
     let tenant = tx.tenant().clone();
     tx.all(
         "SELECT service, started_at, finished_at FROM nursing_order WHERE tenant_id = $1 AND nurse_id = $2
-            AND state = 'finished' AND planned_at >= $3 AND planned_at < $4",
+            AND state = 'finished' AND finished_at >= $3 AND finished_at < $4",
         &[&tenant, &nurse, &from, &until],
     )
     .await
