@@ -76,14 +76,9 @@ pub enum Wrong {
 /// See [`Wrong`].
 pub fn check_all<'a>(all: &[Config], printers: impl Iterator<Item = &'a str> + Clone) -> Result<(), Wrong> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
-    let owned: [(&'static str, fn(&Config) -> Option<String>); 3] = [
-        ("name", |c| Some(c.name.clone())),
-        ("listen", |c| Some(c.listen.to_string())),
-        ("printer", |c| c.printer.clone()),
-    ];
-    for (what, of) in owned {
-        alone(what, all.iter().filter_map(of))?;
-    }
+    alone("name", all.iter().map(|c| c.name.clone()))?;
+    alone("listen", all.iter().map(|c| c.listen.to_string()))?;
+    alone("printer", all.iter().filter_map(|c| c.printer.clone()))?;
     // A line serves one device, whatever that is.
     let lines = all.iter().flat_map(|c| [path(&c.card_reader), path(&c.scanner)]);
     alone("card_reader 或 scanner", lines.flatten())?;
