@@ -20,7 +20,7 @@ export function signedActs(world) {
       await patient.opens(visit.id)
       await patient.click('visit-check-in')
       expert = await Doctor.arrive(world, 'expert', PHONE)
-      await expert.signsIn('doctor2')
+      await expert.signsIn('doctor3')
       name = await expert.reads('staff-name')
       doctor = await world.doctor.on(DESK, 'doctor-asks')
       await doctor.opens('checked_in', visit.id)
