@@ -82,7 +82,7 @@ impl Papers {
     /// What is to be signed, in the order of signing.
     pub(crate) fn unsigned(&self) -> Vec<&EndingDocument> {
         let mut left: Vec<_> = self.documents.iter().filter(|d| !d.signed).collect();
-        left.sort_by(|a, b| a.seen.kind.cmp(&b.seen.kind));
+        left.sort_by_key(|d| d.seen.kind);
         left
     }
 
