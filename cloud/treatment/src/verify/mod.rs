@@ -2,8 +2,8 @@
 //! the bytes that were signed, who signed it and whether it still holds; and whether a PDF in hand is the one that was
 //! issued. Of a record nothing clinical is shown: the code proves the paper, it does not open the record.
 
-pub(crate) mod pdf;
 mod order;
+pub(crate) mod pdf;
 mod record;
 mod routes;
 pub(crate) mod store;
