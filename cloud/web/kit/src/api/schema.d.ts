@@ -3316,6 +3316,8 @@ export interface components {
             disk_free_bytes: number;
             /** @description The recorder dock, when there is one. */
             dock?: Record<string, never> | null;
+            /** @description Recorder docking: what is plugged, what waits, how full the room for footage is. */
+            docking?: Record<string, never> | null;
             /**
              * Format: int64
              * @description Entries that wait here for it.
