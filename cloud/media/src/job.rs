@@ -38,8 +38,9 @@ pub enum Job {
     Remux,
     /// What can be rescued of a damaged file, pictures as they are, in fragmented MP4.
     Salvage {
-        /// A good file of the same recorder: it says how the pictures are coded.
-        reference: Option<PathBuf>,
+        /// Good files of the same recorder: they say how it codes pictures and sound. Somebody may have set it otherwise
+        /// meanwhile: the one that explains most of the file counts.
+        references: Vec<PathBuf>,
     },
     /// 640x360 at 15 a second.
     Proxy,

@@ -17,7 +17,7 @@ use media::{Export, Failure, Job, Made, Reason, Rescued, Worker};
 
 fn salvage(reference: Option<&Path>) -> Job {
     Job::Salvage {
-        reference: reference.map(Path::to_owned),
+        references: reference.map(Path::to_owned).into_iter().collect(),
     }
 }
 
@@ -160,6 +160,17 @@ fn a_rescue_needs_to_know_how_pictures_are_coded() {
     let reference = bench.file("h265.mp4");
     let (made, _) = bench.make(salvage(Some(&reference)), &cut);
     assert!(matches!(made, Made::Rescued(r) if r.frames > 40 && r.codec == "h265"));
+    // The recorder was set otherwise between two recordings: what fits the file counts, not what comes first.
+    let other = bench.file("stereo.mp4");
+    for references in [vec![reference.clone(), other.clone()], vec![other, reference]] {
+        let job = Job::Salvage { references };
+        let (made, _) = bench.make(job.clone(), &cut);
+        assert!(matches!(made, Made::Rescued(r) if r.frames > 40 && r.codec == "h265"));
+        let bytes = bench.bytes("stereo.mp4");
+        let cut = bench.write("cut264.mp4", &bytes[..bytes.len() * 6 / 10]);
+        let (made, _) = bench.make(job, &cut);
+        assert!(matches!(made, Made::Rescued(r) if r.frames > 80 && r.codec == "h264" && r.sound));
+    }
 }
 
 /// Nothing an attacker puts on a recorder ends otherwise than in an answer.

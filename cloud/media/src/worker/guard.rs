@@ -2,7 +2,7 @@
 //! files but the ones of its job and the system's libraries, the network, new processes, and doors into the kernel.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules};
 use media::{Job, Order};
@@ -107,7 +107,7 @@ fn files(order: &Order) -> Result<(), NotConfined> {
     let abi = ABI::V3;
     let mut own: Vec<&Path> = vec![&order.input];
     match &order.job {
-        Job::Salvage { reference } => own.extend(reference.as_deref()),
+        Job::Salvage { references } => own.extend(references.iter().map(PathBuf::as_path)),
         Job::Export(export) => own.extend(export.font.parent()),
         _ => {}
     }

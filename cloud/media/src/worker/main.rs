@@ -90,7 +90,7 @@ fn perform(order: &Order) -> Result<Made, Fault> {
         Job::Poster => pictures::poster(&order.input),
         Job::Strip { tiles } => pictures::strip(&order.input, *tiles),
         Job::Remux => film::remux(&order.input),
-        Job::Salvage { reference } => rescue::rescue(&order.input, reference.as_deref()),
+        Job::Salvage { references } => rescue::rescue(&order.input, references),
         Job::Proxy => film::proxy(&order.input, order.threads),
         Job::Export(export) => film::export(&order.input, export, order.threads),
     }

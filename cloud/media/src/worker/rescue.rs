@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,12 +19,14 @@ use crate::film::{Film, Form};
 use crate::finds::{Finds, next_of};
 use crate::graph::{self, Feed, Graph, caps, kind};
 
+/// Bytes on which codings are tried, where there are several.
+const TRIED: u64 = 8 << 20;
 /// Bytes of packets that make something without a head a transport stream.
 const STREAM: usize = 64 << 10;
 
 type Pieces = Box<dyn FnMut() -> std::io::Result<Vec<u8>> + Send>;
 
-pub(crate) fn rescue(input: &Path, reference: Option<&Path>) -> Result<Made, Fault> {
+pub(crate) fn rescue(input: &Path, references: &[PathBuf]) -> Result<Made, Fault> {
     let own = kind(input)?;
     let mut file = File::open(input)?;
     let end = content_end(&mut file)?;
@@ -45,12 +47,12 @@ pub(crate) fn rescue(input: &Path, reference: Option<&Path>) -> Result<Made, Fau
             if ahead || (layout.moov.is_some() && layout.fragments) {
                 return streamed(input, Container::Mp4, || plain(&file, end), (end, &unused));
             }
-            found(&file, (layout.data.unwrap_or(0), end), reference, &unused)
+            found(&file, (layout.data.unwrap_or(0), end), references, &unused)
         }
         Container::Other if packets(&file, end, &unused)?()?.len() >= STREAM => {
             streamed(input, Container::Ts, || packets(&file, end, &unused), (end, &unused))
         }
-        Container::Other => found(&file, (0, end), reference, &unused),
+        Container::Other => found(&file, (0, end), references, &unused),
         Container::Wav | Container::Jpeg => Err(Fault::new(Reason::NothingLeft, "no film")),
     }
 }
@@ -142,18 +144,10 @@ fn stream(input: &Path, kind: Container, pieces: Pieces, film: Film) -> Result<(
 fn found(
     file: &File,
     (begin, end): (u64, u64),
-    reference: Option<&Path>,
+    references: &[PathBuf],
     unused: &Arc<AtomicU64>,
 ) -> Result<Made, Fault> {
-    let told = match reference {
-        Some(reference) => mp4::coding(&mut File::open(reference)?)?,
-        None => None,
-    };
-    let mut coding = match told {
-        Some(told) => told,
-        None => nal::coding_within(&mut file.try_clone()?, begin, end)?
-            .ok_or_else(|| Fault::new(Reason::NoReference, "no parameter sets"))?,
-    };
+    let mut coding = chosen(file, (begin, end), references)?;
     let counted = (end - begin, unused);
     let name = match coding.codec {
         Codec::H264 => "h264",
@@ -166,6 +160,34 @@ fn found(
         return result(&film, name, counted);
     }
     result(&film, name, counted)
+}
+
+/// How the file is coded: as the reference that explains most of its first bytes, or as it says itself.
+fn chosen(file: &File, (begin, end): (u64, u64), references: &[PathBuf]) -> Result<Coding, Fault> {
+    let mut all: Vec<Coding> = Vec::new();
+    for reference in references {
+        let told = mp4::coding(&mut File::open(reference)?)?;
+        all.extend(told.filter(|told| {
+            all.iter()
+                .all(|c| (&c.configuration, &c.sound) != (&told.configuration, &told.sound))
+        }));
+    }
+    if all.is_empty() {
+        all.extend(nal::coding_within(&mut file.try_clone()?, begin, end)?);
+    }
+    let none = || Fault::new(Reason::NoReference, "no parameter sets");
+    if all.len() < 2 {
+        return all.pop().ok_or_else(none);
+    }
+    let mut best: Option<(u64, Coding)> = None;
+    for coding in all {
+        let mut walk = nal::Walk::new(file.try_clone()?, &coding, begin, end.min(begin + TRIED));
+        while walk.next_piece()?.is_some() {}
+        if best.as_ref().is_none_or(|(unused, _)| walk.unused < *unused) {
+            best = Some((walk.unused, coding));
+        }
+    }
+    best.map(|(_, coding)| coding).ok_or_else(none)
 }
 
 /// Leads what is found into a film, as it is.

@@ -271,16 +271,16 @@ pub(super) async fn reference_came(tx: &mut Tx<'_>, serial: &str) -> Result<(), 
     .map(drop)
 }
 
-/// A good MP4 of the same recorder, the nearest in time.
-pub(super) async fn reference(tx: &mut Tx<'_>, clip: &Clip) -> Result<Option<Clip>, StoreError> {
+/// Good MP4s of the same recorder, the nearest in time first.
+pub(super) async fn references(tx: &mut Tx<'_>, clip: &Clip) -> Result<Vec<Clip>, StoreError> {
     let tenant = tx.tenant().clone();
     let sql = format!(
         "SELECT {} FROM nursing_clip WHERE tenant_id = $1 AND serial = $2 AND id <> $3 AND state = 'confirmed'
             AND container = 'mp4' AND condition = 'complete'
-         ORDER BY ABS(began_at - $4), id LIMIT 1",
+         ORDER BY ABS(began_at - $4), id LIMIT 8",
         Clip::COLUMNS
     );
-    tx.opt(&sql, &[&tenant, &clip.serial, &clip.id, &clip.began_at]).await
+    tx.all(&sql, &[&tenant, &clip.serial, &clip.id, &clip.began_at]).await
 }
 
 /// Bytes of each object of a clip that is there.

@@ -173,8 +173,8 @@ struct Bench {
     hospital: String,
     /// Where its input lies.
     input: PathBuf,
-    /// A good file of the same recorder.
-    reference: Option<PathBuf>,
+    /// Good files of the same recorder.
+    references: Vec<PathBuf>,
     duration_ms: Option<u64>,
 }
 
@@ -205,22 +205,21 @@ async fn bench(ctx: &Ctx, scope: &Scope, job: &Derived) -> Result<Option<Bench>,
                     Some(source) => blobs::get(tx, &source).await?,
                     None => None,
                 };
-                let good = if kind == Kind::Salvage {
-                    sql::reference(tx, &clip).await?
-                } else {
-                    None
-                };
-                let good = match good.and_then(|g| g.blob_id) {
-                    Some(blob) => blobs::get(tx, &blob).await?,
-                    None => None,
-                };
+                let mut good = Vec::new();
+                if kind == Kind::Salvage {
+                    for reference in sql::references(tx, &clip).await? {
+                        if let Some(blob) = reference.blob_id {
+                            good.extend(blobs::get(tx, &blob).await?);
+                        }
+                    }
+                }
                 Ok::<_, StoreError>(source.map(|source| (clip, hospital, source, good, duration)))
             })
         })
         .await?;
     Ok(found.map(|(clip, hospital, source, good, duration_ms)| Bench {
         input: ctx.blobs.path(&scope.tenant, &source),
-        reference: good.map(|good| ctx.blobs.path(&scope.tenant, &good)),
+        references: good.iter().map(|good| ctx.blobs.path(&scope.tenant, good)).collect(),
         clip,
         hospital,
         duration_ms,
@@ -235,7 +234,7 @@ impl Bench {
             Kind::Strip => Worker::strip(),
             Kind::Remux => Job::Remux,
             Kind::Salvage => Job::Salvage {
-                reference: self.reference.clone(),
+                references: self.references.clone(),
             },
             Kind::Proxy => Job::Proxy,
             Kind::Export => Job::Export(Export {
