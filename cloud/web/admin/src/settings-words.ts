@@ -1,5 +1,5 @@
 /** Groups of settings, in words. */
-export const GROUPS: Record<string, string> = { 'care.consultation': '线上复诊', 'treatment.prescribing': '处方', 'treatment.dispensing': '取药与配送', 'video.call': '视频通话', 'nursing.recorders': '工作记录仪' }
+export const GROUPS: Record<string, string> = { 'care.consultation': '线上复诊', 'treatment.prescribing': '处方', 'treatment.dispensing': '取药与配送', 'video.call': '视频通话', 'nursing.recorders': '工作记录仪', 'nursing.orders': '护理订单' }
 
 /** Settings by key: name and what it does. */
 export const SETTINGS: Record<string, [string, string?]> = {
@@ -16,6 +16,8 @@ export const SETTINGS: Record<string, [string, string?]> = {
   decoction_fee_fen: ['代煎费（每剂，分）', '与医院收费目录一致；按剂计入处方合计，医院账单不同时会提示核对'],
   overdue_hours: ['发放后应归还（小时）', '超过这么久未归还标为“超期未还”'],
   missing_hours: ['未入坞报警（小时）', '白名单内的记录仪这么久没有回到采集坞，标为“久未入坞”并在菜单上提醒'],
+  services: ['护理项目', '每行一个；新建护理订单和评估量表时从中选择'],
+  least_charge_percent: ['记录仪最低电量（%）', '护士取记录仪时，电量低于此值且未充满的不发放'],
   departments: ['开放的科室', '科室代码，每行一个；空着表示全部开放'],
   hidden_doctors: ['不在线上显示的医生', '医生代码，每行一个'],
 }
