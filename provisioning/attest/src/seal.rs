@@ -113,7 +113,10 @@ impl Sealed {
     pub fn open_approved(&self, tpm: &Tpm, approval: &Approval) -> Result<Zeroizing<Vec<u8>>, TpmError> {
         match self.open_by(tpm, Some(approval)) {
             // The signature, or the digest that it is over, is another one.
-            Err(TpmError::Refused { act, .. }) if act == "verify an approval" => Err(TpmError::StateChanged),
+            Err(TpmError::Refused {
+                act: "verify an approval",
+                ..
+            }) => Err(TpmError::StateChanged),
             done => done,
         }
     }
