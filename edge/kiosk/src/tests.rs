@@ -397,7 +397,8 @@ fn two_terminals_share_nothing() {
     let mut two = config(other);
     two.listen = "127.0.0.1:8094".parse().unwrap();
     assert!(check_all(&[one.clone(), two.clone()], printers()).is_ok());
-    let spoil: [(&str, fn(&mut Config, &Config)); 5] = [
+    type Spoil = (&'static str, fn(&mut Config, &Config));
+    let spoil: [Spoil; 5] = [
         ("name", |c, o| c.name.clone_from(&o.name)),
         ("listen", |c, o| c.listen = o.listen),
         ("printer", |c, o| c.printer.clone_from(&o.printer)),
