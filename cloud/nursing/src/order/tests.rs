@@ -1,5 +1,4 @@
 //! What may be done with an order, and when.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use super::*;
 
