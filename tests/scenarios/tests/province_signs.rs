@@ -8,11 +8,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use records::{Clock, SystemClock};
 use reqwest::{Client, Method};
 use scenarios::client::Person;
 use scenarios::journey::{self, Calm};
@@ -95,7 +96,7 @@ fn one_time_code(base32: &str) -> String {
             buffer &= (1 << bits) - 1;
         }
     }
-    let step = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 30;
+    let step = SystemClock.now().as_seconds().unsigned_abs() / 30;
     let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(&secret).unwrap();
     mac.update(&step.to_be_bytes());
     let digest = mac.finalize().into_bytes();
