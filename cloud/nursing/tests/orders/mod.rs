@@ -47,7 +47,8 @@ async fn at_work(site: &Site) -> (Browser, Browser, String, String) {
     let nurse = site.sign_in("nurse").await;
     let (status, made) = desk.post("/admin/nursing/orders", order(&id)).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
-    (desk, nurse, id, made["id"].as_str().unwrap().to_owned())
+    let order = made.pointer("/id").and_then(Value::as_str).unwrap().to_owned();
+    (desk, nurse, id, order)
 }
 
 async fn does(nurse: &Browser, order: &str, act: Value) -> (StatusCode, Value) {
