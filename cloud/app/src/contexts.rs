@@ -252,7 +252,9 @@ async fn settled(ctx: &Ctx, desks: &Desks, tx: &mut Tx<'_>, result: &HisCommandR
     }
     if let Some(id) = treatment::orders::on_command_result(tx, result).await.map_err(unfit)? {
         let (ctx, tenant) = (ctx.clone(), tx.tenant().clone());
-        after_commit(tx, desks, async move { treatment::orders::announce(&ctx, &tenant, &id).await });
+        after_commit(tx, desks, async move {
+            treatment::orders::announce(&ctx, &tenant, &id).await
+        });
         return Ok(());
     }
     match treatment::on_command_result(ctx, tx, result).await.map_err(unfit)? {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use records::footage::{ClipId, DockingId, IssueId};
-use records::id::{AccountId, BlobId, EdgeId, OrderId, PatientId, PaymentId, PrescriptionId, RefundId, StaffId, VisitId};
+use records::id::{
+    AccountId, BlobId, EdgeId, OrderId, PatientId, PaymentId, PrescriptionId, RefundId, StaffId, VisitId,
+};
 use records::{Fen, Lane, LocalDate, PeerId, TenantId, Timestamp};
 
 use crate::{FromValue, ToValue, Value};
