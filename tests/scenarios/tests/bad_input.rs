@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use reqwest::Method;
 use scenarios::client::Person;
 use scenarios::counter::House;
+use scenarios::journey;
 use serde_json::{Value, json};
 use site::Options;
 
@@ -22,9 +23,10 @@ async fn broken_input_gets_a_clear_refusal_and_changes_nothing() {
         .await
         .unwrap();
     let house = Arc::new(house);
+    let writes = writes(&house).await.unwrap();
     let told = vec![
-        ("bodies", bodies_that_are_no_json(&house).await),
-        ("sizes", bodies_beyond_the_limit(&house).await),
+        ("bodies", bodies_that_are_no_json(&house, &writes).await),
+        ("sizes", bodies_beyond_the_limit(&house, &writes).await),
         ("queries", queries_nobody_types(&house).await),
         ("files", paths_that_leave_the_apps(&house).await),
         ("uploads", uploads_that_lie(&house).await),
@@ -32,7 +34,7 @@ async fn broken_input_gets_a_clear_refusal_and_changes_nothing() {
         ("unseen", texts_with_characters_nobody_sees(&house).await),
         ("kept", answers_that_nobody_keeps(&house).await),
         ("verify", guessed_codes(&house).await),
-        ("flat", memory_stays_flat(&house).await),
+        ("flat", memory_stays_flat(&house, &writes).await),
     ];
     let house = Arc::into_inner(house).unwrap();
     house.close(told).await.unwrap();
@@ -46,9 +48,14 @@ const BODILESS: [&str; 4] = [
     "admin/printers/find",
 ];
 
-/// Every write of the API document, with the person who may call it.
-async fn writes(house: &House) -> Result<Vec<(Method, String, Person)>> {
+/// A write of the API, with the person who may call it.
+type Write = (Method, String, Person);
+
+/// Every write of the API document.
+async fn writes(house: &House) -> Result<Vec<Write>> {
     let document = house.cast.patient.get("openapi.json").await?;
+    let nurse = journey::sign_in_staff(&house.at, "nurse").await?;
+    let medical_affairs = journey::sign_in_staff(&house.at, "medical").await?;
     let paths = document["paths"].as_object().cloned().unwrap_or_default();
     let mut all = Vec::new();
     for (path, item) in paths {
@@ -61,6 +68,8 @@ async fn writes(house: &House) -> Result<Vec<(Method, String, Person)>> {
             Some(&"admin") => &house.cast.admin,
             Some(&"doctor") => &house.cast.doctor,
             Some(&"pharmacist") => &house.cast.pharmacist,
+            Some(&"nurse") => &nurse,
+            Some(&"record-reviews") => &medical_affairs,
             _ => &house.cast.patient,
         };
         for method in item.as_object().into_iter().flatten().map(|(m, _)| m.to_uppercase()) {
@@ -74,7 +83,7 @@ async fn writes(house: &House) -> Result<Vec<(Method, String, Person)>> {
     Ok(all)
 }
 
-async fn bodies_that_are_no_json(house: &House) -> Result<()> {
+async fn bodies_that_are_no_json(house: &House, writes: &[Write]) -> Result<()> {
     let visits = house.cast.admin.get("admin/visits").await?["total"].clone();
     let audit = house.cast.admin.get("admin/audit?size=1").await?["total"].clone();
     let nested = [b"{\"a\":".repeat(20_000), b"1".to_vec(), b"}".repeat(20_000)].concat();
@@ -93,19 +102,19 @@ async fn bodies_that_are_no_json(house: &House) -> Result<()> {
             br#"{"hospital":"shifan\u0000","phone":"\u0000","reason":"a\u0000b"}"#.to_vec(),
         ),
     ];
-    for (method, path, person) in writes(house).await? {
+    for (method, path, person) in writes {
         for (what, bytes) in &broken {
-            let answer = person.raw(method.clone(), &path, &[JSON], bytes.clone()).await?;
+            let answer = person.raw(method.clone(), path, &[JSON], bytes.clone()).await?;
             answer
                 .refused(&[400, 404, 415, 422])
                 .map_err(|e| e.context(format!("{method} {path} with {what}")))?;
         }
         let form = ("content-type", "application/x-www-form-urlencoded");
-        let answer = person.raw(method.clone(), &path, &[form], b"reason=x".to_vec()).await?;
+        let answer = person.raw(method.clone(), path, &[form], b"reason=x".to_vec()).await?;
         answer
             .refused(&[400, 404, 415, 422])
             .map_err(|e| e.context(format!("{method} {path} as a form")))?;
-        let answer = person.raw("PATCH".parse()?, &path, &[JSON], b"{}".to_vec()).await?;
+        let answer = person.raw("PATCH".parse()?, path, &[JSON], b"{}".to_vec()).await?;
         answer.refused(&[405]).map_err(|e| e.context(format!("PATCH {path}")))?;
     }
     ensure!(
@@ -117,10 +126,10 @@ async fn bodies_that_are_no_json(house: &House) -> Result<()> {
     Ok(())
 }
 
-async fn bodies_beyond_the_limit(house: &House) -> Result<()> {
+async fn bodies_beyond_the_limit(house: &House, writes: &[Write]) -> Result<()> {
     let large = [b"{\"reason\":\"".to_vec(), vec![b'a'; 6 << 20], b"\"}".to_vec()].concat();
-    for (method, path, person) in writes(house).await? {
-        let answer = person.raw(method.clone(), &path, &[JSON], large.clone()).await;
+    for (method, path, person) in writes {
+        let answer = person.raw(method.clone(), path, &[JSON], large.clone()).await;
         let answer = answer.map_err(|e| e.context(format!("{method} {path} hung up on the sender")))?;
         answer
             .refused(&[400, 404, 413, 415, 422])
@@ -425,7 +434,7 @@ async fn guessed_codes(house: &House) -> Result<()> {
 }
 
 /// After all of this the server holds no more than before a second round of it.
-async fn memory_stays_flat(house: &House) -> Result<()> {
+async fn memory_stays_flat(house: &House, writes: &[Write]) -> Result<()> {
     let held = async || {
         let memory = house.site.lock().await.processes().memory();
         memory
@@ -433,10 +442,10 @@ async fn memory_stays_flat(house: &House) -> Result<()> {
             .find(|(name, _)| *name == "cloud")
             .map_or(0, |(_, kib)| kib)
     };
-    bodies_beyond_the_limit(house).await?;
+    bodies_beyond_the_limit(house, writes).await?;
     let before = held().await;
     for _ in 0..3 {
-        bodies_beyond_the_limit(house).await?;
+        bodies_beyond_the_limit(house, writes).await?;
     }
     let after = held().await;
     ensure!(after < before + (60 << 10), "{before} KiB before, {after} after");

@@ -128,6 +128,11 @@ async fn trusted(admin: &Person, root: &Path) {
     }
 }
 
+/// A serial number as everybody writes it.
+fn bare(serial: &str) -> String {
+    serial.trim_start_matches('0').to_lowercase()
+}
+
 async fn told(person: &Person) -> String {
     person.get("auth/me").await.unwrap()["staff"]["id"]
         .as_str()
@@ -135,12 +140,12 @@ async fn told(person: &Person) -> String {
         .to_owned()
 }
 
-/// The doctor's record and prescription carry the province's signature, and the pharmacist's one of the hospital; the visit
-/// is the same as ever, and the province was asked for exactly what was signed.
+/// The doctor's record and prescription carry the province's signature, an expert's opinion in a consilium likewise, and the
+/// pharmacist's one of the hospital; the visit is the same as ever, and the province was asked for exactly what was signed.
 ///
-/// Rows: HZ-299, HZ-301, HZ-302, YZ-L-002
+/// Rows: HZ-299, HZ-300, HZ-301, HZ-302, YZ-L-002
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prescription_and_its_record_are_signed_by_the_provinces_server() {
+async fn a_prescription_its_record_and_an_experts_opinion_are_signed_by_the_provinces_server() {
     site::prepare();
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
@@ -156,21 +161,22 @@ async fn a_prescription_and_its_record_are_signed_by_the_provinces_server() {
         .await
         .unwrap()
         .with_patience(Duration::from_secs(60));
-    let key =
-        json!({"index": 3, "name": "doctor", "subject": "/C=CN/O=省平台/CN=省平台登记医生", "password": "sheng-ping"});
-    let made = bench
-        .post(format!("{control}/control/keys"))
-        .json(&key)
-        .send()
-        .await
-        .unwrap();
-    assert!(made.status().is_success(), "{made:?}");
+    let expert = journey::sign_in_staff(&addresses, "doctor2").await.unwrap();
     let keeper = Keeper::arrive(&addresses).await;
-    keeper.bind(&told(&cast.doctor).await, "doctor", 3, "sheng-ping").await;
+    for (person, index, name) in [(&cast.doctor, 3, "doctor"), (&expert, 4, "expert")] {
+        let subject = format!("/C=CN/O=省平台/CN=省平台登记医生{index}");
+        let key = json!({"index": index, "name": name, "subject": subject, "password": "sheng-ping"});
+        let keys = bench.post(format!("{control}/control/keys"));
+        let made = keys.json(&key).send().await.unwrap();
+        assert!(made.status().is_success(), "{made:?}");
+        keeper.bind(&told(person).await, name, index, "sheng-ping").await;
+    }
     trusted(&cast.admin, &addresses.data.join("bench/outside/ca.cer")).await;
-    // The doctor sets up the signature anew, as ever; from then on it is the province's.
-    let again = json!({ "image": journey::signature_image(), "pin": journey::PIN });
-    cast.doctor.post("doctor/signature", again).await.unwrap();
+    // The doctors set up the signature anew, as ever; from then on it is the province's.
+    for person in [&cast.doctor, &expert] {
+        let again = json!({ "image": journey::signature_image(), "pin": journey::PIN });
+        person.post("doctor/signature", again).await.unwrap();
+    }
 
     let made = journey::follow_up_visit(&addresses, &cast, "province-0", &mut Calm)
         .await
@@ -180,11 +186,11 @@ async fn a_prescription_and_its_record_are_signed_by_the_provinces_server() {
         .get(&format!("prescriptions/{}", made.prescription))
         .await
         .unwrap();
-    let own = openssl(
-        &addresses.data.join("bench/outside"),
-        "x509 -in doctor.pem -noout -serial",
-    );
-    let serial = own.trim().trim_start_matches("serial=").to_lowercase();
+    let serial = |name: &str| {
+        let words = format!("x509 -in {name}.pem -noout -serial");
+        let own = openssl(&addresses.data.join("bench/outside"), &words);
+        bare(own.trim().trim_start_matches("serial="))
+    };
     let code = prescription["verify_code"].as_str().unwrap();
     let verified = cast.patient.get(&format!("verify/{code}")).await.unwrap();
     let by_doctor = |one: &&Value| one["role"] == "doctor" && one["valid"] == true;
@@ -194,17 +200,35 @@ async fn a_prescription_and_its_record_are_signed_by_the_provinces_server() {
         .iter()
         .find(by_doctor)
         .unwrap();
-    let bare = |serial: &str| serial.trim_start_matches('0').to_lowercase();
     assert_eq!(
         bare(doctors["certificate_serial"].as_str().unwrap()),
-        bare(&serial),
+        serial("doctor"),
         "{verified}"
     );
 
     let sign = format!("doctor/visits/{}/record/sign", made.visit);
     cast.doctor.post(&sign, json!({ "pin": journey::PIN })).await.unwrap();
 
-    // As many as the record and the prescription are: each once.
+    // An expert is asked for an opinion and signs it, there as well.
+    let wish = json!({ "key": "ask-1", "expert_id": told(&expert).await, "question": "是否调整方案？", "summary": "高血压3年" });
+    let consilia = format!("doctor/visits/{}/consilia", made.visit);
+    let asked = cast.doctor.post(&consilia, wish).await.unwrap();
+    let path = format!("doctor/consilia/{}", asked["id"].as_str().unwrap());
+    expert.post(&format!("{path}/accept"), json!({})).await.unwrap();
+    let opinion = json!({ "opinion": "维持现方案。", "pin": journey::PIN });
+    expert.post(&format!("{path}/opinion"), opinion).await.unwrap();
+    let read = cast.doctor.get(&path).await.unwrap();
+    let signature = &read["opinion"]["signature"];
+    assert_eq!(
+        (
+            &signature["valid"],
+            bare(signature["certificate_serial"].as_str().unwrap())
+        ),
+        (&json!(true), serial("expert")),
+        "{read}"
+    );
+
+    // As many as the record, the prescription and the opinion are: each once.
     let used = keeper.province().await["use"].clone();
     let books: Value = bench
         .get(format!("{control}/control/keys"))
@@ -214,12 +238,20 @@ async fn a_prescription_and_its_record_are_signed_by_the_provinces_server() {
         .json()
         .await
         .unwrap();
+    let count = |what: &str| {
+        books
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|key| key[what].as_u64())
+            .sum::<u64>()
+    };
     assert_eq!(
         (&used["made"], &used["asked"]),
-        (&books[0]["signed"], &books[0]["asked"]),
+        (&json!(count("signed")), &json!(count("asked"))),
         "{used} {books}"
     );
-    assert_eq!(used["made"], 2, "{used}");
+    assert_eq!(used["made"], 3, "{used}");
     assert_eq!((&used["wrong"], &used["unknown"]), (&json!(0), &json!(0)));
     let killed = site.stop().await;
     assert!(killed.is_empty(), "did not stop when asked: {killed:?}");
