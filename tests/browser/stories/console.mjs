@@ -12,11 +12,11 @@ export function theConsole(world) {
       await engineer.page.getByRole('heading', { name: page, level: 1 }).waitFor()
     }
     const looks = async (name) => {
-      await engineer.shot(`console-${name}-1440`)
+      await engineer.shot(`console-${name}`)
       const phone = await engineer.on(PHONE, 'engineer with a phone')
       await phone.page.goto(engineer.page.url())
       await phone.fits()
-      await phone.shot(`console-${name}-360`)
+      await phone.shot(`console-${name}`)
       await phone.page.context().close()
     }
 
@@ -54,7 +54,7 @@ export function theConsole(world) {
       await engineer.page.locator('input[type=file]').setInputFiles({ name: 'dock.fw', mimeType: 'application/octet-stream', buffer: Buffer.alloc(3000, 1) })
       await engineer.page.getByRole('button', { name: '升级固件' }).click()
       await engineer.page.getByText('这不是采集坞固件包').waitFor()
-      await engineer.shot('console-refused-1440')
+      await engineer.shot('console-refused')
     })
   })
 }
