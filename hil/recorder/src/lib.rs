@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::card::Card;
+pub use card::Card;
 
 /// A recorder.
 #[derive(Debug)]
@@ -26,8 +26,6 @@ pub struct Recorder {
     plugs: u32,
     plugged: Option<PathBuf>,
     random: u64,
-    /// A card of its own for its recordings; without one they lie in its folder.
-    card: Option<Card>,
 }
 
 /// SHA-256 of some bytes, hex.
@@ -59,44 +57,10 @@ impl Recorder {
             plugs: 0,
             plugged: None,
             random: seed | 1,
-            card: None,
         };
         fs::create_dir_all(own.storage().join("DCIM"))?;
         own.write_info("2020-01-01 00:00:00")?;
         Ok(own)
-    }
-
-    /// A new recorder that keeps its recordings on a card, a file system of its own.
-    ///
-    /// # Errors
-    /// When the card cannot be made and mounted, which takes root.
-    pub fn with_card(shelf: &Path, serial: &str, seed: u64) -> Result<Self> {
-        let mut own = Self::new(shelf, serial, seed)?;
-        let image = shelf.join(format!(".card-{serial}"));
-        own.card = Some(Card::new(image, &own.storage().join("DCIM"))?);
-        Ok(own)
-    }
-
-    /// Its card stops to give the last half of a recording and what lies behind it; answers whether that recording was
-    /// (still) on it.
-    ///
-    /// # Errors
-    /// When it has no card, or that cannot be touched.
-    pub fn fail_card(&mut self, recorded: &Recorded) -> Result<bool> {
-        let storage = self.storage();
-        let card = self.card.as_mut().context("a recorder without a card")?;
-        let Ok(content) = fs::read(storage.join(&recorded.path)) else {
-            return Ok(false);
-        };
-        card.fail(&content, &storage.join("DCIM"))
-    }
-
-    /// Its card gives all again.
-    ///
-    /// # Errors
-    /// When that cannot be touched.
-    pub fn mend_card(&mut self) -> Result<()> {
-        self.card.as_mut().map_or(Ok(()), Card::mend)
     }
 
     /// Its serial number.
@@ -215,10 +179,6 @@ impl Recorder {
         fs::read_to_string(self.storage().join("SETTIME.TXT")).ok()
     }
 
-    fn dcim(&self) -> PathBuf {
-        self.storage().join("DCIM")
-    }
-
     fn content(&mut self, bytes: usize) -> Vec<u8> {
         let mut content = Vec::with_capacity(bytes);
         if bytes >= 32 {
@@ -233,14 +193,6 @@ impl Recorder {
         }
         content.truncate(bytes);
         content
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        if self.card.is_some() {
-            card::unmount(&self.dcim());
-        }
     }
 }
 
@@ -264,27 +216,32 @@ mod tests {
         assert_eq!(one.held().unwrap().len(), 1);
         assert_eq!(one.recorded().iter().map(|r| r.size).sum::<u64>(), 1010);
     }
-    /// Half of a recording cannot be read while the card fails; then it is whole again. The card goes with its recorder.
+    /// Half of a recording cannot be read while the card fails; then it is whole again. The card goes with its value.
     #[test]
     fn a_card_fails_in_the_middle_of_a_recording_and_is_mended() {
-        let shelf = tempfile::tempdir().unwrap();
-        let mut one = Recorder::with_card(shelf.path(), "ZFY0002", 9).unwrap();
+        let (shelf, images) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut card = Card::new(&images.path().join("card"), shelf.path()).unwrap();
+        let mut one = Recorder::new(shelf.path(), "ZFY0002", 9).unwrap();
         let (first, second) = (
             one.record(b"a.mp4", 900_000).unwrap(),
             one.record(b"b.mp4", 2_000_000).unwrap(),
         );
         one.plug().unwrap();
         assert_eq!(one.held().unwrap().len(), 2);
-        assert!(one.fail_card(&second).unwrap());
-        let error = fs::read(one.storage().join(&second.path)).unwrap_err();
+        let path = one.storage().join(&second.path);
+        assert!(card.fail(&path).unwrap());
+        let error = fs::read(&path).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(5));
         assert_eq!(one.held().unwrap().get(&first.sha256), Some(&first.path));
-        one.mend_card().unwrap();
+        card.mend().unwrap();
         assert_eq!(one.held().unwrap().len(), 2);
-        let mounts = || fs::read_to_string("/proc/mounts").unwrap();
-        let at = one.storage();
-        assert!(mounts().contains(at.to_str().unwrap()));
-        drop(one);
-        assert!(!mounts().contains(at.to_str().unwrap()));
+        let mounted = || {
+            fs::read_to_string("/proc/mounts")
+                .unwrap()
+                .contains(shelf.path().to_str().unwrap())
+        };
+        assert!(mounted());
+        drop(card);
+        assert!(!mounted());
     }
 }

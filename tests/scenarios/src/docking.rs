@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use bench_recorder::Recorder;
+use bench_recorder::{Card, Recorder};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use site::{Addresses, LineState, Site};
@@ -120,17 +120,12 @@ impl Ward {
     /// # Errors
     /// When it is refused.
     pub async fn issued(&self, serial: &str, order: &str, seed: u64) -> Result<Recorder> {
-        self.register(serial, order).await?;
-        Recorder::new(&self.shelf(), serial, seed)
-    }
-
-    async fn register(&self, serial: &str, order: &str) -> Result<()> {
         self.admin
             .post("admin/recorders", json!({ "serial": serial, "model": "BENCH-R1" }))
             .await?;
         let act = json!({ "act": "issue", "holder": self.nurse, "order": order });
         self.admin.post(&format!("admin/recorders/{serial}/acts"), act).await?;
-        Ok(())
+        Recorder::new(&self.shelf(), serial, seed)
     }
 
     /// Waits until the last docking of a recorder is in one of these states.
@@ -216,16 +211,18 @@ pub struct Told {
 pub async fn run(ward: &Ward, seed: u64) -> Result<Told> {
     let mut dice = Dice(seed);
     let broke = Break::ALL[(seed % Break::ALL.len() as u64) as usize];
-    let after = Duration::from_millis(dice.roll(3_500));
+    // What lies on the card is taken before long; a card that fails afterwards fails nobody.
+    let latest = if broke == Break::BadCard { 900 } else { 3_500 };
+    let after = Duration::from_millis(dice.roll(latest));
     let outage = Duration::from_millis(500 + dice.roll(2_500));
+    let mut card = match broke {
+        Break::BadCard => Some(Card::new(&ward.addresses.data.join("bench/card.img"), &ward.shelf())?),
+        _ => None,
+    };
     let mut recorders = Vec::new();
     for n in 0..=dice.roll(2) {
         let serial = format!("ZFY{seed:04}{n}");
-        ward.register(&serial, &format!("N{seed}{n}")).await?;
-        let mut one = match broke {
-            Break::BadCard => Recorder::with_card(&ward.shelf(), &serial, seed * 31 + n)?,
-            _ => Recorder::new(&ward.shelf(), &serial, seed * 31 + n)?,
-        };
+        let mut one = ward.issued(&serial, &format!("N{seed}{n}"), seed * 31 + n).await?;
         for file in 0..2 + dice.roll(4) {
             let size = match dice.roll(5) {
                 0 => 0,
@@ -248,7 +245,10 @@ pub async fn run(ward: &Ward, seed: u64) -> Result<Told> {
         std::thread::spawn(move || watch.until(&ended))
     };
     tokio::time::sleep(after).await;
-    let fired = strike(ward, broke, outage, &mut recorders, &mut dice).await?;
+    let fired = match &mut card {
+        Some(card) => fail_card(ward, card, outage, &mut recorders, &mut dice).await?,
+        None => strike(ward, broke, outage, &mut recorders, &mut dice).await?,
+    };
     let mut differences = Vec::new();
     for one in &recorders {
         match ward.until(one.serial(), &["ready"]).await {
@@ -329,27 +329,37 @@ async fn strike(
             }
             Ok(false)
         }
-        Break::BadCard => fail_card(ward, outage, recorders, dice).await,
+        Break::BadCard => bail!("a card fails where there is one"),
     }
 }
 
-/// The card of one recorder fails within its longest recording; it is mended after a while, or only when the appliance has
-/// done what it could: then it is pulled and plugged again.
-async fn fail_card(ward: &Ward, outage: Duration, recorders: &mut [Recorder], dice: &mut Dice) -> Result<bool> {
+/// The card fails within somebody's longest recording; it is mended after a while, or only when the appliance has done what
+/// it could: then the recorders are pulled and plugged again.
+async fn fail_card(
+    ward: &Ward,
+    card: &mut Card,
+    outage: Duration,
+    recorders: &mut [Recorder],
+    dice: &mut Dice,
+) -> Result<bool> {
     let at = usize::try_from(dice.roll(recorders.len() as u64))?;
-    let one = recorders.get_mut(at).context("a recorder")?;
-    let longest = one.recorded().iter().max_by_key(|r| r.size).cloned();
-    let fired = one.fail_card(&longest.context("a recording")?)?;
+    let one = recorders.get(at).context("a recorder")?;
+    let longest = one.recorded().iter().max_by_key(|r| r.size).context("a recording")?;
+    let fired = card.fail(&one.storage().join(&longest.path))?;
     if fired && dice.roll(2) == 0 {
-        ward.until(one.serial(), &["ready", "kept"]).await?;
+        for one in recorders.iter() {
+            ward.until(one.serial(), &["ready", "kept"]).await?;
+        }
     } else {
         tokio::time::sleep(outage).await;
     }
-    one.mend_card()?;
-    if ward.until(one.serial(), &["ready", "kept"]).await?["state"] == "kept" {
-        one.pull()?;
-        ward.until(one.serial(), &["pulled"]).await?;
-        one.plug()?;
+    card.mend()?;
+    for one in recorders.iter_mut() {
+        if ward.until(one.serial(), &["ready", "kept"]).await?["state"] == "kept" {
+            one.pull()?;
+            ward.until(one.serial(), &["pulled"]).await?;
+            one.plug()?;
+        }
     }
     Ok(fired)
 }
