@@ -150,7 +150,7 @@ fn fault(root: &Path) -> Result<()> {
     )?;
     build::step(
         "docking under faults",
-        build::scenario_command(root).args(["docking", "--runs", "6", "--seed", "4"]),
+        build::scenario_command(root).args(["docking", "--runs", "5", "--seed", "1"]),
     )
 }
 
