@@ -41,14 +41,11 @@ pub(crate) fn kernel(at: &Path) -> Result<()> {
     let work = at.with_extension("part");
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(work.join("out/modules"))?;
-    let package = match package()? {
-        Some(package) => package,
-        None => {
-            apt(&["update", "-q"], &work)?;
-            package()?.context("apt knows no package linux-image-amd64")?
-        }
-    };
-    apt(&["download", "-q", &package], &work)?;
+    // Lists that are missing or name a kernel that has been replaced since are fetched anew, once.
+    if download(&work).is_err() {
+        apt(&["update", "-q"], &work)?;
+        download(&work)?;
+    }
     let file = find(&work, &|name| name.ends_with(".deb"))?.context("the downloaded package")?;
     let unpacked = work.join("x");
     let done = Command::new("dpkg-deb").arg("-x").arg(&file).arg(&unpacked).status()?;
@@ -67,24 +64,27 @@ pub(crate) fn kernel(at: &Path) -> Result<()> {
     fs::remove_dir_all(&work).context("tidying up after the kernel")
 }
 
-/// The package that `linux-image-amd64` stands for, if apt has its lists.
-fn package() -> Result<Option<String>> {
+/// Fetches the package that `linux-image-amd64` stands for.
+fn download(work: &Path) -> Result<()> {
     let out = Command::new("apt-cache")
         .args(["depends", "linux-image-amd64"])
         .output()?;
     let text = String::from_utf8_lossy(&out.stdout);
     let name = text.lines().find_map(|l| l.trim().strip_prefix("Depends: "));
-    Ok(name.map(str::to_owned))
+    apt(
+        &[
+            "download",
+            "-q",
+            name.context("apt knows no package linux-image-amd64")?,
+        ],
+        work,
+    )
 }
 
 fn apt(arguments: &[&str], folder: &Path) -> Result<()> {
     let mut command = Command::new("apt-get");
     command.args(arguments).current_dir(folder);
-    let done = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
+    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
     ensure!(done.success(), "apt-get {} failed", arguments.join(" "));
     Ok(())
 }
