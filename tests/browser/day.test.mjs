@@ -10,6 +10,7 @@ import { theConsole } from './stories/console.mjs'
 import { theFootage } from './stories/footage.mjs'
 import { herbsByCourier } from './stories/herbs-by-courier.mjs'
 import { theTerminal } from './stories/kiosk.mjs'
+import { theFeeInTheHall } from './stories/kiosk-paper.mjs'
 import { moneyBack } from './stories/money-back.mjs'
 import { nursingAtHome } from './stories/nursing.mjs'
 import { theOffice } from './stories/office.mjs'
@@ -40,6 +41,7 @@ aVisit(world)
 herbsByCourier(world)
 thePaper(world)
 aBrokenLine(world)
+theFeeInTheHall(world)
 theFarewell(world)
 onTheDoctorsPhone(world)
 ordersOnThePhone(world)

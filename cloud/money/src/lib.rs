@@ -7,6 +7,7 @@
 
 pub mod cashier;
 pub mod channel;
+mod looks;
 pub mod payments;
 pub mod refunds;
 mod routes;
@@ -17,8 +18,6 @@ extern crate self as money;
 mod testing;
 #[cfg(test)]
 mod tests;
-
-use std::time::Duration;
 
 use records::id::{PaymentId, RefundId};
 use records::{Fen, Ids, Timestamp};
@@ -37,15 +36,6 @@ pub const MIGRATIONS: &[Migration] = &[
     refunds::store::MIGRATION,
     payments::store::CHARGED,
 ];
-
-/// How long after handing out the channel's page the first look is taken: notices usually come sooner.
-pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(5);
-
-/// Growing pauses between looks: 2, 4, 8 … 60 seconds.
-pub(crate) fn backoff(looks: i64) -> Duration {
-    let doublings = u32::try_from(looks.clamp(0, 5)).unwrap_or(5);
-    Duration::from_secs((2u64 << doublings).min(60))
-}
 
 /// What went wrong with money, for code.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +135,7 @@ pub async fn open(tx: &mut Tx<'_>, ids: &Ids, new: &NewPayment) -> Result<Paymen
         expires_at: new.expires_at,
         created_at: tx.now(),
     };
-    let look = tx.now().plus(FIRST_LOOK);
+    let look = tx.now().plus(looks::FIRST);
     payments::store::insert(tx, &payment, look).await?;
     Ok(payment)
 }

@@ -39,6 +39,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "nursing/0005_taking",
         sql: include_str!("schema-0005.sql"),
     },
+    Migration {
+        name: "nursing/0006_parts",
+        sql: include_str!("schema-0006.sql"),
+    },
 ];
 
 /// The settings of this crate.

@@ -414,8 +414,20 @@ fn footage_is_confirmed_when_everything_holds_and_a_changed_byte_anywhere_shows(
         let whole = ask().body(Body::empty()).unwrap();
         let whole = admin.send(whole).await;
         assert_eq!(to_bytes(whole.into_body(), 1000).await.unwrap().as_ref(), VIDEO);
+        // Parts belong to the look they follow; one that follows none, as the first above, is a look itself.
+        let part = ask().header(header::RANGE, "bytes=1-").body(Body::empty()).unwrap();
+        assert_eq!(admin.send(part).await.status(), StatusCode::PARTIAL_CONTENT);
         let (views,): (u64,) = site
             .look("SELECT COUNT(*) FROM base_audit WHERE action IN ('footage.view', 'footage.verify', 'footage.play')")
+            .await;
+        assert_eq!(views, 4);
+        let other = site.staff("other", &[Role::Admin]).await;
+        let bearer = format!("Bearer {}", other.token().unwrap());
+        let part = Request::get("/admin/footage/clp_1/content").header(header::AUTHORIZATION, &bearer);
+        let part = part.header(header::RANGE, "bytes=1-").body(Body::empty()).unwrap();
+        assert_eq!(other.send(part).await.status(), StatusCode::PARTIAL_CONTENT);
+        let (views,): (u64,) = site
+            .look("SELECT COUNT(*) FROM base_audit WHERE action = 'footage.play'")
             .await;
         assert_eq!(views, 3);
 
@@ -514,6 +526,20 @@ fn an_entry_of_another_signer_chain_or_content_is_never_confirmed() {
         assert!(send(&site, &garbage).await.is_err());
         garbage.entry = "%%%".to_owned();
         assert!(send(&site, &garbage).await.is_err());
+        // Digests name files, the serial number a download: what is none leads nowhere.
+        let spoil: [fn(&mut CustodyEntry); 5] = [
+            |e| e.sm3 = "../../../../etc/passwd".to_owned(),
+            |e| e.sm3 = "/dev/zero".to_owned(),
+            |e| e.sha256.make_ascii_uppercase(),
+            |e| e.recorder = "ZFY\"; filename=\"x".to_owned(),
+            |e| e.size = u64::MAX,
+        ];
+        for spoil in spoil {
+            let mut spoilt = appliance.entry(9, &link, VIDEO);
+            spoil(&mut spoilt);
+            let sent = send(&site, &appliance.sealed(&spoilt, "appliance", "edg_1/7")).await;
+            assert!(sent.is_err(), "{spoilt:?}");
+        }
         let mut foreign = appliance.entry(9, &link, VIDEO);
         foreign.appliance = EdgeId::parse("edg_2").unwrap();
         assert!(

@@ -7,6 +7,7 @@ use records::{TenantId, Timestamp};
 use store::{Scope, Tx};
 
 use crate::prescribing::store as table;
+use crate::signed::Document as _;
 use crate::signing::{self, Purpose};
 
 /// Somebody who signed.
@@ -122,7 +123,7 @@ pub async fn issued(
             })
         })
         .await?;
-    crate::prescribing::announce(ctx, tenant, &chart);
+    chart.announce(ctx, tenant);
     Ok(())
 }
 

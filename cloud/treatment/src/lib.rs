@@ -15,6 +15,7 @@ pub mod orders;
 pub mod prescribing;
 pub mod record_review;
 pub mod review;
+mod signed;
 pub mod signing;
 pub mod verify;
 mod visit;
@@ -26,6 +27,9 @@ use records::TenantId;
 use records::id::{PrescriptionId, VisitId};
 use store::{Migration, Scope, StoreError, Tx};
 use utoipa_axum::router::OpenApiRouter;
+
+use prescribing::store::Chart;
+use signed::Document as _;
 
 pub use catalogue::PrescribingSettings;
 pub use dispensing::{PrescriptionPayments, on_command_result, on_print_state};
@@ -86,18 +90,8 @@ pub fn routes() -> OpenApiRouter<Ctx> {
 
 /// Tells everybody whom a prescription concerns that it changed; after the commit.
 pub async fn announce(ctx: &Ctx, tenant: &TenantId, id: &PrescriptionId) {
-    let wanted = id.clone();
-    let found = ctx
-        .store
-        .read(&Scope::system(tenant.clone()), move |tx| {
-            let id = wanted.clone();
-            Box::pin(async move { prescribing::store::find(tx, &id).await })
-        })
-        .await;
-    match found {
-        Ok(Some(chart)) => prescribing::announce(ctx, tenant, &chart),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(rx.id = %id, %error, "change not announced"),
+    if let Err(error) = signed::announce::<Chart>(ctx, tenant, id).await {
+        tracing::warn!(rx.id = %id, %error, "change not announced");
     }
 }
 
@@ -123,9 +117,7 @@ pub async fn tick(ctx: &Ctx) {
             tracing::error!(tenant.id = %tenant.id, %error, "round of consilia failed");
         }
         match expired {
-            Ok(charts) => charts
-                .iter()
-                .for_each(|chart| prescribing::announce(ctx, &tenant.id, chart)),
+            Ok(charts) => charts.iter().for_each(|chart| chart.announce(ctx, &tenant.id)),
             Err(error) => tracing::error!(tenant.id = %tenant.id, %error, "expiry round failed"),
         }
     }
@@ -144,10 +136,9 @@ impl VisitExtras for PrescriptionsOfVisit {
         for_doctor: bool,
     ) -> Result<Vec<PrescriptionBrief>, StoreError> {
         let charts = prescribing::store::of_visit(tx, visit).await?;
-        let seen = |c: &prescribing::store::Chart| {
-            for_doctor || !matches!(c.state, prescribing::State::Draft | prescribing::State::Revised)
-        };
-        let brief = |c: prescribing::store::Chart| PrescriptionBrief {
+        let seen =
+            |c: &Chart| for_doctor || !matches!(c.state, prescribing::State::Draft | prescribing::State::Revised);
+        let brief = |c: Chart| PrescriptionBrief {
             id: c.id.into_string(),
             state: c.state.as_str().to_owned(),
             state_text: c.state.text().to_owned(),

@@ -284,8 +284,8 @@ impl Driver {
         to: &mut (impl AsyncWrite + Unpin),
     ) -> LineError {
         // What a half-sent frame of before left behind ends here.
-        if let Err(error) = to.write_all(&[0, 0]).await {
-            return LineError::Broken(error);
+        if let Err(error) = write(to, &[0, 0]).await {
+            return error;
         }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -385,7 +385,11 @@ async fn send(to: &mut (impl AsyncWrite + Unpin), message: &Down) -> Result<(), 
     let Ok(length) = dock_link::encode(message, &mut frame) else {
         return Ok(());
     };
-    let written = tokio::time::timeout(STUCK, to.write_all(frame.get(..length).unwrap_or_default())).await;
+    write(to, frame.get(..length).unwrap_or_default()).await
+}
+
+async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), LineError> {
+    let written = tokio::time::timeout(STUCK, to.write_all(bytes)).await;
     written.map_err(|_| LineError::Stuck)?.map_err(LineError::Broken)
 }
 

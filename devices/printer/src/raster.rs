@@ -30,6 +30,11 @@ impl Raster {
         u32::try_from(self.bits.len().checked_div(self.stride).unwrap_or(0)).unwrap_or(0)
     }
 
+    /// Whether nothing is on it.
+    pub fn is_blank(&self) -> bool {
+        self.bits.iter().all(|byte| *byte == 0)
+    }
+
     /// Bytes in a row.
     pub const fn stride(&self) -> usize {
         self.stride

@@ -40,6 +40,8 @@ pub struct Session {
     parts: VecDeque<Vec<u8>>,
     out: VecDeque<Vec<u8>>,
     answer: Vec<u8>,
+    /// What may still come of the answer to the fence.
+    rest: &'static [u8],
     pause: Option<Duration>,
     /// Questions to a busy printer that may still be asked.
     patience: u32,
@@ -60,6 +62,7 @@ impl Session {
             parts: parts.into(),
             out: VecDeque::from([language.question()]),
             answer: Vec::new(),
+            rest: &[],
             pause: None,
             patience: u32::try_from(patience).unwrap_or(u32::MAX).max(1),
             idle: 0,
@@ -105,14 +108,18 @@ impl Session {
         self.answer.extend_from_slice(bytes);
         if self.phase == Phase::Fence {
             if let Some(found) = self.language.fenced(&self.answer, &self.tag) {
-                self.answer.drain(..found.used);
+                let fence = self.answer.get(..found.used).unwrap_or_default();
+                self.rest = self.language.fence_rest(fence);
                 self.phase = Phase::After;
                 self.answer.clear();
                 self.out.push_back(self.language.question());
             }
-        } else if let Some(found) = self.language.status(&self.answer) {
-            self.answer.clear();
-            self.answered(found.value);
+        } else {
+            self.pass_over_rest();
+            if let Some(found) = self.language.status(&self.answer) {
+                self.answer.clear();
+                self.answered(found.value);
+            }
         }
         if self.answer.len() > MOST_NONSENSE {
             self.over.get_or_insert(if self.touched {
@@ -120,6 +127,18 @@ impl Session {
             } else {
                 Outcome::NotPrinted(Status::Unknown)
             });
+        }
+    }
+
+    fn pass_over_rest(&mut self) {
+        while let Some(byte) = self.answer.first().filter(|_| !self.rest.is_empty()) {
+            match self.rest.iter().position(|b| b == byte) {
+                Some(at) => {
+                    self.rest = self.rest.get(at + 1..).unwrap_or_default();
+                    self.answer.remove(0);
+                }
+                None => self.rest = &[],
+            }
         }
     }
 
@@ -249,6 +268,24 @@ mod tests {
             assert_eq!(drain(&mut s), voice.language.question());
             s.receive(&voice.ready);
             assert_eq!(s.outcome(), Some(&Outcome::Printed), "{:?}", voice.language);
+        }
+    }
+
+    /// A serial line hands answers over in any pieces, also with the end of a line for itself.
+    #[test]
+    fn answers_mean_the_same_in_any_pieces() {
+        for voice in voices() {
+            for size in 1..8 {
+                let mut s = session(voice.language);
+                for answer in [&voice.ready, &voice.fence, &voice.ready] {
+                    drain(&mut s);
+                    for piece in answer.chunks(size) {
+                        s.receive(piece);
+                        drain(&mut s);
+                    }
+                }
+                assert_eq!(s.outcome(), Some(&Outcome::Printed), "{:?} by {size}", voice.language);
+            }
         }
     }
 

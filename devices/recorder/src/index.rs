@@ -19,6 +19,8 @@ use crate::{Fault, Profile, Seconds};
 pub const DEPTH: usize = 12;
 /// More files than this on one recorder are left for its next docking.
 pub const MOST: usize = 50_000;
+/// Oddities that are named; more are not worth the memory.
+pub const MOST_ODD: usize = 1_000;
 
 /// A file of a recorder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,10 +59,13 @@ pub struct Listing {
 /// When the root itself cannot be read. A folder below it that cannot be read is an oddity.
 pub fn walk(root: &Path, profile: &Profile, now: Seconds) -> io::Result<Listing> {
     let device = std::fs::symlink_metadata(root)?.dev();
+    let volume = rustix::fs::statvfs(root)?;
+    let capacity = volume.f_blocks.saturating_mul(volume.f_frsize);
     let mut listing = Listing::default();
     let mut entered = HashSet::new();
     let mut folders = vec![(PathBuf::new(), 0usize)];
     while let Some((folder, depth)) = folders.pop() {
+        listing.oddities.truncate(MOST_ODD);
         let full = root.join(&folder);
         let odd = |path: &Path, why| Oddity {
             path: path.to_owned(),
@@ -111,6 +116,13 @@ pub fn walk(root: &Path, profile: &Profile, now: Seconds) -> io::Result<Listing>
                     folders.push((path, depth + 1));
                 }
             } else if kind.is_file() {
+                // A damaged directory says anything: such a file would only fill our disk, or keep back the others.
+                if metadata.len() > capacity {
+                    listing
+                        .oddities
+                        .push(odd(&path, "文件长度超过存储卡容量，目录可能已损坏"));
+                    continue;
+                }
                 let found = found(path, &metadata);
                 let rested = now.saturating_mul(1_000_000_000).saturating_sub(found.changed_ns);
                 let wanted = i64::try_from(profile.settle_s)
@@ -297,6 +309,19 @@ mod tests {
         delete(folder.path(), &again.files[0]).unwrap();
         delete(folder.path(), &again.files[0]).unwrap();
         assert!(walk(folder.path(), &Profile::default(), 0).unwrap().files.is_empty());
+    }
+
+    /// A damaged directory may say that a file is longer than its card. It is named, so that nothing else waits for it.
+    #[test]
+    fn a_file_longer_than_its_card_is_named_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.mp4"), "x").unwrap();
+        let huge = std::fs::File::create(folder.path().join("huge.mp4")).unwrap();
+        huge.set_len(15 << 40).unwrap();
+        let listing = walk(folder.path(), &Profile::default(), 0).unwrap();
+        assert_eq!(names(&listing), ["a.mp4"]);
+        assert_eq!(listing.oddities.len(), 1);
+        assert!(listing.oddities[0].why.contains("超过存储卡容量"));
     }
 
     #[test]

@@ -166,7 +166,8 @@ pub fn shown(path: &Path) -> String {
         for c in chunk.valid().chars() {
             let hostile = c.is_control()
                 || c == '%'
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
             if hostile {
                 let mut buffer = [0u8; 4];
                 for byte in c.encode_utf8(&mut buffer).bytes() {
@@ -216,6 +217,9 @@ mod tests {
         assert_eq!(shown_of(b"\xff\xfe.mp4"), "%FF%FE.mp4");
         assert_eq!(shown_of("\u{202e}4pm.exe".as_bytes()), "%E2%80%AE4pm.exe");
         assert_ne!(shown_of(b"%0A"), shown_of(b"\n"));
+        for unseen in ["\u{ad}", "\u{61c}", "\u{2028}", "\u{2060}", "\u{e0041}"] {
+            assert!(shown_of(unseen.as_bytes()).starts_with('%'), "{unseen:?}");
+        }
     }
 
     #[test]

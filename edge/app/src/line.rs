@@ -53,6 +53,7 @@ impl Inbox for Ends {
             kind::HIS_COMMAND => {
                 let command: HisCommand = read(entry)?;
                 Bridge::accept(tx, &command).await?;
+                kiosk::accept_prescription(tx, &command).await?;
                 let bridge = parts.bridge.clone();
                 tx.after_commit(move || bridge.wake());
             }

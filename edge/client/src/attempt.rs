@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use records::Clock;
+use records::{Clock, Timestamp};
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 
 use crate::authorization;
 use crate::server::{Server, Standing};
@@ -21,6 +21,8 @@ pub(crate) enum Outcome {
     NotKnownHere(Refusal),
     /// Certainly nothing was done.
     NotDone(String),
+    /// Nothing was done: signed anew, for a time after this one, it is accepted.
+    SignAnew(Option<Timestamp>),
     /// The connection broke after the request had begun to leave: it may have been done.
     Broken(String),
     /// No answer in time: it may have been done, or may still be.
@@ -41,6 +43,12 @@ const ELSEWHERE: [&str; 7] = [
 const LEAVING: [&str; 3] = ["draining", "self_test", "clock_untrusted"];
 /// What a server whose settings lag behind would say.
 const NOT_KNOWN: [&str; 2] = ["unauthenticated", "key_index"];
+
+/// What a server says that started after a request may have been signed, and where it says after which time to sign.
+const BEFORE_START: &str = "signed_before_start";
+const SIGN_AFTER: &str = "sign-after";
+/// Servers ask for no time further ahead than this: they accept none.
+const AHEAD: Duration = Duration::from_secs(600);
 
 /// A request, the same at every try.
 pub(crate) struct Sending<'s> {
@@ -67,18 +75,19 @@ impl Sending<'_> {
             .body(self.body.to_vec());
         if let Identity::RequestKey { application, key } = self.identity {
             // A nonce is good once: each try has its own.
-            let line = authorization::header(application, key, self.path, self.body, self.clock.now())?;
+            let at = self.clock.now().max(server.sign_from());
+            let line = authorization::header(application, key, self.path, self.body, at)?;
             request = request.header(AUTHORIZATION, line);
         }
         let _under_way = server.begin();
         let answered = async {
             let response = request.send().await?;
-            let status = response.status();
-            Ok::<_, reqwest::Error>((status, response.bytes().await?))
+            let (status, after) = (response.status(), sign_after(response.headers()));
+            Ok::<_, reqwest::Error>((status, after, response.bytes().await?))
         };
         let outcome = match tokio::time::timeout(patience, answered).await {
             Err(_) => Outcome::Silent,
-            Ok(Ok((status, body))) => judge(status, &body),
+            Ok(Ok((status, after, body))) => judge(status, after, &body),
             Ok(Err(error)) if error.is_connect() => Outcome::NotDone(cause(&error)),
             Ok(Err(error)) => Outcome::Broken(cause(&error)),
         };
@@ -89,13 +98,21 @@ impl Sending<'_> {
             Outcome::Done(_) => server.stands(Standing::Ready),
             // One slow request does not make a server slow: the next question whether it is ready tells.
             Outcome::Silent | Outcome::Refused(_) | Outcome::NotKnownHere(_) => {}
+            Outcome::SignAnew(None) => {}
+            Outcome::SignAnew(Some(after)) if *after > self.clock.now().plus(AHEAD) => {}
+            Outcome::SignAnew(Some(after)) => server.signs_after(*after),
         }
         Ok(outcome)
     }
 }
 
+/// After which time a server wants a request signed.
+fn sign_after(headers: &HeaderMap) -> Option<Timestamp> {
+    Timestamp::parse(headers.get(SIGN_AFTER)?.to_str().ok()?).ok()
+}
+
 /// What an answer says.
-fn judge(status: StatusCode, body: &[u8]) -> Outcome {
+fn judge(status: StatusCode, after: Option<Timestamp>, body: &[u8]) -> Outcome {
     if status == StatusCode::OK {
         return Outcome::Done(body.to_vec());
     }
@@ -104,6 +121,7 @@ fn judge(status: StatusCode, body: &[u8]) -> Outcome {
         return Outcome::Broken(format!("HTTP {status}"));
     };
     match refusal.code.as_str() {
+        BEFORE_START => Outcome::SignAnew(after),
         code if ELSEWHERE.contains(&code) => Outcome::NotDone(refusal.code),
         code if NOT_KNOWN.contains(&code) => Outcome::NotKnownHere(refusal),
         _ => Outcome::Refused(refusal),
@@ -126,11 +144,12 @@ mod tests {
     #[test]
     fn only_what_certainly_was_not_done_may_be_done_elsewhere() {
         let said = |code: &str| format!("{{\"number\":1,\"code\":\"{code}\",\"text\":\"…\"}}");
-        let of = |status: u16, body: &str| judge(StatusCode::from_u16(status).expect("status"), body.as_bytes());
+        let of = |status: u16, body: &str| judge(StatusCode::from_u16(status).expect("status"), None, body.as_bytes());
         assert!(matches!(of(200, "{}"), Outcome::Done(_)));
         assert!(matches!(of(503, &said("draining")), Outcome::NotDone(_)));
         assert!(matches!(of(503, &said("log_unwritten")), Outcome::NotDone(_)));
         assert!(matches!(of(401, &said("unauthenticated")), Outcome::NotKnownHere(_)));
+        assert!(matches!(of(401, &said("signed_before_start")), Outcome::SignAnew(None)));
         assert!(matches!(of(422, &said("signature_invalid")), Outcome::Refused(_)));
         assert!(matches!(of(429, &said("too_many")), Outcome::Refused(_)));
         assert!(matches!(of(500, &said("internal")), Outcome::Refused(_)));

@@ -144,6 +144,15 @@ impl Shared {
                     tried.push(index);
                     last = format!("{}：{why}", server.name);
                 }
+                Outcome::SignAnew(_) => {
+                    last = format!("{}：请求须重新签名", server.name);
+                    // Once, at once: it says for which time.
+                    if first {
+                        again = Some(index);
+                    } else {
+                        tried.push(index);
+                    }
+                }
                 Outcome::Broken(why) => {
                     perhaps_done = true;
                     last = format!("{}：{why}", server.name);

@@ -6,6 +6,8 @@
 //!   asked every second whether they are ready; one that is leaving or away gets nothing while another one is there.
 //! * **Retries what is safe.** A server that could not be reached, or said that it did nothing, did nothing: the request
 //!   goes to another one.
+//! * **Signs anew.** A server that restarted accepts no request that may have been signed before; a request with a request
+//!   key is signed again, for the time the server says, and sent again at once.
 //! * **Says so when it cannot know.** When a connection broke after the request had left, there may be a signature and an
 //!   entry in that server's log. The request goes again with the same idempotency key: first to the same server, which
 //!   gives the very same answer if it had made one, and, if that is gone, to another one, which makes a new signature.

@@ -1,7 +1,9 @@
 //! What is known of a server: whether requests go there, and how many are under way.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use records::Timestamp;
 use reqwest::Url;
 
 /// Whether a server gets requests. Better ones come first.
@@ -27,6 +29,9 @@ pub(crate) struct Server {
     pub(crate) name: String,
     standing: AtomicU8,
     under_way: AtomicUsize,
+    /// Requests are signed for no earlier time than this, in microseconds: it restarted, and does not know which of those
+    /// before it had accepted.
+    sign_from: AtomicI64,
 }
 
 /// A request under way; counted until it is dropped.
@@ -49,7 +54,18 @@ impl Server {
             name,
             standing: AtomicU8::new(Standing::Ready as u8),
             under_way: AtomicUsize::new(0),
+            sign_from: AtomicI64::new(i64::MIN),
         }
+    }
+
+    pub(crate) fn sign_from(&self) -> Timestamp {
+        Timestamp::from_micros(self.sign_from.load(Ordering::Relaxed))
+    }
+
+    /// Takes note of the time after which it wants requests signed.
+    pub(crate) fn signs_after(&self, after: Timestamp) {
+        let from = after.plus(Duration::from_millis(1));
+        self.sign_from.fetch_max(from.as_micros(), Ordering::Relaxed);
     }
 
     pub(crate) fn begin(&self) -> UnderWay<'_> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use recorder::Fault;
 use recorder::copy::{self, Control, Copied};
-use records::footage::{SealedFootage, kind};
+use records::footage::{ClipId, SealedFootage, kind};
 use records::{Outcome, Timestamp};
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
@@ -213,11 +213,12 @@ impl Docking {
 
     /// Brings what is sealed to the cloud, until stopped.
     pub(crate) async fn keep_uploading(&self, stop: &CancellationToken) {
+        let mut put_off = Vec::new();
         while !stop.is_cancelled() {
             let woken = self.woken();
             let done = tokio::select! {
                 () = stop.cancelled() => return,
-                done = self.upload_next() => done,
+                done = self.upload_next(&mut put_off) => done,
             };
             let pause = match done {
                 Ok(Some(true)) => continue,
@@ -232,11 +233,18 @@ impl Docking {
         }
     }
 
-    async fn upload_next(&self) -> Result<Option<bool>, StoreError> {
-        let next = self
-            .read(|tx| Box::pin(async move { rows::clips_in(tx, &[ClipState::Sealed], 1).await }))
+    /// Brings the next one. What did not go comes again after all others: one file the cloud does not take (too large, say)
+    /// must not keep back the footage of every recorder.
+    async fn upload_next(&self, put_off: &mut Vec<ClipId>) -> Result<Option<bool>, StoreError> {
+        let most = u32::try_from(put_off.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let sealed = self
+            .read(move |tx| Box::pin(async move { rows::clips_in(tx, &[ClipState::Sealed], most).await }))
             .await?;
-        let Some(clip) = next.into_iter().next() else {
+        let fresh = sealed.iter().find(|c| !put_off.contains(&c.id));
+        if fresh.is_none() {
+            put_off.clear();
+        }
+        let Some(clip) = fresh.or_else(|| sealed.first()).cloned() else {
             return Ok(None);
         };
         match self.carrier().carry(&self.path(&clip.id)).await {
@@ -254,6 +262,7 @@ impl Docking {
             }
             Carried::Later(why) => {
                 tracing::warn!(clip.id = %clip.id, why, "not uploaded yet");
+                put_off.push(clip.id);
                 return Ok(Some(false));
             }
         }

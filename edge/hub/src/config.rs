@@ -125,6 +125,9 @@ pub enum Opened {
     /// A size that no head has.
     #[error("打印机 {0}：宽度应为 200 到 2600 点，分辨率应为 150 到 600 dpi")]
     Size(String),
+    /// A label that no roll has.
+    #[error("打印机 {0}：标签高度应为 8 到 500 毫米，间隙不超过 50 毫米")]
+    Label(String),
 }
 
 /// A printer with its address read.
@@ -145,6 +148,9 @@ pub(crate) fn checked(configs: Vec<PrinterConfig>) -> Result<Vec<Printer>, Opene
         }
         if !(200..=2_600).contains(&config.width) || !(150..=600).contains(&config.dpi) {
             return Err(Opened::Size(id));
+        }
+        if config.label_mm.is_some_and(|mm| !(8..=500).contains(&mm)) || config.gap_mm > 50 {
+            return Err(Opened::Label(id));
         }
         if let Some(other) = &config.stand_in
             && (*other == id || !ids.contains(other))

@@ -19,6 +19,9 @@ use crate::config::{Opened, Printer, PrinterConfig, SlipFont, checked};
 use crate::spool::{self, Job, Refusal, Step};
 use crate::template;
 
+/// Between tries to write down what became of a job.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// The hub; cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
@@ -118,7 +121,7 @@ impl Hub {
             let woken = self.inner.wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let pause = match self.once(printer).await {
+            let pause = match self.once(printer, stop).await {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => Duration::from_secs(3),
                 Err(error) => {
@@ -155,7 +158,7 @@ impl Hub {
     }
 
     /// Prints the next job if there is one; `true` when there may be more to do at once.
-    async fn once(&self, printer: &Printer) -> Result<bool, StoreError> {
+    async fn once(&self, printer: &Printer, stop: &CancellationToken) -> Result<bool, StoreError> {
         let config = &printer.config;
         let patience = Patience {
             answer: Duration::from_secs(config.answer_s),
@@ -195,17 +198,17 @@ impl Hub {
         let refusal = match outcome {
             Outcome::Printed => {
                 self.seen(config, Status::Ready);
-                self.step(&job.key, Step::Confirm, &note).await?.err()
+                self.settle(&job.key, Step::Confirm, &note, stop).await?.err()
             }
             Outcome::Unknown(_) => {
                 let words = format!("打印途中打印机无应答，请核对“{}”的纸张", config.name);
-                self.step(&job.key, Step::Doubt, &words).await?.err()
+                self.settle(&job.key, Step::Doubt, &words, stop).await?.err()
             }
             Outcome::NotPrinted(status) => {
                 // A print server may refuse what it was offered: then nothing is on paper after all. A job that was not
                 // begun here may be under way at a stand-in.
                 if begun_here.load(Ordering::Relaxed) {
-                    self.step(&job.key, Step::Return, "").await?.ok();
+                    self.settle(&job.key, Step::Return, "", stop).await?.ok();
                 }
                 self.seen(config, status);
                 if own {
@@ -280,6 +283,29 @@ impl Hub {
             Box::pin(async move { spool::begin(tx, &key, &printer, &note).await })
         });
         done.await
+    }
+
+    /// Writes down what became of a job, however long that takes (a full disk): a job that stays on its way is printed no
+    /// more and cannot be settled by a person. Whoever stops us meanwhile finds it unknown at the next start.
+    async fn settle(
+        &self,
+        key: &str,
+        step: Step,
+        note: &str,
+        stop: &CancellationToken,
+    ) -> Result<Result<Job, Refusal>, StoreError> {
+        loop {
+            match self.step(key, step, note).await {
+                Err(error) if !stop.is_cancelled() => {
+                    tracing::error!(%error, print.key = key, "what became of a print job cannot be written down yet");
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(AGAIN) => {}
+                    }
+                }
+                done => return done,
+            }
+        }
     }
 
     pub(crate) async fn step(&self, key: &str, step: Step, note: &str) -> Result<Result<Job, Refusal>, StoreError> {

@@ -11,9 +11,10 @@ use records::{Clock, TenantId, Timestamp};
 use store::{Migration, Scope, Store, StoreError, Tx};
 
 /// Tables of the terminals.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "kiosk/0001_patient_code",
-    sql: "
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "kiosk/0001_patient_code",
+        sql: "
 CREATE TABLE kiosk_code_key (
   tenant_id TEXT NOT NULL, point TEXT NOT NULL, seal TEXT NOT NULL, changed_at BIGINT NOT NULL, PRIMARY KEY (tenant_id)
 );
@@ -21,7 +22,9 @@ CREATE TABLE kiosk_code_used (
   tenant_id TEXT NOT NULL, nonce BLOB NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (tenant_id, nonce)
 );
 ",
-}];
+    },
+    crate::prescription::MIGRATION,
+];
 
 /// Takes the key that codes are judged with from now on, in the unit that moves the inbox cursor.
 ///

@@ -1,26 +1,26 @@
 //! The task that serves the person: takes what was tapped and read, asks the hospital and the printer, draws.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use his::Bridge;
 use hub::Hub;
 use reader::{Port, Reading};
 use records::Clock;
-use records::his::HistoryQuestion;
-use store::{Scope, Store, StoreError};
+use store::{Scope, Store};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::code::Codes;
 use crate::config::Config;
-use crate::hospital::{Content, Hospital, Person, Token, Trouble};
+use crate::hospital::{Hospital, Token};
 use crate::money::Money;
-use crate::paper::{self, Document, Paper};
+use crate::paper::{self, Paper};
+use crate::prescription::{PaperCode, Papers};
 use crate::screen::Screen;
-use crate::session::{Act, Answer, Ask, Session, Task};
+use crate::session::{Act, Answer, Ask, Session};
 use crate::show::{self, Around};
 
 /// What a terminal needs of the appliance.
@@ -53,11 +53,12 @@ pub struct Kiosk {
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
-    hospital: Hospital,
-    codes: Codes,
-    money: Money,
-    hub: Hub,
-    clock: Arc<dyn Clock>,
+    pub(crate) hospital: Hospital,
+    pub(crate) codes: Codes,
+    pub(crate) papers: Papers,
+    pub(crate) money: Money,
+    pub(crate) hub: Hub,
+    pub(crate) clock: Arc<dyn Clock>,
     online: Arc<dyn Fn() -> bool + Send + Sync>,
     pub(crate) screen: watch::Sender<Screen>,
     card: watch::Sender<reader::State>,
@@ -69,6 +70,8 @@ pub(crate) struct Inner {
     asked: TaskTracker,
     /// When the page was last known to draw, seconds; 0 never.
     page_seen: AtomicI64,
+    /// The person who stands there, by number.
+    serving: AtomicU64,
 }
 
 /// How often papers, readers and the line are looked at.
@@ -85,6 +88,12 @@ impl Kiosk {
                 hospital: needs.scope.tenant.clone(),
                 scope: needs.scope.clone(),
                 clock: Arc::clone(&needs.clock),
+            },
+            papers: Papers {
+                store: needs.store.clone(),
+                scope: needs.scope.clone(),
+                clock: Arc::clone(&needs.clock),
+                patient_app: config.patient_app.clone(),
             },
             money: Money {
                 store: needs.store.clone(),
@@ -108,6 +117,7 @@ impl Kiosk {
             read: Mutex::new(read),
             asked: TaskTracker::new(),
             page_seen: AtomicI64::new(0),
+            serving: AtomicU64::new(0),
             config,
         };
         Self { inner: Arc::new(inner) }
@@ -172,8 +182,9 @@ impl Kiosk {
                     asks
                 }
             };
+            inner.serving.store(session.number(), Ordering::SeqCst);
             for ask in asks {
-                self.ask(session.turn(), ask);
+                self.ask(&session, ask);
             }
             self.draw(&session);
         }
@@ -234,110 +245,23 @@ impl Kiosk {
         });
     }
 
-    fn ask(&self, turn: u64, ask: Ask) {
-        let own = self.clone();
+    fn ask(&self, session: &Session, ask: Ask) {
+        let (own, turn, number) = (self.clone(), session.turn(), session.number());
         self.inner.asked.spawn(async move {
-            if let Some(answer) = own.answer(ask).await {
+            let paper = match &ask {
+                Ask::Print(document, _) => Some(document.key.clone()),
+                _ => None,
+            };
+            let answer = own.answer(ask).await;
+            // Whoever left in the same moment withdrew it before it lay in the spool.
+            if let Some(key) = paper.filter(|_| own.inner.serving.load(Ordering::SeqCst) != number) {
+                own.answer(Ask::Withdraw(key)).await;
+            }
+            if let Some(answer) = answer {
                 // Nobody is served any more: the process ends.
                 let _ = own.inner.events.send(Event::Answered(turn, answer)).await;
             }
         });
-    }
-
-    async fn answer(&self, ask: Ask) -> Option<Answer> {
-        let inner = &self.inner;
-        let (hospital, now) = (&inner.hospital, inner.clock.now());
-        Some(match ask {
-            Ask::Who(Token::PatientCode(code)) => match inner.codes.take(&code).await {
-                Ok(bearer) => {
-                    let person = Person {
-                        his_patient_id: bearer.his_patient_id,
-                        name: bearer.name,
-                    };
-                    Answer::Bearer(person, Task::parse(&bearer.task))
-                }
-                Err(refused) => Answer::Who(Err(Trouble::Refused(refused.to_string()))),
-            },
-            Ask::Who(token) => Answer::Who(hospital.who(&token).await),
-            Ask::Visits(person) => Answer::Visits(hospital.visits(&person, now.local_date()).await),
-            Ask::CheckIn(person, visit) => {
-                let place = hospital.check_in(&visit.order).await;
-                Answer::Place(place.map(|place| {
-                    let ticket = paper::ticket(&inner.config.hospital, &person, &visit, &place, now);
-                    Some((place, Box::new(ticket)))
-                }))
-            }
-            Ask::Place(person, visit) => {
-                let place = hospital.place(&visit.order).await;
-                Answer::Place(place.map(|place| {
-                    place.map(|place| {
-                        let ticket = paper::ticket(&inner.config.hospital, &person, &visit, &place, now);
-                        (place, Box::new(ticket))
-                    })
-                }))
-            }
-            Ask::Documents(person, task) => {
-                let to = now.local_date();
-                let question = HistoryQuestion {
-                    his_patient_id: person.his_patient_id.clone(),
-                    from: to.plus_days(-i64::from(inner.config.history_days)),
-                    to,
-                };
-                let found: Result<Vec<Content>, Trouble> = match task {
-                    Task::Prescriptions => hospital.prescriptions(&question).await,
-                    _ => hospital.reports(&question).await,
-                };
-                let documents = match found {
-                    Ok(found) => found,
-                    Err(trouble) => return Some(Answer::Documents(Err(trouble))),
-                };
-                let documents = documents
-                    .into_iter()
-                    .map(|content| paper::document(&inner.config.hospital, &person, content));
-                Answer::Documents(Ok(self.with_paper(documents.collect()).await))
-            }
-            Ask::Bills(person) => {
-                let bills = match hospital.bills(&person).await {
-                    Ok(bills) => bills,
-                    Err(trouble) => return Some(Answer::Bills(Err(trouble))),
-                };
-                // Receipts are a comfort: without them what is to be paid is shown all the same.
-                let receipts = inner.money.receipts(&person, now).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "receipts were not looked up");
-                    Vec::new()
-                });
-                Answer::Bills(Ok((bills, self.with_paper(receipts).await)))
-            }
-            Ask::Print(document, again) => {
-                let Some(printer) = &inner.config.printer else {
-                    return Some(Answer::Paper(document.key, Paper::Down("本机没有打印机".to_owned())));
-                };
-                let paper = paper::print(&inner.hub, &inner.config, printer, &document, again).await;
-                let paper = paper.unwrap_or_else(|error| {
-                    tracing::error!(%error, "the spool cannot be used");
-                    Paper::Down("暂时不能打印，请到服务台".to_owned())
-                });
-                Answer::Paper(document.key, paper)
-            }
-            Ask::Withdraw(key) => {
-                let withdrawn: Result<(), StoreError> = paper::withdraw(&inner.hub, &inner.config, &key).await;
-                if let Err(error) = withdrawn {
-                    tracing::error!(%error, "a paper nobody waits for was not withdrawn");
-                }
-                return None;
-            }
-        })
-    }
-
-    /// Documents, with how their paper stands.
-    async fn with_paper(&self, mut documents: Vec<Document>) -> Vec<Document> {
-        if let Some(printer) = &self.inner.config.printer {
-            for document in &mut documents {
-                let looked = paper::look(&self.inner.hub, printer, &document.key).await;
-                document.paper = looked.unwrap_or_default();
-            }
-        }
-        documents
     }
 
     pub(crate) async fn tapped(&self, number: u64, act: Act) {
@@ -372,12 +296,15 @@ fn shown(session: &mut Session, reading: Reading) -> Vec<Ask> {
             session.misread("没有读出身份证，请平放后停留两秒", now);
             Vec::new()
         }
-        Reading::Code(code) => match Token::scanned(&code.0) {
-            Ok(token) => session.shown(token, now),
-            Err(words) => {
+        Reading::Code(code) => {
+            let read = match PaperCode::scanned(&code.0) {
+                Some(paper) => paper.map(|paper| session.prescription(paper, now)),
+                None => Token::scanned(&code.0).map(|token| session.shown(token, now)),
+            };
+            read.unwrap_or_else(|words| {
                 session.misread(words, now);
                 Vec::new()
-            }
-        },
+            })
+        }
     }
 }

@@ -85,7 +85,7 @@ impl Token {
         } else if (6..=20).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self::HospitalCard(code.to_owned()))
         } else {
-            Err("不认识这个码，请出示就诊卡条码、手机就诊码或医保电子凭证")
+            Err("不认识这个码，请出示就诊卡条码、手机就诊码、医保电子凭证，或电子处方上的二维码")
         }
     }
 }

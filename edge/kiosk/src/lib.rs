@@ -7,19 +7,22 @@
 //! readers, printer and session ([`check_all`]).
 //!
 //! What needs only the hospital's own system works without the internet: people are found, checked in and served over
-//! the bridge ([`his`]), their patient codes are judged here ([`accept_key`]), paper goes through the spool ([`hub`]).
+//! the bridge ([`his`]), their patient codes are judged here ([`accept_key`]), the codes on e-prescriptions are known here
+//! ([`accept_prescription`]), paper goes through the spool ([`hub`]).
 //! Money does not move here: a fee shows a code that opens the bill in the patient's own app, and the terminal reads in
 //! the bridge's journal what became of it.
 //!
 //! A tap may come twice and an answer may be lost: a check-in has the key of its registration and a document the key of
 //! what it shows, so the same act gives the same ticket and the same paper; another copy is asked for and says 补打.
 
+mod answer;
 mod code;
 mod config;
 mod desk;
 mod hospital;
 mod money;
 mod paper;
+mod prescription;
 mod routes;
 pub mod screen;
 pub mod session;
@@ -29,6 +32,7 @@ mod words;
 pub use code::{MIGRATIONS, Refused, accept_key};
 pub use config::{Config, Wrong, check_all};
 pub use desk::{Kiosk, Needs};
+pub use prescription::accept_prescription;
 
 #[cfg(test)]
 mod tests;

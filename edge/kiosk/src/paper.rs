@@ -96,7 +96,8 @@ pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Doc
                 field("报告号", &report.report_number),
             ];
             Document {
-                key: format!("kiosk.report.{}", report.report_number),
+                // The laboratory and the department of examinations count for themselves.
+                key: format!("kiosk.report.lab.{}", report.report_number),
                 title: report.name.clone(),
                 lines: vec![format!("检验　{at}　{}", report.department_name)],
                 kind: PaperKind::Report,
@@ -125,7 +126,7 @@ pub(crate) fn document(hospital: &str, person: &Person, content: Content) -> Doc
                 field("意见", &report.opinion),
             ];
             Document {
-                key: format!("kiosk.report.{}", report.report_number),
+                key: format!("kiosk.report.exam.{}", report.report_number),
                 title: report.name.clone(),
                 lines: vec![format!("检查　{at}　{}", report.department_name)],
                 kind: PaperKind::Report,
@@ -309,4 +310,40 @@ pub(crate) async fn withdraw(hub: &Hub, config: &Config, key: &str) -> Result<()
     // Refused when it is printed or on its way, which is as it should be.
     let by = format!("{}，患者已离开", config.name);
     hub.decide_by(key, Step::Cancel, &by).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use records::his::{ExamReport, LabReport};
+
+    use super::*;
+
+    /// The laboratory's system and that of the examinations number for themselves: the one's report 1001 on paper is not the
+    /// other's.
+    #[test]
+    fn reports_of_two_systems_with_one_number_are_two_documents() {
+        let person = Person {
+            his_patient_id: "P000001".to_owned(),
+            name: "张建三".to_owned(),
+        };
+        let (number, name) = ("1001".to_owned(), "报告".to_owned());
+        let lab = Content::Lab(LabReport {
+            report_number: number.clone(),
+            name: name.clone(),
+            reported_at: Timestamp::default(),
+            department_name: String::new(),
+            items: Vec::new(),
+        });
+        let exam = Content::Exam(ExamReport {
+            report_number: number,
+            name,
+            part: String::new(),
+            reported_at: Timestamp::default(),
+            department_name: String::new(),
+            findings: String::new(),
+            opinion: String::new(),
+            image: String::new(),
+        });
+        assert_ne!(document("医院", &person, lab).key, document("医院", &person, exam).key);
+    }
 }

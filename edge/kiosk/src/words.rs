@@ -15,7 +15,8 @@ pub(crate) fn masked(name: &str) -> String {
 
 /// 12.30 元
 pub(crate) fn yuan(fen: Fen) -> String {
-    format!("{}.{:02} 元", fen.0 / 100, (fen.0 % 100).abs())
+    let (sign, fen) = (if fen.0 < 0 { "-" } else { "" }, fen.0.unsigned_abs());
+    format!("{sign}{}.{:02} 元", fen / 100, fen % 100)
 }
 
 /// 11月21日
@@ -33,5 +34,8 @@ mod tests {
         let masked: Vec<String> = ["张三", "欧阳娜", "阿卜杜拉", "心", ""].map(masked).to_vec();
         assert_eq!(masked, ["张*", "欧*娜", "阿**拉", "*", ""]);
         assert_eq!(yuan(Fen(1_205)), "12.05 元");
+        // What is taken off must not look like what is added.
+        assert_eq!(yuan(Fen(-50)), "-0.50 元");
+        assert_eq!(yuan(Fen(i64::MIN)), "-92233720368547758.08 元");
     }
 }

@@ -1,11 +1,13 @@
 //! Settings of `signd`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
+use crate::http::Bounds;
+use crate::http::places::{CONNECTIONS, PER_ADDRESS};
 use crate::outside::OutsideConfig;
 use crate::settings::OwnLists;
 
@@ -78,6 +80,26 @@ pub struct ServiceConfig {
     /// Names and addresses for the certificate that `signd` makes.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Connections that one address may have at a time, of 2048 in all: 1 to 2048. More are closed at once.
+    #[serde(default = "default_per_address")]
+    pub connections_per_address: usize,
+    /// Addresses of balancers, which have everybody's connections: they are not bounded.
+    #[serde(default)]
+    pub balancers: Vec<IpAddr>,
+}
+
+impl ServiceConfig {
+    /// What one address may have.
+    pub fn bounds(&self) -> Result<Bounds, Refusal> {
+        if !(1..=CONNECTIONS).contains(&self.connections_per_address) {
+            let text = format!("service.connections_per_address 应为 1 至 {CONNECTIONS}。");
+            return Err(Refusal::no("connections_per_address", text));
+        }
+        Ok(Bounds {
+            per_address: self.connections_per_address,
+            balancers: self.balancers.clone(),
+        })
+    }
 }
 
 /// The HTTPS interface for management.
@@ -215,6 +237,10 @@ fn default_idle_s() -> u32 {
 
 fn default_longest_s() -> u32 {
     8 * 3600
+}
+
+fn default_per_address() -> usize {
+    PER_ADDRESS
 }
 
 fn default_tls() -> String {

@@ -89,6 +89,7 @@ codes! {
     StampInvalid = 0x0400_0117, "stamp_invalid", 422, "时间戳无效";
     DeviceRefused = 0x0400_0119, "device_refused", 503, "密码设备拒绝了这项操作";
     KeyReused = 0x0400_011a, "key_reused", 422, "幂等键已用于另一个请求，请换一个新的";
+    SignedBeforeStart = 0x0400_011b, "signed_before_start", 401, "请求签于服务器启动之前，为防重放不再接受，请重新签名后再发";
     RequestRejected = 0x0400_0118, "request_rejected", 400, "请求不正确";
 }
 

@@ -16,10 +16,11 @@
 //!   signature again; the same key and another document are refused.
 //! * Every act adds an entry to a log chained by SM3.
 //! * Nothing is signed under a clock that runs before the last time seen.
+//! * A request that is signed with an application's key is accepted once, over restarts too (`http::nonces`).
 //!
 //! # On disk
 //! One SQLite file (`signd.db`, WAL, synchronous FULL) in the state directory: tables `kek`, `authority`, `signer`,
-//! `journal`, `log`, `clock`. Recovery is SQLite's own; there is nothing else to repair.
+//! `journal`, `log`, `clock` and so on (`vault::schema`). Recovery is SQLite's own; there is nothing else to repair.
 //! Revocation lists of others lie beside it as files (`lists/`), each written whole or not at all and judged by its own
 //! signature when it is read.
 

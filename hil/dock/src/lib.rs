@@ -136,7 +136,9 @@ impl Board {
         let flash = self.arguments.flash.clone();
         let flash = flash.unwrap_or_else(|| self.arguments.tty.with_extension("flash"));
         let sockets = ["line", "mechanics"].map(|end| flash.with_extension(end));
-        let mut command = Command::new("qemu-system-arm");
+        // Killed with us, however we end.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "qemu-system-arm"]);
         command.args(machine(&self.arguments.firmware, &flash)?);
         for socket in &sockets {
             let _ = std::fs::remove_file(socket);

@@ -36,7 +36,8 @@ pub async fn soak(firmware: &Path, folder: &Path, seconds: u64) -> Result<Soaked
     let (line, mechanics) = (folder.join("soak.line"), folder.join("soak.mechanics"));
     let said = format!("file:{}", line.display());
     let played = format!("unix:{},server=on,wait=off", mechanics.display());
-    let mut qemu = Command::new("qemu-system-arm")
+    let mut qemu = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", "qemu-system-arm"])
         .args(crate::machine(firmware, &folder.join("soak.flash"))?)
         .args(["-icount", "shift=3,sleep=off", "-serial", &said, "-serial", &played])
         .stdin(Stdio::null())

@@ -26,7 +26,9 @@ pub struct Settings {
 pub async fn run(settings: Settings, serving: impl FnOnce()) -> Result<(), NetError> {
     manufacture(&settings.state).await?;
     let (bind, port, control) = (settings.bind, settings.port, settings.control);
-    let mut child = Command::new("swtpm")
+    // Killed with us, however we end: a TPM nobody asked for would keep the port.
+    let mut child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", "swtpm"])
         .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
         .arg("--tpmstate")
         .arg(format!("dir={}", settings.state.display()))

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-pub use card::Card;
+pub use card::{Card, Weakness};
 
 /// A recorder.
 #[derive(Debug)]
@@ -216,6 +216,12 @@ mod tests {
         assert_eq!(one.held().unwrap().len(), 1);
         assert_eq!(one.recorded().iter().map(|r| r.size).sum::<u64>(), 1010);
     }
+
+    fn run_sync(folder: &Path) {
+        let done = std::process::Command::new("sync").arg("-f").arg(folder).status();
+        assert!(done.unwrap().success());
+    }
+
     /// Half of a recording cannot be read while the card fails; then it is whole again. The card goes with its value.
     #[test]
     fn a_card_fails_in_the_middle_of_a_recording_and_is_mended() {
@@ -229,12 +235,23 @@ mod tests {
         one.plug().unwrap();
         assert_eq!(one.held().unwrap().len(), 2);
         let path = one.storage().join(&second.path);
-        assert!(card.fail(&path).unwrap());
+        let short = one.record(b"c.mp4", 100).unwrap();
+        assert!(card.weakness(&one.storage().join(&short.path)).is_err());
+        let middle = card.weakness(&path).unwrap();
+        card.fail(middle).unwrap();
         let error = fs::read(&path).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(5));
         assert_eq!(one.held().unwrap().get(&first.sha256), Some(&first.path));
+        // What is written to it meanwhile does not make it whole, and is not lost when it is mended.
+        fs::write(one.storage().join("later"), [7; 9000]).unwrap();
+        run_sync(shelf.path());
+        card.hold().unwrap();
+        fs::write("/proc/sys/vm/drop_caches", "1").unwrap();
+        assert_eq!(fs::read(&path).unwrap_err().raw_os_error(), Some(5));
         card.mend().unwrap();
-        assert_eq!(one.held().unwrap().len(), 2);
+        fs::write("/proc/sys/vm/drop_caches", "1").unwrap();
+        assert_eq!(one.held().unwrap().len(), 3);
+        assert_eq!(fs::read(one.storage().join("later")).unwrap(), [7; 9000]);
         let mounted = || {
             fs::read_to_string("/proc/mounts")
                 .unwrap()

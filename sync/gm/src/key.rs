@@ -1,10 +1,10 @@
 //! Public keys: SM2, ECDSA P-256 and RSA.
 //!
-//! | kind | verified by | over a digest that is at hand |
-//! |---|---|---|
-//! | SM2 | `curve`, with tables for keys that sign often | e = SM3(Z ‖ M) |
-//! | P-256 | ring | RustCrypto's `p256` |
-//! | RSA | ring | padding checked in `rsa.rs` |
+//! | kind | verified by | over a digest that is at hand | a digest that is at hand signed by |
+//! |---|---|---|---|
+//! | SM2 | `curve`, with tables for keys that sign often | e = SM3(Z ‖ M) | `curve` |
+//! | P-256 | ring | RustCrypto's `p256` | the same, nonce by RFC 6979 |
+//! | RSA | ring | padding checked in `rsa.rs` | `rsa_factors.rs` |
 
 use curve::Bound;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;

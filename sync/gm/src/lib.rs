@@ -28,7 +28,8 @@
 //! * DER only: definite, minimal lengths, sorted sets are not demanded of others, trailing bytes are refused.
 //!
 //! # Secrets and time
-//! Private keys sign in constant time: SM2 by `curve`, ECDSA and RSA by ring. New RSA keys are made by `crypto-primes`, whose
+//! Private keys sign in constant time: SM2 by `curve`, ECDSA and RSA by ring, over digests at hand by `p256` and
+//! by `rsa_factors` over crypto-bigint. New RSA keys are made by `crypto-primes`, whose
 //! arithmetic is constant-time while the number of candidates is not (see `rsa_generate`). RSA never decrypts, so there is no
 //! padding oracle; wrong passwords and foreign envelopes are each refused by one name. Verification is over public data and
 //! may take its time. What is secret is wiped on drop, except inside ring: the process that signs locks its memory.
@@ -58,6 +59,7 @@ pub mod pkcs8;
 mod private;
 mod refused;
 mod rsa;
+mod rsa_factors;
 mod rsa_generate;
 mod rsa_private;
 mod signed;

@@ -126,6 +126,10 @@ impl Signer for PrivateKey {
         self.signer().sign_digest(digest)
     }
 
+    fn sign_digest_as(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.signer().sign_digest_as(algorithm, digest)
+    }
+
     fn open(&self, text: &curve::Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {
         self.signer().open(text)
     }

@@ -34,11 +34,19 @@ pub trait Signer {
 
     /// Signature over a digest computed elsewhere; for SM2 that is e = SM3(Z ‖ M) (see [`PublicKey::hashing`]).
     ///
-    /// Who calls this vouches for the digest: a signer cannot see what it signs. Not every signer can: RSA keys at hand
-    /// sign whole messages only.
+    /// Who calls this vouches for the digest: a signer cannot see what it signs. Not every signer can.
     fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
         let _ = digest;
         Err(Refused::DigestOnly)
+    }
+
+    /// Signature over a digest by this algorithm, which the key must fit: RSA keys have several.
+    fn sign_digest_as(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        if algorithm == self.algorithm() {
+            self.sign_digest(digest)
+        } else {
+            Err(Refused::WrongAlgorithm)
+        }
     }
 
     /// Signature over `message` by this algorithm, which the key must fit: RSA keys have several.

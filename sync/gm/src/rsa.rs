@@ -2,6 +2,7 @@
 //!
 //! Signatures over messages are verified by ring. Where only the digest is at hand (long data that was hashed as it came,
 //! signed messages without attributes) the padding is checked here over crypto-bigint's power: everything in it is public.
+//! What is signed then is padded here too; the private operation is in `rsa_factors`.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
@@ -93,6 +94,24 @@ impl RsaPublic {
             .map_err(|_| Refused::SignatureInvalid)
     }
 
+    /// A digest as it is signed by this scheme, as long as the modulus: PSS with a fresh salt.
+    pub(crate) fn encode(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        let hash = algorithm.hash();
+        if digest.len() != hash.len() {
+            return Err(Refused::InvalidDigest);
+        }
+        let encoded = match algorithm {
+            Algorithm::RsaPkcs1(_) => pkcs1(hash, digest, self.modulus.len()),
+            Algorithm::RsaPss(_) => {
+                let mut salt = vec![0; hash.len()];
+                getrandom::fill(&mut salt).map_err(|_| Refused::Randomness)?;
+                pss(hash, digest, &salt, self.bits() - 1)
+            }
+            Algorithm::Sm2 | Algorithm::EcdsaP256 => return Err(Refused::WrongAlgorithm),
+        };
+        encoded.ok_or(Refused::InvalidKey)
+    }
+
     pub(crate) fn verify_digest(&self, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> Result<(), Refused> {
         let hash = algorithm.hash();
         if digest.len() != hash.len() {
@@ -139,6 +158,18 @@ fn pkcs1(hash: Hash, digest: &[u8], length: usize) -> Option<Vec<u8>> {
     ]);
     let padding = length.checked_sub(info.len() + 3).filter(|padding| *padding >= 8)?;
     Some([&[0, 1], &vec![0xff; padding][..], &[0], &info].concat())
+}
+
+/// EMSA-PSS-ENCODE (RFC 8017 9.1.1); `bits` is one less than the modulus has.
+fn pss(hash: Hash, digest: &[u8], salt: &[u8], bits: usize) -> Option<Vec<u8>> {
+    let length = bits.div_ceil(8);
+    let h = hash.digest(&[&[0; 8], digest, salt].concat());
+    let zeros = length.checked_sub(salt.len() + hash.len() + 2)?;
+    let mut block = [&vec![0; zeros][..], &[1], salt].concat();
+    let mask = mgf1(hash, &h, block.len());
+    block.iter_mut().zip(&mask).for_each(|(byte, mask)| *byte ^= mask);
+    *block.first_mut()? &= 0xff >> (length * 8 - bits);
+    Some([&block[..], &h, &[0xbc]].concat())
 }
 
 /// EMSA-PSS-VERIFY (RFC 8017 9.1.2), salt as long as the digest; `bits` is one less than the modulus has.

@@ -1,5 +1,6 @@
-//! RSA private keys. ring signs: its private operation is by the Chinese remainder theorem, in constant time, and checked
-//! against the public key before the signature is given out, so that a fault reveals no factor.
+//! RSA private keys. ring signs messages: its private operation is by the Chinese remainder theorem, in constant time, and
+//! checked against the public key before the signature is given out, so that a fault reveals no factor. Digests at hand, which
+//! ring does not take, are signed by `rsa_factors` in the same way.
 //!
 //! Nothing is ever decrypted with RSA here, which leaves no padding oracle to time.
 
@@ -11,14 +12,17 @@ use ring::signature::{
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Algorithm, Sha2};
-use crate::key::{PublicKey, Signer};
+use crate::key::{PrivateKey, PublicKey, Signer};
 use crate::rsa::RsaPublic;
+use crate::rsa_factors::Factors;
 use crate::{Refused, rsa_generate};
 
 /// An RSA private key of 2048, 3072 or 4096 bits and the scheme it signs with. ring does not wipe its copy of the factors:
 /// the process that signs locks its memory and cannot be dumped.
 pub struct RsaKey {
     pair: KeyPair,
+    /// The same key for digests at hand.
+    factors: Factors,
     public: PublicKey,
     algorithm: Algorithm,
 }
@@ -40,18 +44,20 @@ impl RsaKey {
 
     /// From PKCS#8, to sign with PKCS#1 v1.5 and SHA-256 (see [`with_algorithm`](Self::with_algorithm)).
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Refused> {
-        Self::new(KeyPair::from_pkcs8(pkcs8).map_err(|_| Refused::InvalidKey)?)
+        match PrivateKey::from_pkcs8(pkcs8)? {
+            PrivateKey::Rsa(key) => Ok(*key),
+            PrivateKey::Sm2(_) | PrivateKey::P256(_) => Err(Refused::InvalidKey),
+        }
     }
 
     /// From `RSAPrivateKey` (RFC 8017 A.1.2).
     pub fn from_der(der: &[u8]) -> Result<Self, Refused> {
-        Self::new(KeyPair::from_der(der).map_err(|_| Refused::InvalidKey)?)
-    }
-
-    fn new(pair: KeyPair) -> Result<Self, Refused> {
+        let pair = KeyPair::from_der(der).map_err(|_| Refused::InvalidKey)?;
+        let factors = Factors::read(der)?;
         let public = PublicKey::from_rsa(RsaPublic::parse(pair.public().as_ref())?);
         Ok(Self {
             pair,
+            factors,
             public,
             algorithm: Algorithm::RsaPkcs1(Sha2::Sha256),
         })
@@ -99,5 +105,14 @@ impl Signer for RsaKey {
 
     fn sign_as(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Refused> {
         self.sign_with(algorithm, message)
+    }
+
+    fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.sign_digest_as(self.algorithm, digest)
+    }
+
+    fn sign_digest_as(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        let public = self.public.rsa().ok_or(Refused::InvalidKey)?;
+        self.factors.sign(algorithm, digest, public)
     }
 }

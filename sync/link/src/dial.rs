@@ -164,8 +164,18 @@ pub(crate) fn backoff(ids: &Ids, failures: u32) -> Duration {
     let ceiling = Duration::from_millis(500)
         .saturating_mul(2u32.saturating_pow(failures.min(6)))
         .min(Duration::from_secs(30));
-    let dice = u64::from(u16::from_le_bytes(ids.random::<2>()));
-    ceiling.mul_f64(dice as f64 / 65_536.0).max(Duration::from_millis(50))
+    ceiling.mul_f64(dice(ids)).max(Duration::from_millis(50))
+}
+
+/// The wait of one whose place another took: `least` to twice that. Of two with one identity (a cloned disk) each has two
+/// connections, and may have taken one of the other's; were their waits alike, they would meet so again and again.
+pub(crate) fn rest(ids: &Ids, least: Duration) -> Duration {
+    least.mul_f64(1.0 + dice(ids))
+}
+
+/// 0 to 1.
+fn dice(ids: &Ids) -> f64 {
+    f64::from(u16::from_le_bytes(ids.random::<2>())) / 65_536.0
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ struct Dialer {
     shared: Arc<Shared>,
     wires: mpsc::Sender<Wire>,
     ids: Arc<Ids>,
-    /// How long it stays away after another connection took its place.
+    /// How long it stays away at least after another connection took its place.
     rest: Duration,
 }
 
@@ -182,7 +182,7 @@ impl Dialer {
             *self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner) = None;
             let (wire, rest) = match ended {
                 // The other one may be right: give it time, or the two would throw each other out without end.
-                Ended::TakenOver => (Wire::TakenOver, self.rest),
+                Ended::TakenOver => (Wire::TakenOver, dial::rest(&self.ids, self.rest)),
                 Ended::Broken(reason) => {
                     tracing::info!(link.edge = %self.edge, link.reason = reason, "connection to the broker");
                     (Wire::Disconnected(reason), dial::backoff(&self.ids, failures))

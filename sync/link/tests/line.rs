@@ -378,7 +378,7 @@ async fn a_cloned_appliance_and_its_original_raise_the_alarm_and_no_entry_of_eit
     let twin = start_edge(&twin_store, &site.authority, &site.edge, site.proxy.port).await;
     append(&twin_store, &PeerId::cloud(), 100..110).await;
     append(&site.here, &PeerId::cloud(), 200..210).await;
-    let mut seen = wait_seen(&site.there, 25, Duration::from_secs(30)).await;
+    let mut seen = wait_seen(&site.there, 25, Duration::from_secs(90)).await;
     let inner_order: Vec<_> = seen.iter().filter(|n| **n >= 200).copied().collect();
     assert_eq!(inner_order, numbers(200..210));
     seen.sort_unstable();

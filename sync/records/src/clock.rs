@@ -18,6 +18,10 @@ const CHINA: UtcOffset = match UtcOffset::from_hms(8, 0, 0) {
     Err(_) => UtcOffset::UTC,
 };
 
+/// The first and the last instant that have a text: RFC 3339 writes years with four digits, and the last day is left out so
+/// that it can be told in any zone. A device may name any other; it is shown as the nearest of these.
+const TOLD: (i64, i64) = (-62_135_596_800_000_000, 253_402_214_400_000_000);
+
 impl Timestamp {
     /// From microseconds since the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
@@ -73,9 +77,10 @@ impl Timestamp {
         )
     }
 
-    /// As a calendar instant in UTC.
+    /// As a calendar instant in UTC, in the years 1 to 9999.
     pub fn offset(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        let told = self.0.clamp(TOLD.0, TOLD.1);
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(told) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// From a calendar instant, truncated to microseconds.
@@ -242,6 +247,22 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A recorder's clock may stand anywhere: whatever it says can be written, read again and told to people.
+    #[test]
+    fn every_instant_has_a_text_also_those_no_calendar_has() {
+        let years = [-9_999i64, -1, 0, 1, 1900, 2026, 9_998, 9_999, 10_000, 290_000];
+        let far = years.map(|year| (year - 1970).saturating_mul(31_556_952_000_000));
+        for micros in far.into_iter().chain([i64::MIN, i64::MAX, TOLD.0, TOLD.1, 0]) {
+            let at = Timestamp::from_micros(micros);
+            let json = serde_json::to_string(&at).unwrap();
+            let read: Timestamp = serde_json::from_str(&json).unwrap();
+            assert_eq!(read.as_micros(), micros.clamp(TOLD.0, TOLD.1), "{json}");
+            assert_eq!(serde_json::to_value(at).unwrap(), at.to_string());
+            assert_eq!(at.local_text().len(), 19, "{at}");
+            assert!(at.local_date().start() <= at || micros < TOLD.0);
+        }
+    }
 
     #[test]
     fn a_chinese_day_begins_eight_hours_before_utc() {

@@ -11,6 +11,10 @@ const SERIAL = 'ZFY0021'
 const NAME = '欧阳雪'
 const ADDRESS = '永州市冷水滩区梅湾路 18 号 2 栋 301'
 const BAY = 7
+/** The recorder's clock is this much ahead. */
+const AHEAD = 180_000
+/** The nurse walks so long, a step each so often; what she films is longer. */
+const [WALK_MS, STEP_MS, FILM_S] = [14_000, 1_000, 18]
 
 class Nurse extends Staff {
   static size = PHONE
@@ -22,7 +26,8 @@ class Nurse extends Staff {
 }
 
 export function nursingAtHome(world) {
-  let admin, patient, nurse, recorder, order
+  let admin, patient, nurse, recorder, order, began, clip
+  const way = []
   const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
   const docked = (...states) => until(`${SERIAL} ${states}`, async () => states.includes((await asked(`dockings?serial=${SERIAL}&size=1`)).items[0]?.state), 60_000)
   story('Nursing at home', world, (step) => {
@@ -130,7 +135,7 @@ export function nursingAtHome(world) {
     step('hears why there is no recorder; then its bay blinks and opens', async () => {
       await nurse.click('take-recorder')
       await nurse.says(/不在采集坞中/)
-      recorder = new Recorder(world.site.addresses.data, SERIAL)
+      recorder = new Recorder(world.site.addresses.data, SERIAL, AHEAD)
       await recorder.plugs()
       await world.bench.bay(BAY, SERIAL)
       await docked('ready')
@@ -155,11 +160,16 @@ export function nursingAtHome(world) {
       await nurse.agrees()
       await nurse.waits('nurse-detail', 'state', 'started')
       await nurse.waits('nurse-detail', 'track', 'on')
-      await recorder.records(Date.now() - 2_000, await film({ seconds: 2, beganAt: Date.now() - 2_000 }))
-      for (const [latitude, longitude] of [[26.4204, 111.6106], [26.4209, 111.6111]]) {
+      began = Date.now()
+      const filmed = film({ seconds: FILM_S, beganAt: began + AHEAD })
+      // Along the road, round a corner, and up to the door.
+      for (let n = 0; Date.now() - began < WALK_MS; n += 1) {
+        const [latitude, longitude] = n < 8 ? [26.4202 + n * 0.00012, 111.6104 + n * 0.00003] : [26.42104 - (n - 8) * 0.00002, 111.61061 + (n - 7) * 0.00014]
         await nurse.stands(latitude, longitude)
-        await nurse.page.waitForTimeout(1200)
+        way.push({ at: Date.now(), text: `${latitude.toFixed(5)}, ${longitude.toFixed(5)}` })
+        await nurse.page.waitForTimeout(STEP_MS)
       }
+      await recorder.records(began, await filmed)
       await nurse.shots('nurse-visit')
       await nurse.fits()
     })
@@ -216,10 +226,114 @@ export function nursingAtHome(world) {
       await admin.fits()
       await admin.click('order-footage')
       await admin.sees('clip-row')
+      clip = await admin.one('clip-row', 'state', 'confirmed').first().getAttribute('data-id')
       await admin.go(`/admin/audit?q=${order.id}`)
       for (const action of ['nursing.view', 'nursing.track', 'nursing.take', 'nursing.finish']) await admin.one('audit-row', 'action', action).first().waitFor()
       await world.bench.bay(2)
       await recorder.pulled()
     })
+
+    step('beside the recording the desk sees where the nurse was at each picture', async () => {
+      await admin.go(`/admin/footage/${clip}`)
+      await until('the player', async () => /0:18/.test(await admin.reads('player-time')))
+      const track = await admin.sees('track')
+      assert.ok(Number(await track.getAttribute('data-positions')) >= way.length - 2, 'her way is whole')
+      const video = admin.find('player-video')
+      // Recorders tell their clock in whole seconds, and it takes some to ask it: a step is a second.
+      const near = 4
+      let before = -1
+      for (const seconds of [3, 8, 13]) {
+        await video.evaluate((v, at) => { v.currentTime = at }, seconds)
+        await until(`her place at ${seconds} s`, async () => {
+          const text = await admin.reads('track-text')
+          const [shown] = /\d+\.\d{5}, \d+\.\d{5}/.exec(text) ?? []
+          const at = way.findIndex((p) => p.text === shown)
+          const wanted = way.findLastIndex((p) => p.at <= began + seconds * 1000)
+          if (at <= before || Math.abs(at - wanted) > near) return false
+          before = at
+          return true
+        }, 10_000)
+      }
+      await admin.waits('track', 'known', 'true')
+      await track.scrollIntoViewIfNeeded()
+      await admin.shot('admin-clip-track')
+      await admin.fits()
+      const phone = await admin.on(PHONE, 'admin-track-phone')
+      await phone.go(`/admin/footage/${clip}?at=9000`)
+      await (await phone.sees('track')).scrollIntoViewIfNeeded()
+      await phone.sees('track-now')
+      await phone.fits()
+      await phone.shot('admin-clip-track')
+      await phone.page.context().close()
+    })
+
+    step('of another visit the nurse’s phone dies: the desk ends it by her word, and her record is still due', async () => {
+      await admin.go('/admin/nursing')
+      await admin.click('order-add')
+      await admin.find('order-service').selectOption('伤口换药')
+      await admin.find('order-nurse').selectOption({ index: 1 })
+      await admin.fill('order-name', NAME)
+      await admin.fill('order-phone', world.site.addresses.demo.patient_phone)
+      await admin.fill('order-address', ADDRESS)
+      await admin.click('order-save')
+      const second = await (await admin.one('order-row', 'state', 'assigned').first()).getAttribute('data-id')
+      await nurse.go(`/doctor/nurse/${second}`)
+      await nurse.click('accept')
+      await nurse.waits('nurse-detail', 'state', 'accepted')
+      await nurse.click('start')
+      await nurse.agrees('采集站离线')
+      await nurse.waits('nurse-detail', 'state', 'started')
+      await nurse.fill('record', '已换药，')
+      await nurse.page.context().setOffline(true)
+
+      await admin.go(`/admin/nursing/${second}`)
+      await admin.waits('order-detail', 'state', 'started')
+      await admin.click('order-end')
+      await admin.find('end-time').fill('')
+      await admin.click('end-next')
+      assert.match(await admin.reads('end-when-fault'), /请填写/)
+      await admin.says('请选择或填写原因')
+      await admin.find('end-how-hand_over').check()
+      await admin.sees('end-nurse')
+      await admin.shots('admin-visit-hand-over')
+      await admin.find('end-how-end').check()
+      const [day, time] = hospitalNow()
+      await admin.fill('end-day', day)
+      await admin.fill('end-time', time)
+      await admin.click('end-reason-0')
+      await admin.shots('admin-visit-end')
+      await admin.click('end-next')
+      await admin.waits('end-dialog', 'stage', 'checking')
+      assert.match(await admin.reads('end-summary'), /服务记录待护士补写[^]*护士手机没电或损坏/)
+      await admin.shots('admin-visit-end-check')
+      await admin.click('end-confirm')
+      await admin.waits('order-detail', 'state', 'finished')
+      await admin.sees('record-due')
+      assert.match(await admin.reads('order-part'), /结束[^]*护士手机没电或损坏/)
+      assert.match(await admin.one('order-step', 'step', 'end').first().innerText(), /护理台代为结束[^]*护理台代录/)
+      await admin.shots('admin-visit-ended')
+      await admin.fits()
+
+      await nurse.page.context().setOffline(false)
+      await nurse.go('/doctor/nurse')
+      await nurse.one('nurse-order', 'id', second).filter({ hasText: '待补写服务记录' }).first().click()
+      await nurse.sees('record-due')
+      await nurse.shots('nurse-record-due')
+      await nurse.fits()
+      await nurse.fill('record', '已换药，敷料清洁')
+      await nurse.click('write-down')
+      await nurse.agrees()
+      assert.match(await nurse.reads('record-text'), /敷料清洁/)
+      await until('the desk sees it', async () => (await admin.find('record-due').count()) === 0 && /敷料清洁/.test(await admin.reads('record-text')))
+      await admin.one('order-step', 'step', 'record').first().waitFor()
+      await admin.go(`/admin/audit?q=${second}`)
+      for (const action of ['nursing.end', 'nursing.record']) await admin.one('audit-row', 'action', action).first().waitFor()
+    })
   })
+}
+
+/** Day and minute on the hospital's clock. */
+function hospitalNow() {
+  const text = new Date(Date.now() + 8 * 3600_000).toISOString()
+  return [text.slice(0, 10), text.slice(11, 16)]
 }

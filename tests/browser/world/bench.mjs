@@ -64,6 +64,11 @@ export class Bench {
     return ask('POST', `${this.at.pay}/control/pay/${payment}${fen === undefined ? '' : `?total_fen=${fen}`}`)
   }
 
+  /** A rule by which the hospital's system misbehaves. */
+  hospitalFails(rule) {
+    return ask('POST', `${this.at.his}/control/faults`, rule)
+  }
+
   hospitalLedger() {
     return ask('GET', `${this.at.his}/control/ledger`)
   }

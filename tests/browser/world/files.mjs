@@ -46,10 +46,10 @@ export function pictures(pdf) {
 }
 
 /** Its first page as a picture. */
-export function page(pdf) {
+export function page(pdf, dpi = 80) {
   return withFile('paper.pdf', pdf, async (path, folder) => {
     const { readFile } = await import('node:fs/promises')
-    await run('pdftoppm', ['-png', '-r', '80', '-singlefile', path, join(folder, 'page')])
+    await run('pdftoppm', ['-png', '-r', String(dpi), '-singlefile', path, join(folder, 'page')])
     return readFile(join(folder, 'page.png'))
   })
 }

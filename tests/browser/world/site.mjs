@@ -35,7 +35,8 @@ export async function startSite() {
   if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p app -p edge -p sign -p hil -p site`)
   if (!existsSync(join(ROOT, 'cloud/web/dist/patient/index.html'))) throw new Error('the web apps are not built: npm ci && npm run build in cloud/web')
   const data = await mkdtemp(join(tmpdir(), 'yiqiao-browser-'))
-  const child = spawn(binary, ['up', '--dir', data, '--port', String(await freeRange()), '--json'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Whatever becomes of us, it is asked to stop.
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', binary, 'up', '--dir', data, '--port', String(await freeRange()), '--json'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = []
   createInterface(child.stderr).on('line', (line) => said.push(line))
   const ended = new Promise((resolve) => child.once('exit', resolve))

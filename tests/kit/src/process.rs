@@ -1,4 +1,4 @@
-//! A daemon of ours as a child process: killed when dropped, its output kept.
+//! A daemon of ours as a child process: killed when dropped and with us, its output kept.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::children;
 
 /// Lines a process has written.
 #[derive(Clone, Default)]
@@ -71,16 +73,14 @@ impl Process {
     }
 
     /// Starts a prepared command (environment, directory).
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
         let name = Path::new(command.get_program())
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start {}: {e}", command.get_program().display()));
+        let mut bound = children::bound(&command);
+        bound.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            children::start(bound).unwrap_or_else(|e| panic!("cannot start {}: {e}", command.get_program().display()));
         let stdout = Lines::follow(child.stdout.take().expect("stdout is piped"));
         let stderr = Lines::follow(child.stderr.take().expect("stderr is piped"));
         Self {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::children;
 use crate::ports::neighbouring_ports;
 
 /// A running TPM: its memory is a directory, so that it may be stopped, copied and started again.
@@ -36,17 +37,16 @@ impl SoftTpm {
 
     /// Starts it again after [`Self::power_off`]; PCRs are reset, keys remain.
     pub fn power_on(&mut self) {
-        let child = Command::new("swtpm")
+        let mut swtpm = children::program("swtpm");
+        swtpm
             .args(["socket", "--tpm2", "--tpmstate", &format!("dir={}", self.dir.display())])
             .args(["--server", &format!("type=tcp,port={},bindaddr=127.0.0.1", self.port)])
             .args(["--ctrl", &format!("type=tcp,port={},bindaddr=127.0.0.1", self.port + 1)])
             .args(["--flags", "not-need-init,startup-clear"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("swtpm starts (Debian package swtpm)");
-        self.child = Some(child);
+            .stderr(Stdio::null());
+        self.child = Some(children::start(swtpm).expect("swtpm starts (Debian package swtpm)"));
         let until = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(("127.0.0.1", self.port + 1)).is_err() {
             assert!(Instant::now() < until, "swtpm does not listen");

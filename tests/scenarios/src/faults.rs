@@ -59,7 +59,6 @@ impl Fault {
         match self {
             Self::NoticeLost | Self::NoticeTwice => Step::PayDrugs,
             Self::HisLate | Self::HisTwice | Self::HisSilentAfterCommit | Self::HisSilentBeforeCommit => Step::PayDrugs,
-            Self::KillSignd => Step::Review,
             _ => Step::Finish,
         }
     }

@@ -44,7 +44,7 @@ pub enum Step {
     Print,
     /// The document is issued and verified.
     Document,
-    /// Both finish, the patient rates.
+    /// The doctor ends the service, the patient rates.
     Finish,
 }
 
@@ -597,16 +597,36 @@ async fn document(cast: &Cast, made: &Made) -> Result<()> {
 }
 
 async fn finish(cast: &Cast, visit: &str) -> Result<()> {
-    let look = format!("doctor/visits/{visit}");
-    cast.doctor
-        .act(&format!("{look}/finish"), json!({}), &look, |v| {
-            v["state"] == "finished"
-        })
-        .await?;
+    end_of_service(&cast.doctor, visit).await?;
     let look = format!("visits/{visit}");
     let body = json!({ "attitude": 5, "professional": 5, "speed": 4, "comment": "医生很耐心" });
     cast.patient
         .act(&format!("{look}/rating"), body, &look, |v| v["rating"].is_object())
         .await?;
     Ok(())
+}
+
+/// What the page of the end of service sends back of its list: everything that is not signed yet.
+pub fn unsigned(list: &Value) -> Value {
+    let papers = list["documents"].as_array().into_iter().flatten();
+    papers
+        .filter(|d| d["signed"] != json!(true))
+        .map(|d| json!({ "kind": d["kind"], "id": d["id"], "edition": d["edition"] }))
+        .collect()
+}
+
+/// The doctor ends the service: what is not signed yet is signed with one PIN, and the visit is finished.
+///
+/// # Errors
+/// When it is refused, or a document stays unsigned.
+pub async fn end_of_service(doctor: &Person, visit: &str) -> Result<Value> {
+    let path = format!("doctor/visits/{visit}/end-of-service");
+    let list = doctor.get(&path).await?;
+    let body = json!({ "pin": PIN, "seen": unsigned(&list) });
+    let over = |list: &Value| list["finished"] == json!(true) && list["unsigned"] == json!(0);
+    let ended = doctor.act(&path, body, &path, over).await?;
+    if !over(&ended) {
+        bail!("the service is not ended: {}", brief(&ended));
+    }
+    Ok(ended)
 }

@@ -1,5 +1,5 @@
 //! A doctor whose key is kept by the province's signature server (省平台电子签名): records and prescriptions are signed there,
-//! with no other change to anybody's day.
+//! with no other change to anybody's day; and what the public is told once the province revokes the doctor's certificate.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -10,21 +10,24 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use records::{Clock, SystemClock};
 use reqwest::{Client, Method};
 use scenarios::client::Person;
-use scenarios::journey::{self, Calm};
+use scenarios::journey::{self, Step, Strike};
 use serde_json::{Value, json};
 use sha1::Sha1;
 use site::ports::Service;
 use site::{Addresses, Options, Site};
 
 const PASSWORD: &str = "Sheng-Ping-2026";
+/// Access code of the keys at the province.
+const CODE: &str = "sheng-ping";
 
-/// The administrator of the signature server, at its page.
+/// Somebody at the page of the signature server.
 struct Keeper {
     client: Client,
     address: String,
@@ -46,23 +49,44 @@ impl Keeper {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    /// The first administrator, signed in with a phone.
-    async fn arrive(addresses: &Addresses) -> Self {
+    fn at_the_door(addresses: &Addresses) -> Self {
         let client = Client::builder()
             .cookie_store(true)
             .tls_danger_accept_invalid_certs(true);
-        let keeper = Self {
+        Self {
             client: client.build().unwrap(),
             address: addresses.signd.clone(),
-        };
+        }
+    }
+
+    /// The first administrator, signed in with a phone.
+    async fn arrive(addresses: &Addresses) -> Self {
+        let keeper = Self::at_the_door(addresses);
         let code = std::fs::read_to_string(addresses.data.join("signd/setup-code")).unwrap();
         let asked = json!({"code": code.trim(), "name": "zhang.guan", "person": "张管理", "password": PASSWORD});
         keeper.post("setup", asked).await;
-        let asked = json!({"name": "zhang.guan", "password": PASSWORD});
-        let step = keeper.post("session", asked).await;
-        let asked = json!({"token": step["token"], "code": one_time_code(step["secret"].as_str().unwrap())});
-        keeper.post("session/first", asked).await;
+        keeper.signs_in("zhang.guan", PASSWORD).await;
         keeper
+    }
+
+    /// An operator whom this administrator lets in.
+    async fn operator(&self, addresses: &Addresses) -> Self {
+        let asked = json!({"name": "li.op", "person": "李同事", "role": "operator"});
+        let handed = self.post("accounts", asked).await;
+        let keeper = Self::at_the_door(addresses);
+        keeper.signs_in("li.op", handed["password"].as_str().unwrap()).await;
+        keeper
+    }
+
+    /// For the first time, with a phone; whoever was given a password changes it.
+    async fn signs_in(&self, name: &str, password: &str) {
+        let asked = json!({"name": name, "password": password});
+        let step = self.post("session", asked).await;
+        let mut asked = json!({"token": step["token"], "code": one_time_code(step["secret"].as_str().unwrap())});
+        if step["change_password"] == true {
+            asked["new_password"] = json!(PASSWORD);
+        }
+        self.post("session/first", asked).await;
     }
 
     /// Binds a doctor's key, having looked at its certificate.
@@ -78,6 +102,60 @@ impl Keeper {
     async fn province(&self) -> Value {
         self.ask(Method::GET, "outside", None).await[0].clone()
     }
+}
+
+/// The province revokes the doctor's certificate when the prescription is signed and nobody has looked at it yet; the
+/// signature server's operator fetches its list, and the doctor goes on with the next certificate.
+struct Revoking<'k> {
+    keeper: &'k Keeper,
+    operator: &'k Keeper,
+    doctor: &'k Person,
+    control: String,
+}
+
+impl Revoking<'_> {
+    async fn province(&self, path: &str, asked: Value) -> Result<()> {
+        let asked = Client::new()
+            .post(format!("{}/control/{path}", self.control))
+            .json(&asked);
+        asked.send().await?.error_for_status()?;
+        Ok(())
+    }
+}
+
+impl Strike for Revoking<'_> {
+    async fn before(&mut self, step: Step) -> Result<()> {
+        if step != Step::Document {
+            return Ok(());
+        }
+        let reason = json!({ "name": "doctor", "reason": "cessationOfOperation" });
+        self.province("revoke", reason).await?;
+        // The signature server knows the address from the certificate, and fetches daily; now at once.
+        let fetched = self.operator.post("revocation/fetch", json!({})).await;
+        let address = format!("{}/full.crl", self.control);
+        let theirs = fetched
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|one| one["address"] == address);
+        ensure!(theirs.is_some_and(|one| one["trouble"].is_null()), "{fetched}");
+        let next = json!({ "name": "doctor", "subject": subject(3) });
+        self.province("renew", next).await?;
+        self.keeper.bind(&told(self.doctor).await, "doctor", 3, CODE).await;
+        set_up(self.doctor).await;
+        Ok(())
+    }
+}
+
+/// Whom the province's certificate of a key names.
+fn subject(index: u32) -> String {
+    format!("/C=CN/O=省平台/CN=省平台登记医生{index}")
+}
+
+/// The doctor sets up the signature, as ever.
+async fn set_up(person: &Person) {
+    let asked = json!({ "image": journey::signature_image(), "pin": journey::PIN });
+    person.post("doctor/signature", asked).await.unwrap();
 }
 
 /// The code that an authenticator app shows now (RFC 6238).
@@ -164,21 +242,32 @@ async fn a_prescription_its_record_and_an_experts_opinion_are_signed_by_the_prov
     let expert = journey::sign_in_staff(&addresses, "doctor2").await.unwrap();
     let keeper = Keeper::arrive(&addresses).await;
     for (person, index, name) in [(&cast.doctor, 3, "doctor"), (&expert, 4, "expert")] {
-        let subject = format!("/C=CN/O=省平台/CN=省平台登记医生{index}");
-        let key = json!({"index": index, "name": name, "subject": subject, "password": "sheng-ping"});
+        let key = json!({"index": index, "name": name, "subject": subject(index), "password": CODE});
         let keys = bench.post(format!("{control}/control/keys"));
         let made = keys.json(&key).send().await.unwrap();
         assert!(made.status().is_success(), "{made:?}");
-        keeper.bind(&told(person).await, name, index, "sheng-ping").await;
+        keeper.bind(&told(person).await, name, index, CODE).await;
     }
     trusted(&cast.admin, &addresses.data.join("bench/outside/ca.cer")).await;
     // The doctors set up the signature anew, as ever; from then on it is the province's.
     for person in [&cast.doctor, &expert] {
-        let again = json!({ "image": journey::signature_image(), "pin": journey::PIN });
-        person.post("doctor/signature", again).await.unwrap();
+        set_up(person).await;
     }
+    let serial = |name: &str| {
+        let words = format!("x509 -in {name}.pem -noout -serial");
+        let own = openssl(&addresses.data.join("bench/outside"), &words);
+        bare(own.trim().trim_start_matches("serial="))
+    };
+    let first = serial("doctor");
 
-    let made = journey::follow_up_visit(&addresses, &cast, "province-0", &mut Calm)
+    let operator = keeper.operator(&addresses).await;
+    let mut revoking = Revoking {
+        keeper: &keeper,
+        operator: &operator,
+        doctor: &cast.doctor,
+        control: control.clone(),
+    };
+    let made = journey::follow_up_visit(&addresses, &cast, "province-0", &mut revoking)
         .await
         .unwrap();
     let prescription = cast
@@ -186,11 +275,6 @@ async fn a_prescription_its_record_and_an_experts_opinion_are_signed_by_the_prov
         .get(&format!("prescriptions/{}", made.prescription))
         .await
         .unwrap();
-    let serial = |name: &str| {
-        let words = format!("x509 -in {name}.pem -noout -serial");
-        let own = openssl(&addresses.data.join("bench/outside"), &words);
-        bare(own.trim().trim_start_matches("serial="))
-    };
     let code = prescription["verify_code"].as_str().unwrap();
     let verified = cast.patient.get(&format!("verify/{code}")).await.unwrap();
     let by_doctor = |one: &&Value| one["role"] == "doctor" && one["valid"] == true;
@@ -202,12 +286,32 @@ async fn a_prescription_its_record_and_an_experts_opinion_are_signed_by_the_prov
         .unwrap();
     assert_eq!(
         bare(doctors["certificate_serial"].as_str().unwrap()),
-        serial("doctor"),
+        first,
         "{verified}"
     );
 
-    let sign = format!("doctor/visits/{}/record/sign", made.visit);
-    cast.doctor.post(&sign, json!({ "pin": journey::PIN })).await.unwrap();
+    // The public is told that it was revoked after the prescription was signed, as the time stamp proves, by the province's
+    // own list; the record was signed with the next certificate.
+    assert_eq!(verified["valid"], true, "{verified}");
+    let revoked = &doctors["revocation"];
+    assert_eq!(revoked["state"], "good", "{verified}");
+    let words = revoked["text"].as_str().unwrap();
+    assert!(words.contains("后来于") && words.contains("时间戳证明"), "{words}");
+    assert!(doctors["stamped_at"].is_string(), "{verified}");
+    for one in verified["signatures"].as_array().unwrap() {
+        assert_eq!(one["revocation"]["state"], "good", "{verified}");
+    }
+    let own = |visit: &Value| visit["record"]["verify_code"].is_string();
+    let visit = format!("visits/{}", made.visit);
+    let visit = cast.patient.wait(&visit, "the sealed record", own).await.unwrap();
+    let code = visit["record"]["verify_code"].as_str().unwrap();
+    let record = cast.patient.get(&format!("verify/{code}")).await.unwrap();
+    assert_eq!(record["valid"], true, "{record}");
+    let signature = &record["signatures"][0];
+    assert_eq!(signature["revocation"]["state"], "good", "{record}");
+    let next = bare(signature["certificate_serial"].as_str().unwrap());
+    assert_eq!(next, serial("doctor"), "{record}");
+    assert_ne!(next, first);
 
     // An expert is asked for an opinion and signs it, there as well.
     let wish = json!({ "key": "ask-1", "expert_id": told(&expert).await, "question": "是否调整方案？", "summary": "高血压3年" });

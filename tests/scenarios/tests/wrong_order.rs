@@ -47,6 +47,11 @@ fn rating() -> Value {
     json!({ "attitude": 5, "professional": 5, "speed": 5, "comment": "" })
 }
 
+/// The end of a visit whose doctor wrote nothing.
+fn unwritten() -> Value {
+    json!({ "without_record": "患者未回应" })
+}
+
 async fn a_visit_goes_its_way_only(house: &House) -> Result<()> {
     let (patient, doctor) = (&house.cast.patient, &house.cast.doctor);
     let who = house.patient(1).await?;
@@ -61,7 +66,7 @@ async fn a_visit_goes_its_way_only(house: &House) -> Result<()> {
         (patient, "POST", own("rating"), rating(), conflict),
         (patient, "POST", own("messages"), message, conflict),
         (doctor, "POST", theirs("accept"), json!({}), conflict),
-        (doctor, "POST", theirs("finish"), json!({}), conflict),
+        (doctor, "POST", theirs("end-of-service"), unwritten(), conflict),
     ];
     all_refused(house, unpaid).await.context("unpaid")?;
     let payment = journey::pay(&house.at, &house.cast, &own("pay")).await?;
@@ -69,7 +74,7 @@ async fn a_visit_goes_its_way_only(house: &House) -> Result<()> {
     let paid = vec![
         (patient, "POST", own("pay"), json!({ "method": "wechat_h5" }), conflict),
         (doctor, "POST", theirs("accept"), json!({}), conflict),
-        (doctor, "POST", theirs("finish"), json!({}), conflict),
+        (doctor, "POST", theirs("end-of-service"), unwritten(), conflict),
     ];
     all_refused(house, paid).await.context("paid")?;
     journey::accept(&house.cast, &visit).await?;
@@ -80,7 +85,9 @@ async fn a_visit_goes_its_way_only(house: &House) -> Result<()> {
         (doctor, "POST", theirs("decline"), json!({ "reason": "忙" }), conflict),
     ];
     all_refused(house, started).await.context("started")?;
-    house.ask(doctor, "POST", &theirs("finish"), json!({})).await?;
+    let nothing_said = vec![(doctor, "POST", theirs("end-of-service"), json!({}), conflict)];
+    all_refused(house, nothing_said).await.context("without a record")?;
+    doctor.post(&theirs("end-of-service"), unwritten()).await?;
     house.reaches(&visit, &["finished"]).await?;
     let late = json!({ "client_id": "late", "kind": "text", "text": "还在吗" });
     let finished = vec![

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,18 +13,31 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// This run's claim to a folder of data: one run at a time. Given back when the run ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct Claim(#[expect(dead_code, reason = "held, not read")] File);
+pub struct Claim {
+    data: PathBuf,
+    #[expect(dead_code, reason = "held, not read")]
+    lock: File,
+}
 
-/// Takes the folder.
-///
-/// # Errors
-/// When another run has it.
-pub(crate) fn claim(data: &Path) -> Result<Claim> {
-    let path = data.join("run.lock");
-    let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
-    file.try_lock()
-        .with_context(|| format!("another run uses {}: stop it with Ctrl-C first", data.display()))?;
-    Ok(Claim(file))
+impl Claim {
+    /// Takes the folder, which is made when absent. Nothing in it is touched before that.
+    ///
+    /// # Errors
+    /// When another run has it.
+    pub fn take(data: &Path) -> Result<Self> {
+        std::fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
+        let data = data.canonicalize()?;
+        let path = data.join("run.lock");
+        let lock = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+        lock.try_lock()
+            .with_context(|| format!("another run uses {}: stop it with Ctrl-C first", data.display()))?;
+        Ok(Self { data, lock })
+    }
+
+    /// The folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
 }
 
 /// Notes a started daemon, so that the next run can end it if this one is killed.
@@ -111,9 +124,9 @@ mod tests {
         assert!(other.try_wait().unwrap().is_none(), "a stranger was ended");
         assert_eq!(end(folder.path()).await.unwrap(), 0);
 
-        let first = claim(folder.path()).unwrap();
-        assert!(claim(folder.path()).is_err(), "two runs in one folder");
+        let first = Claim::take(folder.path()).unwrap();
+        assert!(Claim::take(folder.path()).is_err(), "two runs in one folder");
         drop(first);
-        claim(folder.path()).unwrap();
+        Claim::take(folder.path()).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use site::ports::Ports;
-use site::{Addresses, Options, Site};
+use site::{Addresses, Claim, Options, Site};
 use smtls::Offer;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -61,6 +61,8 @@ async fn run(command: Command) -> Result<()> {
     } = command;
     site::prepare();
     if fresh && dir.join("cloud/taken-in").exists() {
+        // Not under the feet of another run.
+        let _claim = Claim::take(&dir)?;
         std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
     }
     let mut interrupted = signal(SignalKind::interrupt())?;

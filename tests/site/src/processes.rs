@@ -1,4 +1,4 @@
-//! The processes of a run: started in order, logged to files, stopped in the reverse order, killed on command.
+//! The processes of a run: started in order, logged to files, stopped in the reverse order, killed on command and with us.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use kit::children;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -79,8 +80,11 @@ impl Processes {
             .append(true)
             .open(&log)
             .with_context(|| format!("opening {}", log.display()))?;
-        let mut command = Command::new(&program.executable);
+        let [bound, words @ ..] = children::BOUND;
+        let mut command = Command::new(bound);
         command
+            .args(words)
+            .arg(&program.executable)
             .args(&program.arguments)
             .envs(program.environment.iter().cloned())
             .stdin(Stdio::null())
@@ -89,9 +93,12 @@ impl Processes {
             // Ctrl-C in the terminal reaches us only, so that we can stop them in order.
             .process_group(0)
             .kill_on_drop(true);
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("starting {}", program.executable.display()))?;
+        let runtime = tokio::runtime::Handle::current();
+        let started = children::on_the_staying_thread(move || {
+            let _within = runtime.enter();
+            command.spawn()
+        });
+        let mut child = started.with_context(|| format!("starting {}", program.executable.display()))?;
         if let Some(pid) = child.id() {
             leftovers::note(&self.data, pid)?;
         }

@@ -145,9 +145,16 @@ impl Site {
     /// # Errors
     /// When a port is taken or a part does not come up; the end of its log is in the message.
     pub async fn start(folder: &Path, options: Options) -> Result<Self> {
+        Self::start_in(Claim::take(folder)?, options).await
+    }
+
+    /// Starts everything, with its data in a folder that was claimed before.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn start_in(claim: Claim, options: Options) -> Result<Self> {
         let ports = options.ports;
-        let layout = Layout::new(folder)?;
-        let claim = leftovers::claim(&layout.data)?;
+        let layout = Layout::new(claim.data())?;
         let left = leftovers::end(&layout.data).await?;
         if left > 0 {
             (options.progress)(&format!("{left} processes of a run that was killed are stopped"));

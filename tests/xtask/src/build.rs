@@ -210,6 +210,14 @@ pub(crate) fn scenario_command(root: &Path) -> Command {
     program(root, "debug", "fault")
 }
 
+/// The same as a step of ours: asked to stop when we are gone, however we went.
+pub(crate) fn scenario_step(root: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]);
+    command.arg(scenario_command(root).get_program()).current_dir(root);
+    command
+}
+
 /// The program that measures.
 pub(crate) fn bench_command(root: &Path) -> Command {
     program(root, "release", "bench")

@@ -174,12 +174,17 @@ fn run() -> Result<bool> {
             if json {
                 fault.arg("--json");
             }
-            Ok(fault.status()?.success())
+            build::replace_process(fault)
         }
         Command::Bench { name, json } => {
             setup::machine(&root)?;
             build::release(&root)?;
             let mut bench = build::bench_command(&root);
+            if name.as_deref().is_none_or(|n| n == "devices")
+                && let Some(python) = setup::receipt_peer(&root)
+            {
+                bench.env("YIQIAO_PYTHON", python);
+            }
             bench.args(name);
             if json {
                 bench.arg("--json");

@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// MIT licensed, maintained, and what most Python tills print with.
+const RECEIPT_PEER: &str = "python-escpos==3.1";
+
 /// The folder that holds the workspace manifest.
 pub(crate) fn project_root() -> Result<PathBuf> {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,6 +33,42 @@ pub(crate) fn machine(root: &Path) -> Result<()> {
         Some(major) => bail!("Node.js 20 or newer is needed, found {major}: install it and run this again"),
         None => bail!("Node.js 20 is needed to build the web apps: install it and run this again"),
     }
+}
+
+/// A Python of our own beside the build with `python-escpos`, the peer the receipts are measured beside. `None`, and said,
+/// where the packages cannot be fetched: the benchmark then runs without that peer.
+pub(crate) fn receipt_peer(root: &Path) -> Option<PathBuf> {
+    let home = root.join("target/python");
+    let python = home.join("bin/python3");
+    let has_it = |python: &Path| {
+        let import = Command::new(python)
+            .args(["-c", "import escpos"])
+            .stderr(Stdio::null())
+            .status();
+        import.is_ok_and(|s| s.success())
+    };
+    if has_it(&python) {
+        return Some(python);
+    }
+    eprintln!("installing {RECEIPT_PEER} into {}", home.display());
+    let made = Command::new("python3").args(["-m", "venv"]).arg(&home).status();
+    if made.is_ok_and(|s| s.success()) {
+        let pip = Command::new(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                RECEIPT_PEER,
+            ])
+            .status();
+        if pip.is_ok_and(|s| s.success()) && has_it(&python) {
+            return Some(python);
+        }
+    }
+    eprintln!("{RECEIPT_PEER} could not be installed: receipts are measured without it");
+    None
 }
 
 fn missing_packages(root: &Path) -> Result<Vec<String>> {

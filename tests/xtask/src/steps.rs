@@ -146,11 +146,11 @@ fn browser(root: &Path) -> Result<()> {
 fn fault(root: &Path) -> Result<()> {
     build::step(
         "follow-up visit under faults",
-        build::scenario_command(root).args(["follow-up-visit", "--runs", "3", "--seed", "1"]),
+        build::scenario_step(root).args(["follow-up-visit", "--runs", "3", "--seed", "1"]),
     )?;
     build::step(
         "docking under faults",
-        build::scenario_command(root).args(["docking", "--runs", "5", "--seed", "1"]),
+        build::scenario_step(root).args(["docking", "--runs", "5", "--seed", "1", "--also", "8"]),
     )
 }
 

@@ -1,4 +1,5 @@
-//! The end of a visit (结束服务) as another context orders it, in the unit of work of the doctor's last act.
+//! The end of a visit (结束服务) by its doctor. There is no request of its own for it: the context that keeps the doctor's
+//! documents orders it in the unit of work in which everything is found signed.
 
 use base::Ctx;
 use records::id::VisitId;
@@ -10,7 +11,7 @@ use crate::CareError;
 use crate::messages::post_system;
 
 /// What the room is told.
-pub(super) const BY_DOCTOR: &str = "医生结束了问诊";
+const BY_DOCTOR: &str = "医生结束了问诊";
 
 /// Finishes the doctor's own visit; `false` when it was finished already. Announce it after the commit.
 ///

@@ -133,9 +133,7 @@ fn the_room_is_open_only_while_the_visit_goes_on() {
             .await
             .ok();
         day.post(&day.patient, &room, text.clone()).await.ok();
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/finish"), json!({}))
-            .await
-            .ok();
+        day.ended_by_doctor(&visit).await;
         let late = json!({ "client_id": "c2", "kind": "text", "text": "还有问题" });
         assert_eq!(day.post(&day.patient, &room, late).await.refused().0, 409);
         assert_eq!(day.get(&day.stranger, &room).await.refused().0, 404);

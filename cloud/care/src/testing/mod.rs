@@ -450,6 +450,16 @@ impl Day {
         visit
     }
 
+    /// The doctor ends the visit, as the context orders it that keeps the documents.
+    pub(crate) async fn ended_by_doctor(&self, visit: &str) {
+        let (ctx, id) = (self.ctx.clone(), VisitId::parse(visit).expect("an id"));
+        self.write(move |tx| {
+            let (ctx, id) = (ctx.clone(), id.clone());
+            Box::pin(async move { consultation::finish(tx, &ctx, &id, "D01").await })
+        })
+        .await;
+    }
+
     /// The three books of a visit: what we say, what the HIS says, what the channel holds.
     pub(crate) async fn books(&self, visit: &str) -> (String, Option<HisOrderState>, i64) {
         (

@@ -7,6 +7,7 @@ use gm::certificate::{Draft, Identity, Purpose};
 use gm::key::{P256Key, Signer};
 use gm::{Certificate, Sm2Key};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::world::{PIN, World, both};
@@ -34,6 +35,15 @@ fn certificate(w: &World, purpose: Purpose, key: &dyn Signer) -> Certificate {
 async fn set(w: &World, roots: Value, seals: Value) -> (StatusCode, Value) {
     let wanted = json!({ "treatment.signing": { "roots": roots, "seals": seals } });
     w.call("stf_admin", Method::PUT, PATH, wanted).await
+}
+
+/// Adds a root of signers to those that are known, as the administrator does.
+pub(crate) async fn add(w: &World, root: &Certificate) {
+    let mut pinned = w.get("stf_admin", PATH).await["treatment.signing"].clone();
+    let roots = pinned["roots"].as_array_mut().unwrap();
+    roots.push(json!(BASE64.encode(&root.der)));
+    let (status, answer) = set(w, pinned["roots"].clone(), pinned["seals"].clone()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
 }
 
 async fn last_audit(w: &World) -> String {
@@ -104,6 +114,43 @@ async fn roots_are_added_and_never_taken_away_and_what_was_signed_keeps_verifyin
         // And what the hospital's appliance signs from now on counts as before.
         w.post("stf_wang", "/doctor/visits/con_1/record/sign", json!({ "pin": PIN }))
             .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_of_an_authority_nobody_added_names_it_and_the_place_and_counts_once_its_root_is_there() {
+    both(|w| async move {
+        // The pharmacist's first: the hospital's own root is pinned.
+        w.enrol_as("stf_li", "/pharmacist/signature").await;
+        w.appliance.at_province.store(true, Ordering::SeqCst);
+        w.enrolled("stf_wang").await;
+        w.diagnose().await;
+        let sign = "/doctor/visits/con_1/record/sign";
+        for _ in 0..2 {
+            let (status, answer) = w.call("stf_wang", Method::POST, sign, json!({ "pin": PIN })).await;
+            assert_eq!(
+                (status.as_u16(), &answer["code"]),
+                (409, &json!("signature_untrusted")),
+                "{answer}"
+            );
+            let words = answer["message"].as_str().unwrap();
+            let serial = w.appliance.serial_of("stf_wang");
+            for part in [
+                "王建国",
+                &serial,
+                "“省平台根证书”不在本院的信任根中",
+                "医院设置 › 电子签名信任根",
+            ] {
+                assert!(words.contains(part), "{part}: {words}");
+            }
+        }
+        let record = w.get("stf_wang", "/doctor/visits/con_1/record").await;
+        assert_eq!(record["signed"], false, "{record}");
+        add(&w, &w.appliance.province).await;
+        let record = w.post("stf_wang", sign, json!({ "pin": PIN })).await;
+        assert_eq!(record["signed"], true, "{record}");
+        assert_eq!(w.appliance.signed.load(Ordering::SeqCst), 1, "the province signed once");
     })
     .await;
 }

@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 struct Person {
     key: Sm2Key,
     certificate: Certificate,
+    /// Who issued it.
+    issuer: Certificate,
     pin: String,
 }
 
@@ -34,6 +36,16 @@ pub(crate) struct Appliance {
     seal_root_key: P256Key,
     /// Whether it tells lists, and since when the seal is revoked in them.
     pub(crate) lists: Mutex<Option<Option<Revoked>>>,
+    /// Certificates of people that are revoked in the lists, by serial.
+    pub(crate) revoked: Mutex<HashMap<String, Revoked>>,
+    /// The lists of people's authorities were issued so long ago.
+    pub(crate) aged: Mutex<Duration>,
+    /// A province's authority; who enrols while it is asked for has a key there.
+    province_key: Sm2Key,
+    pub(crate) province: Certificate,
+    pub(crate) at_province: AtomicBool,
+    /// Signatures of people are not stamped, as they were before.
+    pub(crate) unstamped: AtomicBool,
     /// The seal's time-stamp unit.
     unit_key: P256Key,
     unit_chain: Vec<Certificate>,
@@ -86,6 +98,14 @@ impl Appliance {
             None,
             &root_key,
         );
+        let province_key = Sm2Key::generate().unwrap();
+        let province = issue(
+            draft(5, Purpose::Authority { path_length: 0 }),
+            &identity("省平台根证书"),
+            &province_key,
+            None,
+            &province_key,
+        );
         let seal_root_key = P256Key::from_pkcs8(&P256Key::generate().unwrap()).unwrap();
         let seal_key = P256Key::from_pkcs8(&P256Key::generate().unwrap()).unwrap();
         let authority = Purpose::Authority { path_length: 0 };
@@ -122,6 +142,12 @@ impl Appliance {
             seal_chain: vec![seal, seal_root],
             seal_root_key,
             lists: Mutex::default(),
+            revoked: Mutex::default(),
+            aged: Mutex::default(),
+            province_key,
+            province,
+            at_province: AtomicBool::new(false),
+            unstamped: AtomicBool::new(false),
             people: Mutex::default(),
             made: Mutex::default(),
             lost: AtomicU32::new(0),
@@ -142,6 +168,11 @@ impl Appliance {
         let now = self.clock.now().offset();
         let mut people = self.people.lock().unwrap();
         let serial = u8::try_from(people.len()).unwrap() + 10;
+        let (issuer, by) = if self.at_province.load(Ordering::SeqCst) {
+            (&self.province, &self.province_key)
+        } else {
+            (&self.root, &self.root_key)
+        };
         let person = people.entry(request.signer_id.clone()).or_insert_with(|| {
             let key = Sm2Key::generate().unwrap();
             let certificate = Draft {
@@ -156,11 +187,12 @@ impl Appliance {
                 not_before: now - Duration::from_secs(60),
                 not_after: now + Duration::from_secs(86_400 * 365),
             }
-            .issue(Some(&self.root), &self.root_key)
+            .issue(Some(issuer), by)
             .unwrap();
             Person {
                 key,
                 certificate,
+                issuer: issuer.clone(),
                 pin: request.pin.0.clone(),
             }
         });
@@ -187,10 +219,15 @@ impl Appliance {
             if self.crooked.load(Ordering::SeqCst) {
                 document.push(b' ');
             }
-            let chain = [person.certificate.clone(), self.root.clone()];
+            let chain = [person.certificate.clone(), person.issuer.clone()];
             let digest = gm::sm3(&document);
             let message = cms::Unsigned::new(&digest, self.clock.now().offset(), &chain).unwrap();
             let message = message.sign(&person.key).unwrap();
+            let message = if self.unstamped.load(Ordering::SeqCst) {
+                message
+            } else {
+                self.stamped(&message)
+            };
             self.signed.fetch_add(1, Ordering::SeqCst);
             let signature = json!({ "cms": BASE64.encode(message), "document_sm3": hex::encode(digest),
                 "certificate_serial": person.certificate.serial_hex(), "signed_at": self.clock.now() });
@@ -208,14 +245,51 @@ impl Appliance {
         let algorithm = gm::Algorithm::default_of(self.seal_key.public_key().kind());
         let message = cms::Unsigned::over_digest(algorithm, &digest, None, &self.seal_chain).unwrap();
         let message = message.sign(&self.seal_key).unwrap();
-        let unit = Unit::new(&self.unit_key, &self.unit_chain, &[0x2a, 3], None).unwrap();
-        let over = Imprint::of(Hash::Sha256, &Unsigned::read(&message).unwrap().signature);
-        let token = unit.stamp(&over, &[7], self.clock.now().offset()).unwrap();
-        let message = attach(&message, &token).unwrap();
+        let message = self.stamped(&message);
         Outcome::Done(json!({ "cms": BASE64.encode(message), "certificate_serial": self.seal_chain[0].serial_hex() }))
     }
 
-    /// The list of the seal's root, where it tells one.
+    /// A message with its time, by the seal's unit.
+    fn stamped(&self, message: &[u8]) -> Vec<u8> {
+        let unit = Unit::new(&self.unit_key, &self.unit_chain, &[0x2a, 3], None).unwrap();
+        let over = Imprint::of(Hash::Sha256, &Unsigned::read(message).unwrap().signature);
+        let token = unit.stamp(&over, &[7], self.clock.now().offset()).unwrap();
+        attach(message, &token).unwrap()
+    }
+
+    /// The serial number of somebody's certificate.
+    pub(crate) fn serial_of(&self, signer: &str) -> String {
+        self.people.lock().unwrap()[signer].certificate.serial_hex()
+    }
+
+    /// The list of an authority of people.
+    fn people_list(&self, issuer: &Certificate, key: &Sm2Key) -> Vec<u8> {
+        let issued = self.clock.now().offset() - *self.aged.lock().unwrap();
+        let people = self.people.lock().unwrap();
+        let mine = |serial: &String| {
+            let holder = people.values().find(|one| one.certificate.serial_hex() == *serial);
+            holder.is_some_and(|one| one.issuer.der == issuer.der)
+        };
+        let revoked = self.revoked.lock().unwrap();
+        let entries = revoked.iter().filter(|(serial, _)| mine(serial));
+        let entries: Vec<_> = entries
+            .map(|(serial, revoked)| Entry {
+                serial: hex::decode(serial).unwrap(),
+                revoked: *revoked,
+            })
+            .collect();
+        let draft = crl::Draft {
+            this_update: issued,
+            next_update: issued + Duration::from_secs(4 * 86_400),
+            number: Number::from(issued.unix_timestamp().unsigned_abs()),
+            base: None,
+            entries: &entries,
+            address: None,
+        };
+        draft.issue(issuer, key).unwrap()
+    }
+
+    /// The lists of the seal's root and of people's authorities, where it tells any.
     fn lists(&self) -> Outcome<Value> {
         let Some(revoked) = *self.lists.lock().unwrap() else {
             return Outcome::refused("unknown_method", "签名服务器不支持该操作。");
@@ -234,7 +308,10 @@ impl Appliance {
             address: None,
         };
         let list = draft.issue(&self.seal_chain[1], &self.seal_root_key).unwrap();
-        Outcome::Done(json!({ "lists": [BASE64.encode(list)] }))
+        let own = self.people_list(&self.root, &self.root_key);
+        let province = self.people_list(&self.province, &self.province_key);
+        let all = [list, own, province].map(|list| BASE64.encode(list));
+        Outcome::Done(json!({ "lists": all }))
     }
 }
 

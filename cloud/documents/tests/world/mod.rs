@@ -431,20 +431,20 @@ impl World {
 
     /// Another doctor signs for the first time.
     pub(crate) async fn enrolled(&self, who: &str) {
-        let image = format!("data:image/png;base64,{}", drawn());
-        let view = self
-            .post(who, "/doctor/signature", json!({ "image": image, "pin": PIN }))
-            .await;
-        assert_eq!(view["enrolled"], true);
+        self.enrol_as(who, "/doctor/signature").await;
     }
 
     /// Both sign for the first time.
     pub(crate) async fn enrol(&self) {
+        self.enrol_as("stf_wang", "/doctor/signature").await;
+        self.enrol_as("stf_li", "/pharmacist/signature").await;
+    }
+
+    /// One signs for the first time.
+    pub(crate) async fn enrol_as(&self, who: &str, path: &str) {
         let image = format!("data:image/png;base64,{}", drawn());
-        for (who, path) in [("stf_wang", "/doctor/signature"), ("stf_li", "/pharmacist/signature")] {
-            let view = self.post(who, path, json!({ "image": image, "pin": PIN })).await;
-            assert_eq!(view["enrolled"], true);
-        }
+        let view = self.post(who, path, json!({ "image": image, "pin": PIN })).await;
+        assert_eq!(view["enrolled"], true);
     }
 
     pub(crate) async fn diagnose(&self) {

@@ -1,4 +1,4 @@
-//! Recordings as MP4 in fragments: as they are, smaller, or with the watermark burnt in.
+//! Recordings as MP4 in fragments: as they are, or smaller; with the watermark burnt in see [`crate::export`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use media::{Export, Made, Reason};
-use recorder::container;
-use time::{OffsetDateTime, UtcOffset};
+use media::{Made, Reason};
 
 use crate::Fault;
-use crate::graph::{Coding, Feed, Graph, caps, chain, kind, make, queue};
+use crate::elements::{caps, chain, make, queue};
+use crate::graph::{Coding, Feed, Graph, kind};
 
-const NO_PICTURES: &str = "no pictures";
+pub(crate) const NO_PICTURES: &str = "no pictures";
 
 /// What a film is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +176,7 @@ impl Film {
     }
 
     /// Pictures decoded, led through `between`, and encoded for every browser.
-    fn anew(
+    pub(crate) fn anew(
         &self,
         pipeline: &gst::Pipeline,
         coding: Coding,
@@ -196,7 +195,7 @@ impl Film {
     }
 }
 
-fn encoder(threads: u32, preset: &str) -> Result<gst::Element, Fault> {
+pub(crate) fn encoder(threads: u32, preset: &str) -> Result<gst::Element, Fault> {
     let encoder = make("x264enc")?;
     encoder.set_property_from_str("speed-preset", preset);
     encoder.set_property("threads", threads);
@@ -275,7 +274,7 @@ fn fewer() -> Result<gst::Element, Fault> {
 }
 
 /// Makes a film; once more without sound when the track of it stayed empty.
-fn with_or_without_sound(film: impl Fn(Film) -> Result<Film, Fault>) -> Result<Made, Fault> {
+pub(crate) fn with_or_without_sound(film: impl Fn(Film) -> Result<Film, Fault>) -> Result<Made, Fault> {
     let made = film(Film::new(false)?)?;
     if made.is_hollow() {
         return film(Film::new(true)?)?.made();
@@ -323,124 +322,4 @@ fn small(file: &Path, film: Film, threads: u32) -> Result<Film, Fault> {
     film.enter(&graph)?;
     graph.run(own.duration_ms, || film.length_ms())?;
     Ok(film)
-}
-
-pub(crate) fn export(file: &Path, export: &Export, threads: u32) -> Result<Made, Fault> {
-    let own = kind(file)?;
-    let outside =
-        own.duration_ms.is_some_and(|ms| export.from_ms >= ms) || export.to_ms.is_some_and(|to| to <= export.from_ms);
-    if outside {
-        return Err(Fault::new(Reason::OutsideRecording, "begin after end"));
-    }
-    letters(&export.font)?;
-    let made = with_or_without_sound(|film| exported(file, film, export, (own, threads)));
-    match made {
-        Err(Fault {
-            reason: Reason::Unreadable,
-            detail,
-        }) if detail == NO_PICTURES => Err(Fault::new(Reason::OutsideRecording, detail)),
-        made => made,
-    }
-}
-
-fn exported(file: &Path, film: Film, export: &Export, (own, threads): (container::Facts, u32)) -> Result<Film, Fault> {
-    let (into, shown) = (film.clone(), export.clone());
-    let branch = move |pipeline: &gst::Pipeline, coding: Coding, _: &gst::Caps| {
-        if !coding.video {
-            return into.sound(pipeline, coding, true);
-        }
-        let encoder = encoder(threads, "superfast")?;
-        encoder.set_property_from_str("pass", "qual");
-        encoder.set_property("quantizer", 23u32);
-        encoder.set_property("key-int-max", 60u32);
-        let between = vec![
-            make("videoconvert")?,
-            watermark(&shown)?,
-            make("videoconvert")?,
-            caps("video/x-raw,format=I420")?,
-        ];
-        into.anew(pipeline, coding, between, encoder)
-    };
-    let graph = Graph::new(file, own.container, Feed::File, true, Box::new(branch))?;
-    film.enter(&graph)?;
-    graph.part(export.from_ms, export.to_ms)?;
-    let end = match (export.to_ms, own.duration_ms) {
-        (Some(to), Some(whole)) => Some(to.min(whole)),
-        (to, whole) => to.or(whole),
-    };
-    graph.run(end.map(|end| end.saturating_sub(export.from_ms)), || film.length_ms())?;
-    Ok(film)
-}
-
-/// Tells fontconfig of the folder with the letters, and of no other.
-fn letters(font: &Path) -> Result<(), Fault> {
-    let folder = font.parent().filter(|_| font.is_file());
-    let Some(folder) = folder.and_then(Path::to_str) else {
-        return Err(Fault::new(Reason::NoLetters, font.display()));
-    };
-    let text = format!(
-        "<?xml version=\"1.0\"?><fontconfig><dir>{}</dir><cachedir>/var/cache/fontconfig</cachedir><cachedir>.</cachedir></fontconfig>",
-        escaped(folder)
-    );
-    std::fs::write("fonts.conf", text)?;
-    Ok(())
-}
-
-/// The text over the pictures, with the clock of the recording running in it.
-fn watermark(export: &Export) -> Result<gst::Element, Fault> {
-    let overlay = make("textoverlay")?;
-    overlay.set_property_from_str("halignment", "left");
-    overlay.set_property_from_str("valignment", "top");
-    overlay.set_property("font-desc", "Noto Sans CJK SC 15");
-    overlay.set_property("shaded-background", true);
-    let (text, began, offset) = (escaped(&export.text), export.began_us, export.utc_offset_s);
-    let offset = UtcOffset::from_whole_seconds(offset).unwrap_or(UtcOffset::UTC);
-    let (weak, shown) = (overlay.downgrade(), AtomicU64::new(u64::MAX));
-    let pad = overlay
-        .static_pad("video_sink")
-        .ok_or_else(|| Fault::new(Reason::Tools, "no pad"))?;
-    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        let position = info.buffer().and_then(|b| b.pts()).and_then(|pts| {
-            let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-            segment.segment().downcast_ref::<gst::ClockTime>()?.to_stream_time(pts)
-        });
-        let now = began.saturating_add(i64::try_from(position.map_or(0, gst::ClockTime::useconds)).unwrap_or(0));
-        let second = now.div_euclid(1_000_000);
-        // A text is drawn anew when it changes: once a second.
-        if let Some(overlay) = weak.upgrade()
-            && shown.swap(second.unsigned_abs(), Ordering::Relaxed) != second.unsigned_abs()
-        {
-            let clock = OffsetDateTime::from_unix_timestamp(second).map(|t| clock(t.to_offset(offset)));
-            overlay.set_property("text", format!("{text} · {}", clock.unwrap_or_default()));
-        }
-        gst::PadProbeReturn::Ok
-    });
-    Ok(overlay)
-}
-
-fn clock(t: OffsetDateTime) -> String {
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        t.year(),
-        u8::from(t.month()),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second()
-    )
-}
-
-/// The overlay reads its text as markup, fontconfig its file as XML.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            letter if letter.is_control() => out.push(' '),
-            letter => out.push(letter),
-        }
-    }
-    out
 }

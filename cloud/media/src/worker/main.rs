@@ -1,5 +1,7 @@
 //! `media-worker`: one job on one untrusted file, confined, then gone. `--tools` says what it runs on.
 
+mod elements;
+mod export;
 mod film;
 mod finds;
 mod graph;
@@ -54,8 +56,8 @@ fn main() -> ExitCode {
 }
 
 fn tools() -> std::io::Result<()> {
-    let missing = graph::start().err().map(|fault| vec![fault.detail]);
-    let missing = missing.unwrap_or_else(graph::missing);
+    let missing = elements::start().err().map(|fault| vec![fault.detail]);
+    let missing = missing.unwrap_or_else(elements::missing);
     let versions = format!(
         "media-worker {}, {}",
         env!("CARGO_PKG_VERSION"),
@@ -84,7 +86,7 @@ fn work() -> std::io::Result<()> {
 }
 
 fn perform(order: &Order) -> Result<Made, Fault> {
-    graph::start()?;
+    elements::start()?;
     match &order.job {
         Job::Probe => probe::probe(&order.input).map(Made::Facts),
         Job::Poster => pictures::poster(&order.input),
@@ -92,7 +94,7 @@ fn perform(order: &Order) -> Result<Made, Fault> {
         Job::Remux => film::remux(&order.input),
         Job::Salvage { references } => rescue::rescue(&order.input, references),
         Job::Proxy => film::proxy(&order.input, order.threads),
-        Job::Export(export) => film::export(&order.input, export, order.threads),
+        Job::Export(export) => export::export(&order.input, export, order.threads),
     }
 }
 

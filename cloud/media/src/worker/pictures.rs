@@ -8,7 +8,8 @@ use gstreamer::prelude::*;
 use media::{Made, Reason, Strip};
 
 use crate::Fault;
-use crate::graph::{Feed, Graph, caps, chain, kind, make, queue};
+use crate::elements::{caps, chain, make, queue};
+use crate::graph::{Feed, Graph, kind};
 
 /// Pixels of a tile.
 const TILE: (u32, u32) = (160, 90);

@@ -10,7 +10,8 @@ use media::{Audio, Facts, Video};
 use recorder::container::{Condition, Container};
 
 use crate::Fault;
-use crate::graph::{Coding, Feed, Graph, chain, kind, make, queue};
+use crate::elements::{chain, make, queue};
+use crate::graph::{Coding, Feed, Graph, kind};
 
 type Seen = Arc<Mutex<Vec<(Coding, gst::Caps, gst::Pad)>>>;
 

@@ -15,9 +15,10 @@ use media::{Made, Reason, Rescued};
 use recorder::container::Container;
 
 use crate::Fault;
+use crate::elements::{caps, make, queue};
 use crate::film::{Film, Form};
 use crate::finds::{Finds, next_of};
-use crate::graph::{self, Feed, Graph, caps, kind};
+use crate::graph::{self, Feed, Graph, kind};
 
 /// Bytes on which codings are tried, where there are several.
 const TRIED: u64 = 8 << 20;
@@ -209,7 +210,7 @@ fn gathered(finds: Finds, coding: &Coding) -> Result<Film, Fault> {
         move |source| {
             source.set_property_from_str("format", "time");
             source.set_property("caps", described(coding, format)?);
-            Ok(vec![source, graph::queue()?, graph::make(parser)?, behind])
+            Ok(vec![source, queue()?, make(parser)?, behind])
         },
     )?;
     film.enter(&graph)?;
@@ -220,7 +221,7 @@ fn gathered(finds: Finds, coding: &Coding) -> Result<Film, Fault> {
         graph.also(Box::new(move || next_of(&finds, false)), move |source| {
             source.set_property_from_str("format", "time");
             source.set_property("caps", heard(sound)?);
-            Ok(vec![source, graph::queue()?, graph::make("aacparse")?, behind])
+            Ok(vec![source, queue()?, make("aacparse")?, behind])
         })?;
         film.take(&last, false)?;
     }

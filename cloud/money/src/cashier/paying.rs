@@ -58,7 +58,7 @@ impl Cashier {
                     let payment = payments::store::get(tx, &id).await?;
                     let from = payment.state;
                     let (payment, event) = payment.pages(url)?;
-                    let look = Some(now.plus(crate::FIRST_LOOK));
+                    let look = Some(now.plus(crate::looks::FIRST));
                     payments::store::save(tx, &payment, from, event, "", look).await?;
                     Ok(payment)
                 })

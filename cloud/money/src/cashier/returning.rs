@@ -150,7 +150,7 @@ impl Cashier {
             ChannelRefundState::Processing => {
                 let refund = refund.accepted(seen.channel_refund_number.clone());
                 if refund.state != from {
-                    let look = Some(tx.now().plus(crate::FIRST_LOOK));
+                    let look = Some(tx.now().plus(crate::looks::FIRST));
                     refunds::store::save(tx, &refund, from, "", look).await?;
                 }
                 Ok(None)

@@ -5,7 +5,7 @@ use records::{Fen, Timestamp};
 use store::{Migration, StoreError, Tx};
 
 use super::{Payment, PaymentEvent, PaymentState};
-use crate::MoneyError;
+use crate::{MoneyError, looks};
 
 store::id_value!(PaymentState);
 
@@ -219,24 +219,10 @@ pub(crate) async fn history(tx: &mut Tx<'_>, id: &PaymentId) -> Result<Vec<Payme
     .await
 }
 
-/// Takes payments whose turn it is to be looked after, and puts their next turn off by a growing while, so that
-/// another replica does not take them at once.
+/// Takes payments whose turn it is to be looked after, and puts their next turn off.
 pub(crate) async fn claim_due(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Payment>, StoreError> {
-    let (tenant, now) = (tx.tenant().clone(), tx.now());
-    let due: Vec<(PaymentId, i64)> = tx
-        .all(
-            "SELECT id, looks FROM payment WHERE tenant_id = $1 AND look_at <= $2 ORDER BY look_at LIMIT $3",
-            &[&tenant, &now, &most],
-        )
-        .await?;
     let mut taken = Vec::new();
-    for (id, looks) in due {
-        let next = now.plus(crate::backoff(looks));
-        tx.exec(
-            "UPDATE payment SET look_at = $3, looks = looks + 1 WHERE tenant_id = $1 AND id = $2",
-            &[&tenant, &id, &next],
-        )
-        .await?;
+    for id in looks::claim::<PaymentId>(tx, "payment", most).await? {
         taken.extend(find(tx, &id).await?);
     }
     Ok(taken)

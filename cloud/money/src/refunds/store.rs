@@ -5,7 +5,7 @@ use records::{Fen, Timestamp};
 use store::{Migration, StoreError, Tx};
 
 use super::{Refund, RefundState};
-use crate::MoneyError;
+use crate::{MoneyError, looks};
 
 store::id_value!(RefundState);
 
@@ -145,21 +145,8 @@ async fn note(
 
 /// Takes refunds whose turn it is, and puts their next turn off.
 pub(crate) async fn claim_due(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Refund>, StoreError> {
-    let (tenant, now) = (tx.tenant().clone(), tx.now());
-    let due: Vec<(RefundId, i64)> = tx
-        .all(
-            "SELECT id, looks FROM refund WHERE tenant_id = $1 AND look_at <= $2 ORDER BY look_at LIMIT $3",
-            &[&tenant, &now, &most],
-        )
-        .await?;
     let mut taken = Vec::new();
-    for (id, looks) in due {
-        let next = now.plus(crate::backoff(looks));
-        tx.exec(
-            "UPDATE refund SET look_at = $3, looks = looks + 1 WHERE tenant_id = $1 AND id = $2",
-            &[&tenant, &id, &next],
-        )
-        .await?;
+    for id in looks::claim::<RefundId>(tx, "refund", most).await? {
         taken.extend(find(tx, &id).await?);
     }
     Ok(taken)

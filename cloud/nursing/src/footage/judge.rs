@@ -35,10 +35,16 @@ pub async fn judge_new(ctx: &Ctx, tenant: &TenantId) -> Result<(), ApiError> {
     if trust.roots().is_empty() {
         return Ok(());
     }
+    // One whose file cannot be read now keeps no other waiting.
+    let mut first = Ok(());
     for clip in clips {
-        judge(ctx, &scope, &trust, clip).await?;
+        let id = clip.id.clone();
+        if let Err(error) = judge(ctx, &scope, &trust, clip).await {
+            tracing::error!(clip.id = %id, %error, "footage not judged");
+            first = first.and(Err(error));
+        }
     }
-    Ok(())
+    first
 }
 
 async fn judge(ctx: &Ctx, scope: &Scope, trust: &Trust, clip: Clip) -> Result<(), ApiError> {

@@ -9,6 +9,7 @@
 mod around;
 pub mod derived;
 mod judge;
+mod look;
 mod routes;
 pub(crate) mod store;
 

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::around::{self, ChainEntry, Docked};
 use super::judge;
+use super::look::Look;
 use super::store::{self as sql, Clip, Filter};
 use crate::patient::Marked;
 
@@ -304,21 +305,19 @@ async fn content(
     request: Request,
 ) -> Result<Response, ApiError> {
     let id = clip_id(&id)?;
-    // A player asks for many parts; what begins at the beginning is a view.
-    let range = request.headers().get(header::RANGE).and_then(|r| r.to_str().ok());
-    let begins = range.is_none_or(|r| r.starts_with("bytes=0-"));
-    let wanted = id.clone();
-    let clip = if begins {
-        seen(&ctx, &staff, id, "footage.play").await?
-    } else {
-        ctx.store
-            .read(&staff.scope(), move |tx| {
-                let id = wanted.clone();
-                Box::pin(async move { sql::get(tx, &id).await })
+    let look = Look::of("footage.play", &request);
+    let clip = ctx
+        .store
+        .write(&staff.scope(), move |tx| {
+            let id = id.clone();
+            Box::pin(async move {
+                let clip = sql::get(tx, &id).await?.ok_or_else(ApiError::not_found)?;
+                let detail = json!({ "recorder": clip.serial, "order": clip.order_no });
+                look.written(tx, &id, detail).await?;
+                Ok::<_, ApiError>(clip)
             })
-            .await?
-            .ok_or_else(ApiError::not_found)?
-    };
+        })
+        .await?;
     bytes(&ctx, &staff.scope(), &clip, request).await
 }
 

@@ -12,6 +12,7 @@ use store::{StoreError, Tx};
 
 use super::State;
 use crate::patient::Marked;
+use crate::recorder::serial;
 use crate::recorder::store::{self as recorders, send_to};
 
 store::row! {
@@ -63,6 +64,12 @@ pub async fn sealed(tx: &mut Tx<'_>, from: &PeerId, body: &SealedFootage) -> Res
     if !own {
         return Ok(Err("custody entry of another appliance, clip or form".to_owned()));
     }
+    // Files are looked for and named by these: they are what they say before anybody does.
+    let serial = serial(&said.recorder).is_some_and(|s| s == said.recorder);
+    let kept = i64::try_from(said.size).is_ok() && i64::try_from(said.sequence).is_ok();
+    if !serial || !kept || !is_digest(&said.sm3) || !is_digest(&said.sha256) {
+        return Ok(Err("custody entry without a serial number, size or digest".to_owned()));
+    }
     match get(tx, &body.clip).await? {
         None => {
             insert(tx, &said, &entry, &cms).await?;
@@ -83,6 +90,11 @@ pub async fn sealed(tx: &mut Tx<'_>, from: &PeerId, body: &SealedFootage) -> Res
         }
     }
     Ok(Ok(()))
+}
+
+/// Thirty-two bytes in hex, as the appliance writes them.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 async fn insert(tx: &mut Tx<'_>, said: &CustodyEntry, entry: &[u8], cms: &[u8]) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use base::permission::Dispatches;
 use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff, audit, settings};
-use records::{LocalDate, Timestamp};
+use records::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{Scope, StoreError, Tx};
@@ -12,6 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::ending::{self, Said};
+use super::search::{found, since, typed, until};
 use super::store::{self as sql, Filter, New, Order, Who};
 use super::view::{OrderDetail, OrderView, announce, detail, words};
 use super::{Facts, OrderId, OrderSettings, Step};
@@ -39,13 +41,6 @@ struct Wanted {
     size: Option<u32>,
 }
 
-/// A day of a query.
-pub(super) fn day(field: &'static str, text: Option<&String>) -> Result<Option<LocalDate>, ApiError> {
-    text.filter(|t| !t.is_empty())
-        .map(|t| LocalDate::parse(t).map_err(|_| ApiError::field(field, "日期应为YYYY-MM-DD")))
-        .transpose()
-}
-
 /// Orders of the hospital: those still open by their time, then what is over, latest first.
 #[utoipa::path(get, path = "/admin/nursing/orders", tag = "nursing", params(Wanted), responses((status = 200, body = Paged<OrderView>)))]
 async fn list(
@@ -53,38 +48,20 @@ async fn list(
     staff: Staff<Dispatches>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Paged<OrderView>>, ApiError> {
-    let text = |t: &Option<String>| t.as_deref().unwrap_or_default().trim().to_owned();
     let filter = Filter {
-        state: text(&wanted.state),
-        nurse: text(&wanted.nurse),
-        no: text(&wanted.no).to_ascii_uppercase(),
-        patient: Marked::wanted(&ctx, &staff.tenant, &text(&wanted.patient))?,
-        from: day("from", wanted.from.as_ref())?.map(LocalDate::start),
-        until: day("to", wanted.to.as_ref())?.map(|d| d.plus_days(1).start()),
+        state: typed(wanted.state.as_ref()),
+        nurse: typed(wanted.nurse.as_ref()),
+        no: typed(wanted.no.as_ref()).to_ascii_uppercase(),
+        patient: Marked::wanted(&ctx, &staff.tenant, &typed(wanted.patient.as_ref()))?,
+        from: since("from", wanted.from.as_ref())?,
+        until: until("to", wanted.to.as_ref())?,
         ..Filter::default()
     };
     let page = Page {
         page: wanted.page.unwrap_or(1),
         size: wanted.size.unwrap_or(20),
     };
-    let by_patient = !filter.patient.name_index.is_empty();
-    let (orders, total) = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let filter = filter.clone();
-            Box::pin(async move {
-                let (orders, total) = sql::search(tx, &filter, page.limit(), page.offset()).await?;
-                // Who looks a person up leaves a trace, also when nothing is found.
-                if by_patient {
-                    let detail = json!({ "by": "patient", "total": total });
-                    audit::record(tx, "nursing.search", "order", detail).await?;
-                }
-                Ok((orders, total))
-            })
-        })
-        .await
-        .map_err(|e: StoreError| e)?;
-    Ok(Json(page.of(orders.iter().map(OrderView::from).collect(), total)))
+    found(&ctx, &staff.scope(), filter, page).await
 }
 
 /// What the desk orders.
@@ -135,10 +112,7 @@ async fn assign(tx: &mut Tx<'_>, order: &mut Order, nurse: &str, by: &str, note:
     let nurses = sql::nurses(tx).await?;
     let named = nurses.into_iter().find(|(id, _, _)| id == nurse);
     let (id, name, _) = named.ok_or_else(|| ApiError::field("nurse", "请选择在职护士"))?;
-    order.state = order
-        .state
-        .after(Step::Assign)
-        .map_err(|why| ApiError::conflict("order_state", why))?;
+    order.stepped(Step::Assign)?;
     let before = std::mem::replace(&mut order.nurse_id, id);
     order.nurse_name = name;
     let detail = json!({ "nurse": order.nurse_id, "before": before });
@@ -253,6 +227,24 @@ enum DeskAct {
         /// Why.
         reason: String,
     },
+    /// 代为结束: the nurse of a visit under way cannot say so herself.
+    End {
+        /// Why she cannot.
+        reason: String,
+        /// When the visit ended, as she says.
+        #[schema(value_type = String, format = DateTime)]
+        ended_at: Timestamp,
+    },
+    /// 转交: another nurse goes on with a visit under way.
+    HandOver {
+        /// Staff id.
+        nurse: String,
+        /// Why.
+        reason: String,
+        /// When the nurse before stopped, as she says.
+        #[schema(value_type = String, format = DateTime)]
+        ended_at: Timestamp,
+    },
 }
 
 async fn act_in(tx: &mut Tx<'_>, id: &OrderId, wanted: &DeskAct, by: &str) -> Result<(Order, String), ApiError> {
@@ -265,21 +257,38 @@ async fn act_in(tx: &mut Tx<'_>, id: &OrderId, wanted: &DeskAct, by: &str) -> Re
         }
         DeskAct::Cancel { reason } => {
             let reason = words("reason", reason, 2, 200)?;
-            order.state = order
-                .state
-                .after(Step::Cancel)
-                .map_err(|why| ApiError::conflict("order_state", why))?;
+            order.stepped(Step::Cancel)?;
             let who = Who {
                 name: by,
                 note: &reason,
             };
             sql::step(tx, &order, Step::Cancel, who, json!({ "reason": reason })).await?;
         }
+        DeskAct::End { reason, ended_at } => {
+            let said = Said {
+                by,
+                reason,
+                ended_at: *ended_at,
+            };
+            ending::enter(tx, &mut order, &said, None).await?;
+        }
+        DeskAct::HandOver {
+            nurse,
+            reason,
+            ended_at,
+        } => {
+            let said = Said {
+                by,
+                reason,
+                ended_at: *ended_at,
+            };
+            ending::enter(tx, &mut order, &said, Some(nurse)).await?;
+        }
     }
     Ok((order, before))
 }
 
-/// Assigns an order to a nurse, or to another; cancels it.
+/// Assigns an order to a nurse, or to another; cancels it. Ends a visit under way for its nurse, or hands it over to another.
 #[utoipa::path(post, path = "/admin/nursing/orders/{id}/acts", tag = "nursing", params(("id" = String, Path)), request_body = DeskAct,
     responses((status = 200, body = OrderView), (status = 404, body = base::error::ErrorBody),
         (status = 409, body = base::error::ErrorBody), (status = 422, body = base::error::ErrorBody)))]

@@ -6,6 +6,10 @@
 //!                          └──assign─────────────┘                └─┘
 //! ```
 //!
+//! A visit under way whose nurse cannot use her phone is ended by the desk (started ──end──▶ finished), or handed over to
+//! another nurse (started ──hand_over──▶ assigned), by the time the nurse tells: [`ending`], [`part`]. Her record stays due
+//! (`record`), which the order says until it is written.
+//!
 //! Made by the hospital's nursing desk; payment is not part of it. Name, phone, number and address of the patient are
 //! sealed, found by a keyed index, and shown whole only to the nurse of the order and to the desk; each such look is
 //! audited. The order belongs to the account whose phone it names: there the patient sees it and fills in the form.
@@ -13,10 +17,13 @@
 //! An order's number (`HL202611220001`) is what its recorder's issue and so each custody entry of its footage names.
 
 mod desk;
+mod ending;
 mod facts;
 mod nurse;
+mod part;
 mod patient;
 mod recorder;
+mod search;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
@@ -77,6 +84,12 @@ pub enum Step {
     Start,
     /// 完成.
     Finish,
+    /// 护理台代为结束.
+    End,
+    /// 护理台转交.
+    HandOver,
+    /// 补写服务记录, after the desk ended the visit.
+    Record,
     /// 取消.
     Cancel,
 }
@@ -141,11 +154,13 @@ impl State {
     /// In plain words, when the step does not fit.
     pub const fn after(self, step: Step) -> Result<Self, &'static str> {
         match (self, step) {
+            // What is missing may still be written.
+            (Self::Finished, Step::Record) => Ok(Self::Finished),
             (Self::Finished, _) => Err("该订单已完成"),
             (Self::Cancelled, _) => Err("该订单已取消"),
             (Self::Requested | Self::Assigned | Self::Accepted | Self::Declined, Step::Assign) => Ok(Self::Assigned),
             (Self::Taken, Step::Assign) => Err("护士已取记录仪，请先归还再改派"),
-            (Self::Started, Step::Assign) => Err("服务已开始，不能改派"),
+            (Self::Started, Step::Assign) => Err("服务已开始，不能改派；护士无法继续时请“转交”"),
             (Self::Assigned, Step::Accept) => Ok(Self::Accepted),
             (Self::Accepted | Self::Taken | Self::Started, Step::Accept) => Err("该订单已接单"),
             (Self::Assigned | Self::Accepted, Step::Decline) => Ok(Self::Declined),
@@ -157,12 +172,14 @@ impl State {
             (Self::Taken, Step::PutBack) => Ok(Self::Accepted),
             (Self::Accepted | Self::Taken, Step::Start) => Ok(Self::Started),
             (Self::Started, Step::Start) => Err("服务已开始"),
-            (Self::Started, Step::Finish) => Ok(Self::Finished),
-            (Self::Started, Step::Cancel) => Err("服务已开始，请由护士完成订单"),
+            (Self::Started, Step::Finish | Step::End) => Ok(Self::Finished),
+            (Self::Started, Step::HandOver) => Ok(Self::Assigned),
+            (Self::Started, Step::Cancel) => Err("服务已开始，请由护士完成订单，或由护理台代为结束"),
             (Self::Started, Step::Decline) => Err("服务已开始，不能谢绝"),
             (_, Step::Cancel) => Ok(Self::Cancelled),
             (_, Step::PutBack) => Err("该订单没有待归还的记录仪"),
-            (_, Step::Finish) => Err("服务尚未开始"),
+            (_, Step::Finish | Step::End | Step::HandOver) => Err("服务尚未开始"),
+            (_, Step::Record) => Err("服务尚未结束"),
             (Self::Requested | Self::Declined, _) => Err("该订单尚未指派给您"),
             (Self::Assigned, _) => Err("请先接单"),
         }
@@ -171,7 +188,7 @@ impl State {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Assign,
         Self::Accept,
         Self::Decline,
@@ -179,6 +196,9 @@ impl Step {
         Self::PutBack,
         Self::Start,
         Self::Finish,
+        Self::End,
+        Self::HandOver,
+        Self::Record,
         Self::Cancel,
     ];
 
@@ -192,6 +212,9 @@ impl Step {
             Self::PutBack => "put_back",
             Self::Start => "start",
             Self::Finish => "finish",
+            Self::End => "end",
+            Self::HandOver => "hand_over",
+            Self::Record => "record",
             Self::Cancel => "cancel",
         }
     }
@@ -206,6 +229,9 @@ impl Step {
             Self::PutBack => "nursing.put_back",
             Self::Start => "nursing.start",
             Self::Finish => "nursing.finish",
+            Self::End => "nursing.end",
+            Self::HandOver => "nursing.hand_over",
+            Self::Record => "nursing.record",
             Self::Cancel => "nursing.cancel",
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State as Extract;
 use base::permission::Nurses;
 use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff, audit};
-use records::{LocalDate, Timestamp};
+use records::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{StoreError, Tx};
@@ -13,10 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::desk::day;
+use super::search::{found, since, typed, until};
 use super::store::{self as sql, Filter, Order, RECORD, Who};
 use super::view::{OrderDetail, OrderView, announce, detail, taken, words};
-use super::{OrderId, State, Step};
+use super::{OrderId, State, Step, part};
 use crate::patient::Marked;
 
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -43,39 +43,22 @@ async fn list(
     staff: Staff<Nurses>,
     Query(wanted): Query<Mine>,
 ) -> Result<Json<Paged<OrderView>>, ApiError> {
-    let text = |t: &Option<String>| t.as_deref().unwrap_or_default().trim().to_owned();
-    let q = text(&wanted.q);
+    let q = typed(wanted.q.as_ref());
     let by_no = q.to_ascii_uppercase().starts_with("HL") && q.len() > 4;
     let filter = Filter {
         nurse: staff.id.to_string(),
-        state: text(&wanted.state),
+        state: typed(wanted.state.as_ref()),
         no: if by_no { q.to_ascii_uppercase() } else { String::new() },
         patient: Marked::wanted(&ctx, &staff.tenant, if by_no { "" } else { &q })?,
-        from: day("from", wanted.from.as_ref())?.map(LocalDate::start),
-        until: day("to", wanted.to.as_ref())?.map(|d| d.plus_days(1).start()),
+        from: since("from", wanted.from.as_ref())?,
+        until: until("to", wanted.to.as_ref())?,
         ..Filter::default()
     };
     let page = Page {
         page: wanted.page.unwrap_or(1),
         size: wanted.size.unwrap_or(20),
     };
-    let by_patient = !filter.patient.name_index.is_empty();
-    let (orders, total) = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let filter = filter.clone();
-            Box::pin(async move {
-                let (orders, total) = sql::search(tx, &filter, page.limit(), page.offset()).await?;
-                if by_patient {
-                    let detail = json!({ "by": "patient", "total": total });
-                    audit::record(tx, "nursing.search", "order", detail).await?;
-                }
-                Ok((orders, total))
-            })
-        })
-        .await
-        .map_err(|e: StoreError| e)?;
-    Ok(Json(page.of(orders.iter().map(OrderView::from).collect(), total)))
+    found(&ctx, &staff.scope(), filter, page).await
 }
 
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -108,15 +91,16 @@ async fn summary(
 ) -> Result<Json<Summary>, ApiError> {
     let nurse = staff.id.to_string();
     let no_day = || ApiError::field("from", "日期应为YYYY-MM-DD");
-    let from = day("from", Some(&span.from))?.ok_or_else(no_day)?.start();
-    let until = day("to", Some(&span.to))?.ok_or_else(no_day)?.plus_days(1).start();
-    let (counts, done) = ctx
+    let from = since("from", Some(&span.from))?.ok_or_else(no_day)?;
+    let until = until("to", Some(&span.to))?.ok_or_else(no_day)?;
+    let (counts, done, handed_on) = ctx
         .store
         .read(&staff.scope(), move |tx| {
             let nurse = nurse.clone();
             Box::pin(async move {
                 let counts = sql::counts(tx, &nurse, from, until).await?;
-                Ok((counts, sql::finished(tx, &nurse, from, until).await?))
+                let handed_on = part::handed_on(tx, &nurse, from, until).await?;
+                Ok((counts, sql::finished(tx, &nurse, from, until).await?, handed_on))
             })
         })
         .await
@@ -126,6 +110,9 @@ async fn summary(
     for (service, started, finished) in done {
         *services.entry(service).or_insert(0) += 1;
         minutes += finished.since(started).as_secs() / 60;
+    }
+    for (started, ended) in handed_on {
+        minutes += ended.since(started).as_secs() / 60;
     }
     Ok(Json(Summary {
         counts: counts.into_iter().map(|(s, n)| (s.as_str().to_owned(), n)).collect(),
@@ -181,19 +168,11 @@ enum NurseAct {
         #[serde(default)]
         without_recorder: String,
     },
-    /// 完成.
+    /// 完成; of a visit that the desk ended, the record that is still due.
     Finish {
         /// What was done and found.
         record: String,
     },
-}
-
-fn stepped(order: &mut Order, step: Step) -> Result<(), ApiError> {
-    order.state = order
-        .state
-        .after(step)
-        .map_err(|why| ApiError::conflict("order_state", why))?;
-    Ok(())
 }
 
 /// Whether the nurse has the order's recorder with her.
@@ -210,18 +189,18 @@ async fn act_in(
     let (tenant, now) = (tx.tenant().clone(), tx.now());
     match wanted {
         NurseAct::Accept => {
-            stepped(order, Step::Accept)?;
+            order.stepped(Step::Accept)?;
             Ok((Step::Accept, String::new(), json!({})))
         }
         NurseAct::Decline { reason } => {
             let reason = words("reason", reason, 2, 200)?;
-            stepped(order, Step::Decline)?;
+            order.stepped(Step::Decline)?;
             let detail = json!({ "reason": reason });
             Ok((Step::Decline, reason, detail))
         }
         NurseAct::Start { without_recorder } => {
             let equipped = has_recorder(tx, order).await?;
-            stepped(order, Step::Start)?;
+            order.stepped(Step::Start)?;
             order.started_at = Some(now);
             if equipped {
                 return Ok((Step::Start, String::new(), json!({ "recorder": true })));
@@ -231,9 +210,15 @@ async fn act_in(
             let detail = json!({ "recorder": false, "reason": why });
             Ok((Step::Start, format!("未使用记录仪：{why}"), detail))
         }
+        NurseAct::Finish { record } if order.record_due() => {
+            let record = words("record", record, 2, 4000)?;
+            order.stepped(Step::Record)?;
+            order.record_sealed = Some(ctx.vault.seal(&tenant, RECORD, record.as_bytes())?);
+            Ok((Step::Record, String::new(), json!({})))
+        }
         NurseAct::Finish { record } => {
             let record = words("record", record, 2, 4000)?;
-            stepped(order, Step::Finish)?;
+            order.stepped(Step::Finish)?;
             order.finished_at = Some(now);
             order.record_sealed = Some(ctx.vault.seal(&tenant, RECORD, record.as_bytes())?);
             let minutes = order.started_at.map(|at| now.since(at).as_secs() / 60);
@@ -281,13 +266,14 @@ async fn act(
 
 /// Whether a phone that lost the answer asks again for what was done.
 fn already(order: &Order, wanted: &NurseAct) -> bool {
-    matches!(
-        (order.state, wanted),
-        (State::Accepted, NurseAct::Accept)
-            | (State::Declined, NurseAct::Decline { .. })
-            | (State::Started, NurseAct::Start { .. })
-            | (State::Finished, NurseAct::Finish { .. })
-    )
+    !order.record_due()
+        && matches!(
+            (order.state, wanted),
+            (State::Accepted, NurseAct::Accept)
+                | (State::Declined, NurseAct::Decline { .. })
+                | (State::Started, NurseAct::Start { .. })
+                | (State::Finished, NurseAct::Finish { .. })
+        )
 }
 
 /// A finished visit: its service, beginning and end.

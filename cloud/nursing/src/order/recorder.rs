@@ -161,10 +161,7 @@ async fn bind(
     if taken(tx, order).await?.is_some_and(|t| t.returned_at.is_none()) {
         return Err(ApiError::conflict("order_state", "该订单已取记录仪"));
     }
-    order.state = order
-        .state
-        .after(Step::Take)
-        .map_err(|why| ApiError::conflict("order_state", why))?;
+    order.stepped(Step::Take)?;
     let tenant = tx.tenant().clone();
     let facts = Facts::open(ctx, &tenant, &order.patient_sealed)?;
     let patient = Marked::of(ctx, &tenant, &facts.name, &facts.number)?;

@@ -1,5 +1,6 @@
 //! SQL of orders and their trail. A step writes row, trail and audit in one unit.
 
+use base::ApiError;
 use records::id::AccountId;
 use records::{Ids, Timestamp};
 use serde_json::{Value, json};
@@ -38,6 +39,20 @@ store::row! {
         pub(crate) changed_at: Timestamp,
         pub(crate) started_at: Option<Timestamp>,
         pub(crate) finished_at: Option<Timestamp>,
+    }
+}
+
+impl Order {
+    /// The desk ended the visit and the nurse has not written down yet what was done.
+    pub(super) const fn record_due(&self) -> bool {
+        matches!(self.state, State::Finished) && self.record_sealed.is_none()
+    }
+
+    /// Goes to the state the step leads to; what the state forbids is refused in its words.
+    pub(super) fn stepped(&mut self, step: Step) -> Result<(), ApiError> {
+        let to = self.state.after(step);
+        self.state = to.map_err(|why| ApiError::conflict("order_state", why))?;
+        Ok(())
     }
 }
 
@@ -232,9 +247,10 @@ pub(crate) struct Filter {
     pub(crate) until: Option<Timestamp>,
 }
 
+/// A finished order without its record waits for that: it is not over.
 const WANTED: &str = "tenant_id = $1 AND ($2 = '' OR nurse_id = $2)
-    AND ($3 = '' OR state = $3 OR ($3 = 'open' AND state NOT IN ('finished', 'cancelled'))
-        OR ($3 = 'over' AND state IN ('finished', 'cancelled')))
+    AND ($3 = '' OR state = $3 OR ($3 = 'open' AND state <> 'cancelled' AND record_sealed IS NULL)
+        OR ($3 = 'over' AND (state = 'cancelled' OR record_sealed IS NOT NULL)))
     AND ($4 = '' OR no = $4)
     AND ($5 = '' OR patient_name_index = $5 OR ($6 <> '' AND patient_number_index = $6))
     AND ($7 = '' OR phone_index = $7) AND planned_at >= $8 AND planned_at < $9";
@@ -267,8 +283,8 @@ pub(crate) async fn search(
         .await?;
     let sql = format!(
         "SELECT {} FROM nursing_order WHERE {WANTED}
-         ORDER BY CASE WHEN state IN ('finished', 'cancelled') THEN 1 ELSE 0 END,
-            CASE WHEN state IN ('finished', 'cancelled') THEN -planned_at ELSE planned_at END, id LIMIT $10 OFFSET $11",
+         ORDER BY CASE WHEN state = 'cancelled' OR record_sealed IS NOT NULL THEN 1 ELSE 0 END,
+            CASE WHEN state = 'cancelled' OR record_sealed IS NOT NULL THEN -planned_at ELSE planned_at END, id LIMIT $10 OFFSET $11",
         Order::COLUMNS
     );
     let mut page = wanted.to_vec();

@@ -40,16 +40,23 @@ fn every_state_answers_every_step_as_the_table_says() {
 }
 
 #[test]
-fn what_is_over_stays_over_and_a_visit_under_way_is_ended_by_its_nurse_alone() {
+fn what_is_over_stays_over_and_a_visit_under_way_is_ended_by_its_nurse_or_for_her() {
     for step in Step::ALL {
         for state in State::ALL.into_iter().filter(|s| s.is_over()) {
-            assert!(state.after(step).is_err(), "{state:?} {step:?}");
+            assert_eq!(state.after(step).unwrap_or(state), state, "{step:?}");
         }
     }
     assert_eq!(State::Started.after(Step::Finish), Ok(State::Finished));
     assert!(State::Started.after(Step::Cancel).is_err() && State::Started.after(Step::Assign).is_err());
     for state in State::ALL.into_iter().filter(|s| *s != State::Started) {
-        assert!(state.after(Step::Finish).is_err(), "{state:?}");
+        for step in [Step::Finish, Step::End, Step::HandOver] {
+            assert!(state.after(step).is_err(), "{state:?} {step:?}");
+        }
+    }
+    assert_eq!(State::Started.after(Step::End), Ok(State::Finished));
+    assert_eq!(State::Started.after(Step::HandOver), Ok(State::Assigned));
+    for state in State::ALL {
+        assert_eq!(state.after(Step::Record).is_ok(), state == State::Finished, "{state:?}");
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A batch has a name of the phone's making, so that one sent again is kept once. The phone says its own time at sending;
 //! what it is ahead is taken off each position, so that positions and footage stand on the hospital's time. Coordinates are
-//! WGS-84, as browsers give them. Nothing outside of the visit (from its start to its end) is kept.
+//! WGS-84, as browsers give them. Nothing outside of the visit (from its start to its end, or of the
+//! part of it that was the nurse's) is kept.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -17,8 +18,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::store::{self as sql, Order};
-use super::{OrderId, State};
+use super::store as sql;
+use super::{OrderId, part};
 
 /// What a batch is sealed for.
 const PURPOSE: &str = "nursing.track";
@@ -104,11 +105,16 @@ struct Batch {
     positions: Vec<Position>,
 }
 
-async fn keep(tx: &mut Tx<'_>, vault: &Vault, order: &Order, batch: &Batch) -> Result<(), ApiError> {
+async fn keep(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    order: &OrderId,
+    spans: &[(Timestamp, Timestamp)],
+    batch: &Batch,
+) -> Result<(), ApiError> {
     let (tenant, now): (TenantId, _) = (tx.tenant().clone(), tx.now());
     let ahead = ahead_ms(batch.sent_at, now);
-    let end = order.finished_at.unwrap_or(now);
-    let within = |p: &Position| order.started_at.is_some_and(|start| p.at >= start) && p.at <= end;
+    let within = |p: &Position| spans.iter().any(|(start, end)| p.at >= *start && p.at <= *end);
     let kept: Vec<Position> = batch
         .positions
         .iter()
@@ -123,7 +129,7 @@ async fn keep(tx: &mut Tx<'_>, vault: &Vault, order: &Order, batch: &Batch) -> R
     tx.exec(
         "INSERT INTO nursing_track(tenant_id, order_id, batch, from_at, to_at, positions, clock_ahead_ms, body_sealed, received_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
-        &[&tenant, &order.id, &batch.batch, &from, &to, &count, &ahead, &body, &now],
+        &[&tenant, order, &batch.batch, &from, &to, &count, &ahead, &body, &now],
     )
     .await?;
     Ok(())
@@ -153,12 +159,17 @@ async fn post(
         .write(&staff.scope(), move |tx| {
             let (id, nurse, deps, batch) = (id.clone(), nurse.clone(), deps.clone(), batch.clone());
             Box::pin(async move {
-                let order = sql::get(tx, &id).await?.filter(|o| o.nurse_id == nurse.as_str());
-                let order = order.ok_or_else(ApiError::not_found)?;
-                if !matches!(order.state, State::Started | State::Finished) {
-                    return Err(ApiError::conflict("order_state", "服务尚未开始，不记录轨迹"));
+                let order = sql::get(tx, &id).await?.ok_or_else(ApiError::not_found)?;
+                let parts = part::of_order(tx, &id).await?;
+                let spans = part::spans(&order, &parts, nurse.as_str(), tx.now());
+                if spans.is_empty() {
+                    return Err(if order.nurse_id == nurse.as_str() {
+                        ApiError::conflict("order_state", "服务尚未开始，不记录轨迹")
+                    } else {
+                        ApiError::not_found()
+                    });
                 }
-                keep(tx, &deps.vault, &order, &batch).await
+                keep(tx, &deps.vault, &id, &spans, &batch).await
             })
         })
         .await?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use store::{StoreError, Tx};
 use utoipa::ToSchema;
 
+use super::part::{self, PartView};
 use super::store::{self as sql, Order, RECORD, Trail};
 use super::{Facts, track};
 use crate::alarm::{self, AlarmView};
@@ -47,6 +48,8 @@ pub(super) struct OrderView {
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
+    /// The desk ended it, and the nurse's record is still to be written.
+    record_due: bool,
 }
 
 impl From<&Order> for OrderView {
@@ -65,6 +68,7 @@ impl From<&Order> for OrderView {
             created_at: o.created_at,
             started_at: o.started_at,
             finished_at: o.finished_at,
+            record_due: o.record_due(),
         }
     }
 }
@@ -73,7 +77,7 @@ impl From<&Order> for OrderView {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = NursingOrderStep)]
 pub(super) struct OrderStepView {
-    /// `create`, `assign`, `accept`, `decline`, `take`, `put_back`, `start`, `finish`, `cancel`.
+    /// `create`, `assign`, `accept`, `decline`, `take`, `put_back`, `start`, `finish`, `end`, `hand_over`, `record`, `cancel`.
     step: String,
     /// The state it came to, in words.
     state_text: String,
@@ -130,6 +134,8 @@ pub(super) struct OrderDetail {
     record: String,
     /// Alarms raised during it.
     alarms: Vec<AlarmView>,
+    /// Parts of the visit whose end the desk entered, oldest first.
+    parts: Vec<PartView>,
     /// How many positions the track has.
     positions: usize,
     /// What was done with it, oldest first.
@@ -176,6 +182,7 @@ pub(super) async fn detail(tx: &mut Tx<'_>, ctx: &Ctx, order: &Order, of: &str) 
         form: form::of_order(tx, ctx, &order.service, order.id.as_str()).await?,
         record,
         alarms: alarm::of_order(tx, ctx, order.id.as_str()).await?,
+        parts: part::views(tx, &order.id).await?,
         positions: track::positions(tx, &ctx.vault, &order.id).await?.len(),
         trail: sql::trail(tx, &order.id)
             .await?

@@ -1,5 +1,7 @@
 //! Orders of nursing at home over the real router, on both databases: desk, nurse, patient; the appliance as scripted.
 
+mod ended;
+
 use axum::http::StatusCode;
 use base::Role;
 use records::footage::{DockingId, DockingReport, kind};

@@ -9,7 +9,6 @@ use axum::extract::State;
 use base::permission::{Oversees, Settles};
 use base::{ApiError, Ctx, Json, Path, Staff};
 use money::{Payment, PaymentState};
-use records::id::PrescriptionId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -17,10 +16,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::effects::{not_taken, taken};
-use super::routes::shown;
+use super::routes::act;
 use super::{SUBJECT, payments, push_opinion, submit, withdraw_as};
 use crate::prescribing::store::{self as table, Chart};
-use crate::prescribing::view::Eye;
+use crate::prescribing::view::{Eye, shown};
 use crate::prescribing::{PrescriptionView, State as Stands};
 
 /// What the HIS owes an answer to, by where the prescription stands.
@@ -78,31 +77,12 @@ async fn list(State(ctx): State<Ctx>, staff: Staff<Oversees>) -> Result<Json<Vec
     Ok(Json(views))
 }
 
-type Acted<'a> = ::store::BoxFuture<'a, Result<(), ApiError>>;
-
-async fn act<F>(ctx: &Ctx, staff: &Staff<Settles>, id: &str, f: F) -> Result<Json<PrescriptionView>, ApiError>
-where
-    F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, &'a mut Chart) -> Acted<'a> + Send + Sync + 'static,
-{
-    let id = PrescriptionId::parse(id).ok_or_else(ApiError::not_found)?;
-    let (own, f) = (ctx.clone(), std::sync::Arc::new(f));
-    let (chart, view) = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, id, f) = (own.clone(), id.clone(), f.clone());
-            Box::pin(async move {
-                let mut chart = table::find(tx, &id).await?.ok_or_else(ApiError::not_found)?;
-                if chart.needs_hand.is_none() {
-                    return Err(ApiError::conflict("settled", "该处方已无需人工处理"));
-                }
-                f(tx, ctx.clone(), &mut chart).await?;
-                let view = shown(tx, &ctx, &chart, Eye::Admin).await?;
-                Ok::<_, ApiError>((chart, view))
-            })
-        })
-        .await?;
-    crate::prescribing::announce(ctx, &staff.tenant, &chart);
-    Ok(Json(view))
+/// Only what waits for a person is settled by one.
+fn waiting(chart: &Chart) -> Result<(), ApiError> {
+    match chart.needs_hand {
+        Some(_) => Ok(()),
+        None => Err(ApiError::conflict("settled", "该处方已无需人工处理")),
+    }
 }
 
 /// Tells the HIS again what it has not answered. Nothing happens twice there.
@@ -113,13 +93,14 @@ async fn retry(
     staff: Staff<Settles>,
     Path(id): Path<String>,
 ) -> Result<Json<PrescriptionView>, ApiError> {
-    act(&ctx, &staff, &id, |tx, ctx, chart| {
+    act(&ctx, &staff.scope(), &id, Eye::Admin, |tx, ctx, chart| {
         Box::pin(async move { again(tx, &ctx, chart).await })
     })
     .await
 }
 
 async fn again(tx: &mut Tx<'_>, ctx: &Ctx, chart: &mut Chart) -> Result<(), ApiError> {
+    waiting(chart)?;
     let paid = money::payments_of(tx, SUBJECT, chart.id.as_str()).await?;
     let Some(owed) = owed(chart, &paid) else {
         return Err(ApiError::conflict(
@@ -195,7 +176,7 @@ async fn settle(
     if found.payment == Some(PaymentFound::Taken) && !numbered {
         return Err(ApiError::field("his_order_number", "请填写医院的缴费单号，退费时需要"));
     }
-    act(&ctx, &staff, &id, move |tx, ctx, chart| {
+    act(&ctx, &staff.scope(), &id, Eye::Admin, move |tx, ctx, chart| {
         let found = found.clone();
         Box::pin(async move { found.apply(tx, &ctx, chart).await })
     })
@@ -204,6 +185,7 @@ async fn settle(
 
 impl Settlement {
     async fn apply(&self, tx: &mut Tx<'_>, ctx: &Ctx, chart: &mut Chart) -> Result<(), ApiError> {
+        waiting(chart)?;
         let note = self.note.trim();
         let why = chart.needs_hand.take();
         let detail =

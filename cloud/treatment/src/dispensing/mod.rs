@@ -146,6 +146,8 @@ async fn submitted(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<Submitte
         total_fen: chart.total_fen,
         document_sm3: kept.document_sm3,
         signed_at: kept.signed_at,
+        verify_code: chart.verify_code.clone(),
+        valid_until: Some(document.valid_until),
     })
 }
 

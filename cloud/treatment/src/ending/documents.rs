@@ -2,7 +2,7 @@
 
 use base::permission::Prescribes;
 use base::{ApiError, Ctx, Staff};
-use records::id::{PrescriptionId, VisitId};
+use records::id::{OrderId, PrescriptionId, VisitId};
 use records::sign::Pin;
 use store::Tx;
 
@@ -145,6 +145,9 @@ pub(super) async fn sign(
                 .await
                 .map(drop)
         }
-        Kind::Order => orders::sign_draft(ctx, staff, &paper.id, pin).await.map(drop),
+        Kind::Order => {
+            let number = OrderId::parse(&paper.id).ok_or_else(ApiError::not_found)?;
+            orders::sign_draft(ctx, scope, member, &number, pin).await.map(drop)
+        }
     }
 }

@@ -16,7 +16,7 @@ use records::his::Diagnosis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use routes::{patient, routes, sign_version};
+pub(crate) use routes::{routes, sign_version};
 
 /// Characters a field may have.
 const LONGEST: usize = 4_000;

@@ -6,7 +6,7 @@ use base::session::Member;
 use base::{ApiError, Ctx, Json, Path, Patient, Staff};
 use care::consultation::VisitState;
 use records::Timestamp;
-use records::document::{DocumentPatient, DocumentPerson, canonical};
+use records::document::canonical;
 use records::his::DiagnosisTerm;
 use records::id::VisitId;
 use records::sign::Pin;
@@ -21,7 +21,7 @@ use super::store::{self as table, Saved};
 use super::{Fault, Record, RecordDocument, RecordWish};
 use crate::record_review::{self, RecordReviewBrief};
 use crate::signing::{self, Order, Purpose};
-use crate::{catalogue, visit};
+use crate::{catalogue, signed, visit};
 
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
@@ -208,18 +208,12 @@ pub(crate) async fn sign_version(
     seen: Option<u32>,
     pin: Pin,
 ) -> Result<RecordView, ApiError> {
-    let (own, who, visit_id) = (ctx.clone(), member.clone(), id.clone());
-    let attempt = ctx
-        .store
-        .write(scope, move |tx| {
-            let (ctx, member, id) = (own.clone(), who.clone(), visit_id.clone());
-            Box::pin(async move {
-                let order = order(tx, &ctx, &member, &id, seen).await?;
-                signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
-            })
-        })
-        .await?;
-    let signed = signing::call(ctx, scope, attempt, pin).await?;
+    let (who, visit_id) = (member.clone(), id.clone());
+    let signed = signed::attempt(ctx, scope, pin, move |tx, ctx| {
+        let (member, id) = (who.clone(), visit_id.clone());
+        Box::pin(async move { order(tx, &ctx, &member, &id, seen).await })
+    })
+    .await?;
     let (own, who, visit_id) = (ctx.clone(), member.clone(), id.clone());
     let view = ctx
         .store
@@ -228,10 +222,9 @@ pub(crate) async fn sign_version(
             let signed = signed.clone();
             Box::pin(async move {
                 signing::store::keep(tx, &ctx.vault, &signed, "doctor", &member.name).await?;
-                let document: RecordDocument =
-                    serde_json::from_slice(&signed.attempt.document).map_err(ApiError::internal)?;
-                issue::order(tx, &id, document.version, signed.signed_at).await?;
-                record_review::store::submit(tx, &id, document.version, &member.id).await?;
+                let version = signed.document::<RecordDocument>()?.version;
+                issue::order(tx, &id, version, signed.signed_at).await?;
+                record_review::store::submit(tx, &id, version, &member.id).await?;
                 let parties = visit::of_doctor(tx, &ctx.vault, &id, &member.his_code).await?;
                 let saved = table::latest(tx, &ctx.vault, &id).await?;
                 view(tx, &ctx, &parties, saved).await
@@ -270,13 +263,8 @@ async fn order(
         version: saved.version,
         hospital,
         department: parties.visit.department_name.clone(),
-        patient: patient(&parties, tx.now()),
-        doctor: DocumentPerson {
-            id: member.id.to_string(),
-            code: member.his_code.clone(),
-            name: member.name.clone(),
-            title: member.title.clone(),
-        },
+        patient: signed::patient(&parties, tx.now()),
+        doctor: signed::signer(member, &member.his_code),
         record: saved.record,
         saved_at: saved.saved_at,
     };
@@ -287,18 +275,6 @@ async fn order(
         signer: member.id.clone(),
         document: canonical(&document).map_err(ApiError::internal)?,
     })
-}
-
-/// The patient as signed documents show them.
-pub(crate) fn patient(parties: &care::consultation::PartiesOfVisit, at: Timestamp) -> DocumentPatient {
-    let p = &parties.patient;
-    DocumentPatient {
-        his_patient_id: p.his_patient_id.clone(),
-        name: p.name.clone(),
-        sex: p.sex.clone(),
-        age: p.age(at.local_date()),
-        weight: String::new(),
-    }
 }
 
 /// The patient reads the record of their visit: while the doctor still writes, only a version that is signed; afterwards

@@ -1,6 +1,6 @@
 //! What leaves for the HIS, and what its results do to an order. Results may come twice; the states know.
 
-use base::{ApiError, Audience, Ctx, Event as Notice, hospital};
+use base::{ApiError, Ctx, hospital};
 use records::his::{
     ExamRevoke, ExamSubmit, LabRevoke, LabSubmit, Operation, OrderReceipt, OrderWithdrawal, SubmittedOrder,
     SubmittedOrderItem,
@@ -8,38 +8,17 @@ use records::his::{
 use records::id::OrderId;
 use records::{HisCommand, HisCommandResult, Outcome, TenantId};
 use serde::Serialize;
-use store::{Scope, StoreError, Tx};
+use store::{StoreError, Tx};
 
 use super::store::{self as table, Sheet};
 use super::{Kind, State};
+use crate::signed;
 use crate::signing::{self, Purpose};
 
 /// Tells everybody whom an order concerns that it changed; after the commit.
 pub async fn announce(ctx: &Ctx, tenant: &TenantId, id: &OrderId) {
-    let wanted = id.clone();
-    let found = ctx
-        .store
-        .read(&Scope::system(tenant.clone()), move |tx| {
-            let id = wanted.clone();
-            Box::pin(async move { table::find(tx, &id).await })
-        })
-        .await;
-    match found {
-        Ok(Some(sheet)) => tell(ctx, tenant, &sheet),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(order.id = %id, %error, "change not announced"),
-    }
-}
-
-pub(super) fn tell(ctx: &Ctx, tenant: &TenantId, sheet: &Sheet) {
-    let tell = |audience| {
-        ctx.events
-            .publish(tenant, audience, Notice::new("order.changed", &sheet.id));
-    };
-    tell(Audience::Staff(sheet.doctor_id.clone()));
-    tell(Audience::Visit(sheet.visit_id.clone()));
-    if sheet.state != State::Draft {
-        tell(Audience::Patient(sheet.account_id.clone()));
+    if let Err(error) = signed::announce::<Sheet>(ctx, tenant, id).await {
+        tracing::warn!(order.id = %id, %error, "change not announced");
     }
 }
 

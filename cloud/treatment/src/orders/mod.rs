@@ -25,8 +25,8 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use records::Fen;
 use records::id::{OrderId, StaffId};
-use records::{Actor, Fen, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -127,21 +127,7 @@ pub struct NotEditable {
 }
 
 /// A line of an order's history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// From.
-    pub from: State,
-    /// To.
-    pub to: State,
-    /// By which command.
-    pub command: Command,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub by: Actor,
-    /// Why, in plain words.
-    pub note: String,
-}
+pub type Event = crate::signed::Event<State, Command>;
 
 /// An order. Transitions take it by value, so that no old state is used again.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use records::{Fen, TenantId, Timestamp};
 use serde_json::Value;
 use store::{StoreError, Tx};
 
-use super::{Event, Kind, Line, ServiceOrder, State};
+use super::{Command, Event, Kind, Line, ServiceOrder, State};
+use crate::signed::Trail;
 
 store::row! {
     /// An order with everything around it.
@@ -71,6 +72,16 @@ store::row! {
 
 const SEALED: &str = "order.purpose";
 const COLUMNS: &str = Sheet::COLUMNS;
+
+/// Where the trail of orders is kept.
+pub(crate) static TRAIL: Trail<State, Command> = Trail {
+    table: "treatment_order_step",
+    of: "order_id",
+    audit: "order",
+    word: State::as_str,
+    text: State::text,
+    command: Command::as_str,
+};
 
 /// Seals the purpose.
 pub(crate) fn seal(vault: &Vault, tenant: &TenantId, purpose: &str) -> Result<Vec<u8>, base::vault::VaultError> {
@@ -198,25 +209,7 @@ pub(crate) async fn moved(tx: &mut Tx<'_>, s: &mut Sheet, to: (ServiceOrder, Eve
     let (order, event) = to;
     s.state = order.state;
     save(tx, s).await?;
-    let (tenant, actor, command) = (tx.tenant().clone(), event.by.to_string(), event.command.as_str());
-    tx.exec(
-        "INSERT INTO treatment_order_step(tenant_id, order_id, seq, at, actor, command, from_state, to_state, note) \
-         SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, CAST($3 AS BIGINT), $4, $5, $6, $7, $8 FROM treatment_order_step \
-         WHERE tenant_id = $1 AND order_id = $2",
-        &[
-            &tenant,
-            &s.id,
-            &event.at,
-            &actor,
-            &command,
-            &event.from,
-            &event.to,
-            &event.note,
-        ],
-    )
-    .await?;
-    let detail = serde_json::json!({ "to": event.to.as_str() });
-    base::audit::record(tx, &format!("order.{command}"), s.id.as_str(), detail).await
+    TRAIL.append(tx, s.id.as_str(), &event).await
 }
 
 /// Takes a draft away for good.
@@ -228,25 +221,6 @@ pub(crate) async fn discard(tx: &mut Tx<'_>, id: &OrderId) -> Result<(), StoreEr
     )
     .await?;
     base::audit::record(tx, "order.discard", id.as_str(), Value::Null).await
-}
-
-store::row! {
-    /// A line of the trail.
-    #[derive(Clone, Debug)]
-    pub(crate) struct Step {
-        pub(crate) at: Timestamp,
-        pub(crate) actor: String,
-        pub(crate) command: String,
-        pub(crate) to_state: State,
-        pub(crate) note: String,
-    }
-}
-
-pub(crate) async fn trail(tx: &mut Tx<'_>, id: &OrderId) -> Result<Vec<Step>, StoreError> {
-    let tenant = tx.tenant().clone();
-    let columns = Step::COLUMNS;
-    let sql = format!("SELECT {columns} FROM treatment_order_step WHERE tenant_id = $1 AND order_id = $2 ORDER BY seq");
-    tx.all(&sql, &[&tenant, id]).await
 }
 
 store::row! {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::store::{self as table, Sheet};
 use super::{Command, Kind, Line, State, next};
-use crate::prescribing::view::{PersonView, StepView};
+use crate::signed::{PersonView, StepView};
 
 /// Who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,22 +133,13 @@ pub(crate) async fn of(tx: &mut Tx<'_>, ctx: &Ctx, sheet: &Sheet, eye: Eye) -> R
     let lines = sheet.lines()?;
     let total = sheet.bill_fen.unwrap_or(sheet.total_fen);
     let doctor = eye == Eye::Doctor;
-    let steps = if doctor {
-        table::trail(tx, &sheet.id).await?
+    let trail = if doctor {
+        table::TRAIL
+            .read(tx, sheet.id.as_str(), |actor| who(sheet, actor))
+            .await?
     } else {
         Vec::new()
     };
-    let trail = steps
-        .into_iter()
-        .map(|s| StepView {
-            state: s.to_state.as_str().to_owned(),
-            state_text: s.to_state.text().to_owned(),
-            command: s.command,
-            at: s.at,
-            by: who(sheet, &s.actor),
-            note: s.note,
-        })
-        .collect();
     Ok(OrderView {
         id: sheet.id.to_string(),
         visit_id: sheet.visit_id.to_string(),

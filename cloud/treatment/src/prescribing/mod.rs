@@ -13,6 +13,7 @@
 
 mod acts;
 pub mod arithmetic;
+pub mod objection;
 pub mod policy;
 mod routes;
 mod states;
@@ -23,11 +24,11 @@ pub(crate) mod view;
 pub(crate) mod tests;
 
 use records::id::{PrescriptionId, StaffId, VisitId};
-use records::{Actor, Fen, FenPerKg, LocalDate, Timestamp};
+use records::{Fen, FenPerKg, LocalDate, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use routes::{announce, diagnoses, routes, sign_draft};
+pub(crate) use routes::{diagnoses, routes, sign_draft};
 pub use states::{Command, State, next};
 pub use view::PrescriptionView;
 
@@ -77,21 +78,7 @@ pub struct NotEditable {
 }
 
 /// A line of a prescription's history (处方轨迹).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// From.
-    pub from: State,
-    /// To.
-    pub to: State,
-    /// By which command.
-    pub command: Command,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub by: Actor,
-    /// Why, in plain words.
-    pub note: String,
-}
+pub type Event = crate::signed::Event<State, Command>;
 
 /// Western or herbal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

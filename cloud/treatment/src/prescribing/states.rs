@@ -188,6 +188,28 @@ impl Command {
         Self::Expire,
     ];
 
+    /// The word in the trail and in `allowed`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sign => "sign",
+            Self::Submit => "submit",
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Revise => "revise",
+            Self::Appeal => "appeal",
+            Self::Send => "send",
+            Self::Bill => "bill",
+            Self::Pay => "pay",
+            Self::Dispense => "dispense",
+            Self::Prepare => "prepare",
+            Self::Ship => "ship",
+            Self::Collect => "collect",
+            Self::Decline => "decline",
+            Self::Revoke => "revoke",
+            Self::Expire => "expire",
+        }
+    }
+
     /// For people.
     pub const fn text(self) -> &'static str {
         match self {

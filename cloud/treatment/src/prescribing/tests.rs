@@ -8,7 +8,8 @@ use records::id::{PrescriptionId, StaffId, VisitId};
 use records::{Actor, Fen, FenPerKg, LocalDate, Timestamp};
 
 use super::arithmetic::{Decimal, administrations, packs_needed};
-use super::policy::{Catalogue, Circumstances, Fault, Objection, Wish, write};
+use super::objection::{Fault, Objection};
+use super::policy::{Catalogue, Circumstances, Wish, write};
 use super::{Command, Edit, HerbalWish, Kind, Line, Prescription, State, UnitPrice, next};
 
 /// Rows: FT-122, AP-062

@@ -1,37 +1,16 @@
 //! The prescription as the API shows it.
 
-use base::Vault;
+use base::{ApiError, Ctx, Vault};
 use records::his::Diagnosis;
 use records::id::PrescriptionId;
-use records::{Actor, LocalDate, TenantId, Timestamp};
+use records::{LocalDate, TenantId, Timestamp};
 use serde::Serialize;
 use store::{StoreError, Tx};
 use utoipa::ToSchema;
 
 use super::store::{self as table, Address, Chart};
 use super::{Command, Herbal, Kind, Line, State, next};
-
-/// The word of a command in the trail and in `allowed`.
-pub(crate) const fn command_word(command: Command) -> &'static str {
-    match command {
-        Command::Sign => "sign",
-        Command::Submit => "submit",
-        Command::Approve => "approve",
-        Command::Reject => "reject",
-        Command::Revise => "revise",
-        Command::Appeal => "appeal",
-        Command::Send => "send",
-        Command::Bill => "bill",
-        Command::Pay => "pay",
-        Command::Dispense => "dispense",
-        Command::Prepare => "prepare",
-        Command::Ship => "ship",
-        Command::Collect => "collect",
-        Command::Decline => "decline",
-        Command::Revoke => "revoke",
-        Command::Expire => "expire",
-    }
-}
+use crate::signed::{PersonView, StepView};
 
 /// Who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +19,6 @@ pub(crate) enum Eye {
     Doctor,
     Pharmacist,
     Admin,
-}
-
-/// A person on the prescription.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct PersonView {
-    /// Staff id.
-    pub id: String,
-    /// Name.
-    pub name: String,
-    /// Title.
-    pub title: String,
 }
 
 /// The patient; in clear only for the pharmacist who judges the prescription.
@@ -137,24 +105,6 @@ pub struct PaymentBrief {
     pub state_text: String,
     /// Amount.
     pub amount_fen: i64,
-}
-
-/// A line of the trail.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct StepView {
-    /// State reached.
-    pub state: String,
-    /// In words.
-    pub state_text: String,
-    /// By what.
-    pub command: String,
-    /// When.
-    #[schema(value_type = String)]
-    pub at: Timestamp,
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub note: String,
 }
 
 /// A prescription.
@@ -253,7 +203,7 @@ fn allowed(chart: &Chart, eye: Eye) -> Vec<&'static str> {
     let mut words: Vec<_> = commands
         .iter()
         .filter(|c| next(chart.state, **c).is_some() && fits(**c))
-        .map(|c| command_word(*c))
+        .map(|c| c.as_str())
         .collect();
     if eye == Eye::Doctor && chart.state == State::Draft {
         words.extend(["edit", "delete"]);
@@ -310,8 +260,13 @@ fn without_content(view: PrescriptionView) -> PrescriptionView {
     }
 }
 
-/// The view for one who looks.
-pub(crate) async fn of(
+/// The view for one who looks, with the diagnoses of the newest version of the record.
+pub(crate) async fn shown(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart, eye: Eye) -> Result<PrescriptionView, ApiError> {
+    let diagnoses = super::diagnoses(tx, ctx, &chart.visit_id).await?;
+    Ok(of(tx, &ctx.vault, chart, diagnoses, eye).await?)
+}
+
+async fn of(
     tx: &mut Tx<'_>,
     vault: &Vault,
     chart: &Chart,
@@ -400,24 +355,16 @@ fn fulfilment(chart: &Chart, vault: &Vault, tenant: &TenantId, own: bool) -> Opt
 }
 
 async fn steps(tx: &mut Tx<'_>, chart: &Chart) -> Result<Vec<StepView>, StoreError> {
-    let steps = table::trail(tx, &chart.id).await?;
-    let view = |s: table::Step| StepView {
-        state: s.to_state.as_str().to_owned(),
-        state_text: s.to_state.text().to_owned(),
-        command: s.command,
-        at: s.at,
-        by: table::who(chart, &s.actor),
-        note: s.note,
-    };
+    let who = |actor: &str| table::who(chart, actor);
     let mut trail = vec![StepView {
         state: State::Draft.as_str().to_owned(),
         state_text: State::Draft.text().to_owned(),
         command: "write".to_owned(),
         at: chart.created_at,
-        by: table::who(chart, &Actor::Staff(chart.doctor_id.clone()).to_string()),
+        by: who(chart.doctor_id.as_str()),
         note: String::new(),
     }];
-    trail.extend(steps.into_iter().map(view));
+    trail.extend(table::TRAIL.read(tx, chart.id.as_str(), who).await?);
     Ok(trail)
 }
 

@@ -15,6 +15,8 @@
 
 mod routes;
 pub(crate) mod store;
+mod view;
+
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +24,8 @@ use records::Actor;
 use records::id::StaffId;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use routes::{RecordReviewBrief, announce, brief, routes};
+pub(crate) use routes::{announce, routes};
+pub(crate) use view::{RecordReviewBrief, brief};
 
 /// Where the review of a signed version stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 //! 处方管理办法 art. 35–36: form and suitability of every prescription are reviewed before dispensing. The rules only
 //! point; the pharmacist decides and signs.
 
+mod groups;
 pub mod policy;
 mod routes;
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use base::permission::Reviews;
 use base::session::Member;
 use base::{ApiError, Ctx, Json, Page, Paged, Path, Query, Staff};
-use records::document::{DocumentPerson, ReviewDocument, canonical};
+use records::document::{ReviewDocument, canonical};
 use records::id::PrescriptionId;
 use records::sign::Pin;
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,10 @@ use super::policy::BuiltIn;
 use super::{Case, CaseLine, Hint, ProblemClass, RulePort};
 use crate::prescribing::policy::{Catalogue, years};
 use crate::prescribing::store::{self as table, Chart, Rejection};
-use crate::prescribing::view::{self, Eye};
+use crate::prescribing::view::{Eye, shown};
 use crate::prescribing::{PrescriptionView, State as Stands};
-use crate::signing::{self, Attempt, Order, PinBody, Purpose};
+use crate::signed::{self, Document as _};
+use crate::signing::{self, Order, PinBody, Purpose};
 use crate::{catalogue, dispensing, medical_record, visit};
 
 /// How far back other prescriptions are looked at.
@@ -88,12 +89,6 @@ async fn list(
     Ok(Json(page.of(items, total)))
 }
 
-async fn shown(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart) -> Result<PrescriptionView, ApiError> {
-    let saved = medical_record::store::latest(tx, &ctx.vault, &chart.visit_id).await?;
-    let diagnoses = saved.map(|s| s.record.diagnoses()).unwrap_or_default();
-    Ok(view::of(tx, &ctx.vault, chart, diagnoses, Eye::Pharmacist).await?)
-}
-
 async fn find(tx: &mut Tx<'_>, id: &PrescriptionId) -> Result<Chart, ApiError> {
     let found = table::find(tx, id).await?.filter(|c| c.state != Stands::Draft);
     found.ok_or_else(ApiError::not_found)
@@ -150,7 +145,7 @@ async fn case_view(tx: &mut Tx<'_>, ctx: &Ctx, chart: Chart) -> Result<CaseView,
             &record.past_history,
         ]),
     };
-    let mut prescription = shown(tx, ctx, &chart).await?;
+    let mut prescription = shown(tx, ctx, &chart, Eye::Pharmacist).await?;
     prescription.patient.name = Some(parties.patient.name.clone());
     prescription.patient.sex = Some(parties.patient.sex.clone());
     prescription.patient.birth_date = Some(parties.patient.birth_date);
@@ -253,8 +248,12 @@ async fn decide(
     pin: Pin,
 ) -> Result<Json<PrescriptionView>, ApiError> {
     let id = PrescriptionId::parse(id).ok_or_else(ApiError::not_found)?;
-    let attempt = begin(ctx, staff, &id, &opinion).await?;
-    let signed = signing::call(ctx, &staff.scope(), attempt, pin).await?;
+    let (member, wanted, said) = (staff.member.clone(), id.clone(), opinion.clone());
+    let signed = signed::attempt(ctx, &staff.scope(), pin, move |tx, ctx| {
+        let (member, id, opinion) = (member.clone(), wanted.clone(), said.clone());
+        Box::pin(async move { order(tx, &ctx, &member, &id, &opinion).await })
+    })
+    .await?;
     let (own, member) = (ctx.clone(), staff.member.clone());
     let (chart, view) = ctx
         .store
@@ -264,28 +263,13 @@ async fn decide(
             Box::pin(async move {
                 signing::store::keep(tx, &ctx.vault, &signed, "pharmacist", &member.name).await?;
                 let chart = decided(tx, &ctx, &member, &id, &opinion).await?;
-                let view = shown(tx, &ctx, &chart).await?;
+                let view = shown(tx, &ctx, &chart, Eye::Pharmacist).await?;
                 Ok::<_, ApiError>((chart, view))
             })
         })
         .await?;
-    crate::prescribing::announce(ctx, &staff.tenant, &chart);
+    chart.announce(ctx, &staff.tenant);
     Ok(Json(view))
-}
-
-async fn begin(ctx: &Ctx, staff: &Staff<Reviews>, id: &PrescriptionId, opinion: &Opinion) -> Result<Attempt, ApiError> {
-    let (own, member) = (ctx.clone(), staff.member.clone());
-    let (id, opinion) = (id.clone(), opinion.clone());
-    ctx.store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, member) = (own.clone(), member.clone());
-            let (id, opinion) = (id.clone(), opinion.clone());
-            Box::pin(async move {
-                let order = order(tx, &ctx, &member, &id, &opinion).await?;
-                signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
-            })
-        })
-        .await
 }
 
 /// The opinion as it is signed, bound to the doctor's bytes; refused at once when it could not count.
@@ -332,12 +316,7 @@ async fn order(
         approved: opinion.approved,
         reasons: words.clone(),
         comment: opinion.comment.clone(),
-        pharmacist: DocumentPerson {
-            id: member.id.to_string(),
-            code: member.his_code.clone(),
-            name: member.name.clone(),
-            title: member.title.clone(),
-        },
+        pharmacist: signed::signer(member, &member.his_code),
         reviewed_at: now,
     };
     let intent = serde_json::json!([chart.state.as_str(), opinion.approved, words, opinion.comment]).to_string();

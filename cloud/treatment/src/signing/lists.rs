@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// Lists that came so long ago are asked for again.
 const FRESH: Duration = Duration::from_secs(10 * 60);
+/// An appliance that could not tell any is left alone for so long: who looks at a page does not wait for it each time.
+const AGAIN: Duration = Duration::from_secs(60);
 /// Somebody waits for the page.
 const DEADLINE: Duration = Duration::from_secs(3);
 /// More than a hospital's own lists ever are, in Base64.
@@ -29,6 +31,8 @@ struct Kept {
     lists: Vec<String>,
     /// When they came.
     came_at: Option<Timestamp>,
+    /// When they were asked for in vain.
+    missed_at: Option<Timestamp>,
 }
 
 impl Setting for Kept {
@@ -45,30 +49,33 @@ pub(crate) async fn lists(ctx: &Ctx, scope: &Scope) -> Result<Stapled, ApiError>
         })
         .await?;
     let now = ctx.now();
-    if kept.came_at.is_some_and(|at| at <= now && now < at.plus(FRESH)) {
+    let within = |at: Option<Timestamp>, time: Duration| at.is_some_and(|at| at <= now && now < at.plus(time));
+    if within(kept.came_at, FRESH) || within(kept.missed_at, AGAIN) {
         return Ok(kept.stapled());
     }
     let asked = ListsRequest::default();
     let told = ask::<RevocationLists>(&*ctx.hospital, &scope.tenant, &asked, None, DEADLINE).await;
     let size = |lists: &[String]| lists.iter().map(String::len).sum::<usize>();
-    match told {
+    let now_kept = match told {
         // An appliance that has none yet takes nothing back.
-        Outcome::Done(told) if !told.lists.is_empty() && size(&told.lists) <= LARGEST => {
-            let came = Kept {
-                lists: told.lists,
-                came_at: Some(now),
-            };
-            let keeping = came.clone();
-            ctx.store
-                .write(&Scope::system(scope.tenant.clone()), move |tx| {
-                    let came = keeping.clone();
-                    Box::pin(async move { Ok::<_, ApiError>(base::settings::put(tx, &came).await?) })
-                })
-                .await?;
-            Ok(came.stapled())
-        }
-        _ => Ok(kept.stapled()),
-    }
+        Outcome::Done(told) if !told.lists.is_empty() && size(&told.lists) <= LARGEST => Kept {
+            lists: told.lists,
+            came_at: Some(now),
+            missed_at: None,
+        },
+        _ => Kept {
+            missed_at: Some(now),
+            ..kept
+        },
+    };
+    let keeping = now_kept.clone();
+    ctx.store
+        .write(&Scope::system(scope.tenant.clone()), move |tx| {
+            let kept = keeping.clone();
+            Box::pin(async move { Ok::<_, ApiError>(base::settings::put(tx, &kept).await?) })
+        })
+        .await?;
+    Ok(now_kept.stapled())
 }
 
 impl Kept {

@@ -11,6 +11,7 @@ mod handwriting;
 mod lists;
 mod routes;
 pub(crate) mod store;
+mod untrusted;
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 pub use anchors::SigningSettings;
-pub(crate) use anchors::{anchors, anchors_in};
+pub(crate) use anchors::{Anchors, anchors, anchors_in};
 pub(crate) use lists::lists;
 pub(crate) use routes::routes;
 
@@ -163,10 +164,22 @@ pub(crate) async fn call(ctx: &Ctx, scope: &Scope, attempt: Attempt, pin: Pin) -
     }
 }
 
+/// Why a signature that came back does not count.
+enum Doubt {
+    /// It is no signature of the attempt's bytes by the enrolled signer.
+    Wrong(String),
+    /// It may be one, of a certificate whose authority is not among the roots.
+    Untrusted(ApiError),
+}
+
 async fn accept(ctx: &Ctx, scope: &Scope, attempt: Attempt, signature: Signature) -> Result<Signed, ApiError> {
     match verified(ctx, scope, &attempt, &signature).await? {
         Ok(signed) => Ok(signed),
-        Err(reason) => {
+        Err(Doubt::Untrusted(refusal)) => {
+            tracing::warn!(sign.key = attempt.key, "signature of an authority that is not trusted");
+            Err(refusal)
+        }
+        Err(Doubt::Wrong(reason)) => {
             store::settle_now(ctx, scope, &attempt.key, "invalid").await?;
             tracing::error!(
                 sign.key = attempt.key,
@@ -187,22 +200,27 @@ async fn verified(
     scope: &Scope,
     attempt: &Attempt,
     signature: &Signature,
-) -> Result<Result<Signed, String>, ApiError> {
+) -> Result<Result<Signed, Doubt>, ApiError> {
+    let wrong = |reason: &str| Ok(Err(Doubt::Wrong(reason.to_owned())));
     let Ok(cms) = BASE64.decode(&signature.cms) else {
-        return Ok(Err("not base64".to_owned()));
+        return wrong("not base64");
     };
     let enrolled = store::signer_now(ctx, scope, &attempt.signer).await?;
     let Some(enrolled) = enrolled else {
-        return Ok(Err("signer is not enrolled here".to_owned()));
+        return wrong("signer is not enrolled here");
     };
     let trust = anchors(ctx, scope).await?.signers;
     let now = ctx.now().offset();
     let seen = match gm::cms::verify(&cms, gm::cms::Content::Bytes(&attempt.document), &trust, now) {
         Ok(seen) => seen,
-        Err(refused) => return Ok(Err(refused.to_string())),
+        Err(gm::Refused::Untrusted) => {
+            let signer = gm::Certificate::parse(&enrolled.certificate).map_err(ApiError::internal)?;
+            return Ok(Err(Doubt::Untrusted(untrusted::refusal(&cms, &signer))));
+        }
+        Err(refused) => return wrong(&refused.to_string()),
     };
     if seen.signer.der != enrolled.certificate {
-        return Ok(Err("signed with another certificate than the enrolled one".to_owned()));
+        return wrong("signed with another certificate than the enrolled one");
     }
     Ok(Ok(Signed {
         attempt: attempt.clone(),
@@ -224,18 +242,23 @@ pub(crate) struct Checked {
 
 /// Verifies a kept signature over the kept bytes.
 pub(crate) fn check(kept: &store::Kept, document: &[u8], trust: &gm::Trust, now: Timestamp) -> Checked {
+    let reason = seen(kept, document, trust, now).err();
+    Checked {
+        valid: reason.is_none(),
+        reason,
+    }
+}
+
+/// The same, with what was seen of the signature; or why it does not hold, for people.
+pub(crate) fn seen(
+    kept: &store::Kept,
+    document: &[u8],
+    trust: &gm::Trust,
+    now: Timestamp,
+) -> Result<gm::cms::Verified, String> {
     match gm::cms::verify(&kept.cms, gm::cms::Content::Bytes(document), trust, now.offset()) {
-        Ok(seen) if seen.signer.serial_hex() == kept.certificate_serial => Checked {
-            valid: true,
-            reason: None,
-        },
-        Ok(_) => Checked {
-            valid: false,
-            reason: Some("证书与登记的不一致".to_owned()),
-        },
-        Err(refused) => Checked {
-            valid: false,
-            reason: Some(refused.person().to_owned()),
-        },
+        Ok(seen) if seen.signer.serial_hex() == kept.certificate_serial => Ok(seen),
+        Ok(_) => Err("证书与登记的不一致".to_owned()),
+        Err(refused) => Err(refused.person().to_owned()),
     }
 }

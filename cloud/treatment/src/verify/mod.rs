@@ -5,6 +5,7 @@
 mod order;
 pub(crate) mod pdf;
 mod record;
+mod revocation;
 mod routes;
 pub(crate) mod store;
 

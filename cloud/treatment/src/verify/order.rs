@@ -6,7 +6,7 @@ use records::TenantId;
 use records::document::OrderDocument;
 use records::id::OrderId;
 
-use super::routes::{Case, Verified, VerifiedDocument, VerifiedItem, shown};
+use super::routes::{Case, Judge, Verified, VerifiedDocument, VerifiedItem, fault};
 use crate::orders::{Kind, store as table};
 use crate::signing::{self, Purpose};
 use crate::visit::masked;
@@ -25,17 +25,12 @@ pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, id: OrderId) -> Result<
             })
         })
         .await?;
-    let trust = signing::anchors(ctx, &scope).await?.signers;
+    let judge = Judge::of(ctx, &scope).await?;
     let bytes = kept.document(&ctx.vault, tenant)?;
     let document: OrderDocument = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
-    let checked = signing::check(&kept, &bytes, &trust, ctx.now());
-    let reason = if !checked.valid {
-        Some("医师签名未通过验证".to_owned())
-    } else if sheet.state.is_void() {
-        Some(format!("{}{}", sheet.kind.text(), sheet.state.text()))
-    } else {
-        None
-    };
+    let signature = judge.signature(&kept, &bytes);
+    let void = || format!("{}{}", sheet.kind.text(), sheet.state.text());
+    let reason = fault(&signature).or_else(|| sheet.state.is_void().then(void));
     let item = |i: records::document::OrderedItem| VerifiedItem {
         specification: [i.detail, i.specimen].concat(),
         quantity: format!("{} 元", i.amount_fen),
@@ -58,7 +53,7 @@ pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, id: OrderId) -> Result<
         items: document.items.into_iter().map(item).collect(),
     };
     Ok(Case {
-        verified: Verified::of(document, vec![shown(&kept, &checked)], reason),
+        verified: Verified::of(document, vec![signature], reason),
         pdf_sha256: None,
     })
 }

@@ -5,7 +5,7 @@ use base::{ApiError, Ctx};
 use records::TenantId;
 use records::id::VisitId;
 
-use super::routes::{Case, Verified, VerifiedDocument, shown};
+use super::routes::{Case, Judge, Verified, VerifiedDocument, fault};
 use crate::medical_record::RecordDocument;
 use crate::medical_record::issue::{self, subject};
 use crate::signing::{self, Purpose};
@@ -27,11 +27,11 @@ pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, visit: VisitId, version
             })
         })
         .await?;
-    let trust = signing::anchors(ctx, &scope).await?.signers;
+    let judge = Judge::of(ctx, &scope).await?;
     let bytes = kept.document(&ctx.vault, tenant)?;
     let document: RecordDocument = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
-    let checked = signing::check(&kept, &bytes, &trust, ctx.now());
-    let reason = (!checked.valid).then(|| "医师签名未通过验证".to_owned());
+    let signature = judge.signature(&kept, &bytes);
+    let reason = fault(&signature);
     // An older version stays what the doctor signed then; whoever holds it is told that there is a newer one.
     let state_text = if newest > version {
         format!("医师已签署更新的第 {newest} 版")
@@ -53,7 +53,7 @@ pub(super) async fn verify(ctx: &Ctx, tenant: &TenantId, visit: VisitId, version
                 state_text,
                 items: Vec::new(),
             },
-            signatures: vec![shown(&kept, &checked)],
+            signatures: vec![signature],
             file_is_issued: None,
             file_seal: None,
             file_seal_reason: None,

@@ -6,6 +6,7 @@ use ::store::Scope;
 use axum::extract::{DefaultBodyLimit, State};
 use base::{ApiError, Ctx, Json, Path};
 use bytes::Bytes;
+use gm::trust::Stapled;
 use records::document::{PrescriptionDocument, ReviewDocument};
 use records::id::PrescriptionId;
 use records::{TenantId, Timestamp};
@@ -15,11 +16,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::pdf::{self, Seal, SealRevocation};
+use super::pdf::{self, Seal};
+use super::revocation::{self, Revocation, Whose};
 use super::store::Named;
 use crate::prescribing::store::{self as table, Chart};
 use crate::signing::store::Kept;
-use crate::signing::{self, Checked, Purpose};
+use crate::signing::{self, Anchors, Checked, Purpose};
 use crate::visit::masked;
 
 /// A sealed document has some hundred kilobytes.
@@ -81,6 +83,11 @@ pub(crate) struct VerifiedSignature {
     pub(crate) valid: bool,
     /// Why not.
     pub(crate) reason: Option<String>,
+    /// The time that its time stamp proves.
+    #[schema(value_type = Option<String>)]
+    pub(crate) stamped_at: Option<Timestamp>,
+    /// Whether the certificates above it were revoked; not told where it does not hold, nor to those who work here.
+    pub(crate) revocation: Option<Revocation>,
 }
 
 /// The answer.
@@ -104,7 +111,7 @@ pub(crate) struct Verified {
     #[schema(value_type = Option<String>)]
     pub(crate) file_stamped_at: Option<Timestamp>,
     /// For an uploaded file with a seal: whether its certificate was revoked.
-    pub(crate) file_seal_revocation: Option<SealRevocation>,
+    pub(crate) file_seal_revocation: Option<Revocation>,
 }
 
 impl Verified {
@@ -187,7 +194,69 @@ pub(crate) fn shown(kept: &Kept, checked: &Checked) -> VerifiedSignature {
         signed_at: kept.signed_at,
         valid: checked.valid,
         reason: checked.reason.clone(),
+        stamped_at: None,
+        revocation: None,
     }
+}
+
+/// What signatures are judged by.
+pub(super) struct Judge {
+    anchors: Anchors,
+    lists: Stapled,
+    now: Timestamp,
+}
+
+impl Judge {
+    /// The hospital's roots, and what its authorities have revoked as far as is known.
+    pub(super) async fn of(ctx: &Ctx, scope: &Scope) -> Result<Self, ApiError> {
+        Ok(Self {
+            anchors: signing::anchors(ctx, scope).await?,
+            lists: signing::lists(ctx, scope).await?,
+            now: ctx.now(),
+        })
+    }
+
+    /// Checks a kept signature over the bytes that were signed, and the certificates above it.
+    pub(super) fn signature(&self, kept: &Kept, document: &[u8]) -> VerifiedSignature {
+        let whose = Whose::of(&kept.role);
+        let seen = match signing::seen(kept, document, &self.anchors.signers, self.now) {
+            Ok(seen) => seen,
+            Err(reason) => {
+                let checked = Checked {
+                    valid: false,
+                    reason: Some(reason),
+                };
+                return shown(kept, &checked);
+            }
+        };
+        let known = revocation::of_person(&kept.cms, &seen, &self.anchors, &self.lists, self.now);
+        let told = known.state.as_ref().ok().map(|state| state.told(whose));
+        let reason = match &known.state {
+            Ok(revocation::State::Revoked { .. }) => told.as_ref().map(|told| told.text.clone()),
+            Ok(_) => None,
+            Err(refused) => Some(refused.person().to_owned()),
+        };
+        let checked = Checked {
+            valid: reason.is_none(),
+            reason,
+        };
+        VerifiedSignature {
+            stamped_at: known.stamped_at,
+            revocation: told,
+            ..shown(kept, &checked)
+        }
+    }
+}
+
+/// Why a document does not hold for a signature on it.
+pub(super) fn fault(signature: &VerifiedSignature) -> Option<String> {
+    let person = Whose::of(&signature.role).person();
+    let why = match (&signature.reason, &signature.revocation) {
+        // The certificate says more than that the signature is bad.
+        (Some(reason), Some(_)) => format!("：{reason}"),
+        _ => String::new(),
+    };
+    (!signature.valid).then(|| format!("{person}签名未通过验证{why}"))
 }
 
 async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case), ApiError> {
@@ -202,27 +271,27 @@ async fn verify(ctx: &Ctx, code: &str) -> Result<(TenantId, Case), ApiError> {
 
 async fn prescription(ctx: &Ctx, tenant: &TenantId, id: PrescriptionId) -> Result<Case, ApiError> {
     let case = signed(ctx, tenant, id).await?;
-    let anchors = signing::anchors(ctx, &Scope::system(tenant.clone())).await?;
-    let (trust, now) = (anchors.signers, ctx.now());
+    let judge = Judge::of(ctx, &Scope::system(tenant.clone())).await?;
     let bytes = case.prescription.document(&ctx.vault, tenant)?;
     let document: PrescriptionDocument = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
-    let doctor = signing::check(&case.prescription, &bytes, &trust, now);
-    let mut signatures = vec![shown(&case.prescription, &doctor)];
-    let mut reason = (!doctor.valid).then(|| "医师签名未通过验证".to_owned());
+    let doctor = judge.signature(&case.prescription, &bytes);
+    let mut reason = fault(&doctor);
+    let mut signatures = vec![doctor];
     match &case.review {
         None => reason = reason.or_else(|| Some("尚未经药师审核".to_owned())),
         Some(kept) => {
             let opinion = kept.document(&ctx.vault, tenant)?;
-            let checked = signing::check(kept, &opinion, &trust, now);
+            let checked = judge.signature(kept, &opinion);
             let review: ReviewDocument = serde_json::from_slice(&opinion).map_err(ApiError::internal)?;
             let same = review.document_sm3 == hex::encode(gm::sm3(&bytes));
-            signatures.push(shown(kept, &checked));
-            reason = reason.or_else(|| match (checked.valid, review.approved, same) {
-                (false, ..) => Some("药师签名未通过验证".to_owned()),
-                (_, false, _) => Some("药师审核未通过".to_owned()),
-                (.., false) => Some("药师审核的不是这张处方".to_owned()),
-                _ => None,
-            });
+            reason = reason
+                .or_else(|| fault(&checked))
+                .or_else(|| match (review.approved, same) {
+                    (false, _) => Some("药师审核未通过".to_owned()),
+                    (_, false) => Some("药师审核的不是这张处方".to_owned()),
+                    _ => None,
+                });
+            signatures.push(checked);
         }
     }
     if !case.chart.state.is_effective() {
@@ -288,17 +357,24 @@ async fn by_file(State(ctx): State<Ctx>, Path(code): Path<String>, file: Bytes) 
     let digest = hex::encode(Sha256::digest(&file));
     let issued = case.pdf_sha256.as_deref() == Some(digest.as_str());
     let scope = Scope::system(tenant);
-    let anchors = signing::anchors(&ctx, &scope).await?;
-    let lists = signing::lists(&ctx, &scope).await?;
-    let seal = pdf::check(&file, &anchors.seals, &lists, ctx.now());
+    let judge = Judge::of(&ctx, &scope).await?;
+    let seal = pdf::check(&file, &judge.anchors.seals, &judge.lists, judge.now);
     verified.file_is_issued = Some(issued);
-    verified.file_seal_revocation = SealRevocation::of(&seal);
+    verified.file_seal_revocation = seal.revocation();
     let word = match seal {
         Seal::Valid { stamped_at, .. } => {
             verified.file_stamped_at = stamped_at;
             "valid"
         }
-        Seal::Broken(reason) | Seal::Revoked(reason) => {
+        Seal::Broken(_) | Seal::Revoked(_) => {
+            let reason = match seal {
+                Seal::Broken(reason) => reason,
+                _ => verified
+                    .file_seal_revocation
+                    .as_ref()
+                    .map(|told| told.text.clone())
+                    .unwrap_or_default(),
+            };
             verified.valid = false;
             verified.reason = Some(format!("文件的医院签章不成立：{reason}"));
             verified.file_seal_reason = Some(reason);

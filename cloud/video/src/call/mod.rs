@@ -11,9 +11,11 @@
 
 mod relay;
 mod routes;
+mod seat;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+mod tick;
 
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use relay::Relay;
 pub(crate) use routes::routes;
-pub use routes::tick;
+pub use tick::tick;
 
 /// How long it rings.
 pub const RINGS: Duration = Duration::from_secs(60);

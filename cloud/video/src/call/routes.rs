@@ -1,23 +1,21 @@
-//! The call over HTTP, and the WebSocket that carries signals between browser and room server.
+//! The call over HTTP.
 
-use ::store::{Scope, Tx};
+use ::store::Tx;
 use axum::extract::State as From;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
-use base::{ApiError, Ctx, Json, Path, Permission, Session, Vault, Who};
+use base::{ApiError, Ctx, Json, Path, Permission, Session, Who};
 use care::consultation::{Visit, VisitState};
+use records::Timestamp;
 use records::id::{StaffId, VisitId};
-use records::{TenantId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::relay::IceServer;
+use super::seat::signals;
 use super::store::{self as table, Call, Recording};
-use super::{Command, KEPT_DAYS, Refusal, Side, State, has_lapsed, may_sit, next};
+use super::{Command, Refusal, Side, State, next};
 use crate::Video;
-use crate::engine::{Guest, Seat, Signal};
 
 impl std::convert::From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
@@ -66,12 +64,12 @@ pub(crate) struct IceView {
     pub(crate) ice_servers: Vec<IceServer>,
 }
 
-fn id_of(text: &str) -> Result<VisitId, ApiError> {
+pub(super) fn id_of(text: &str) -> Result<VisitId, ApiError> {
     VisitId::parse(text).ok_or_else(ApiError::not_found)
 }
 
 /// The visit and the side of who asks; anybody else finds nothing.
-async fn seated(tx: &mut Tx<'_>, session: &Session, id: &VisitId) -> Result<(Visit, Side), ApiError> {
+pub(super) async fn seated(tx: &mut Tx<'_>, session: &Session, id: &VisitId) -> Result<(Visit, Side), ApiError> {
     let found = care::consultation::participants(tx, session, id).await?;
     let (visit, side) = found.ok_or_else(ApiError::not_found)?;
     let side = match side.as_str() {
@@ -256,227 +254,6 @@ async fn ice(
     Ok(Json(IceView {
         ice_servers: video.relays.iter().map(|r| r.ice_server(&who, now)).collect(),
     }))
-}
-
-/// Signals to and from the room server. A browser sends its cookie with the upgrade; pages of other sites are refused by
-/// the origin.
-async fn signals(
-    From(ctx): From<Ctx>,
-    axum::Extension(video): axum::Extension<Video>,
-    session: Session,
-    Path(id): Path<String>,
-    headers: axum::http::HeaderMap,
-    upgrade: WebSocketUpgrade,
-) -> Result<Response, ApiError> {
-    same_origin(&headers)?;
-    let id = id_of(&id)?;
-    let (recording, side) = sit_down(&ctx, &video, &session, &id).await?;
-    let guest = Guest {
-        room: id.to_string(),
-        who: side.as_str().to_owned(),
-        recording: recording.clone(),
-    };
-    let seat = video.engine.join(guest).await.map_err(ApiError::internal)?;
-    let (ctx, tenant) = (ctx.clone(), session.tenant.clone());
-    Ok(upgrade
-        .max_message_size(256 << 10)
-        .on_upgrade(move |socket| async move {
-            carry(socket, seat).await;
-            got_up(&ctx, &tenant, recording).await;
-        }))
-}
-
-fn same_origin(headers: &axum::http::HeaderMap) -> Result<(), ApiError> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let Some(origin) = text("origin") else {
-        return Ok(());
-    };
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-    let own = text("x-forwarded-host").or_else(|| text("host"));
-    if own == Some(host) {
-        Ok(())
-    } else {
-        Err(ApiError::forbidden())
-    }
-}
-
-async fn sit_down(ctx: &Ctx, video: &Video, session: &Session, id: &VisitId) -> Result<(String, Side), ApiError> {
-    let (who, id) = (session.clone(), id.clone());
-    let (recording, boot) = (ctx.ids.next("rec", ctx.now()), video.boot.to_string());
-    ctx.store
-        .write(&session.scope(), move |tx| {
-            let (who, id) = (who.clone(), id.clone());
-            let (recording, boot) = (recording.clone(), boot.clone());
-            Box::pin(async move {
-                let (visit, side) = seated(tx, &who, &id).await?;
-                let call = table::latest(tx, &id).await?.filter(|c| may_sit(c.state, side));
-                let call = call.ok_or_else(|| ApiError::conflict("video_state", "视频尚未接通"))?;
-                let now = tx.now();
-                let row = Recording {
-                    id: recording.clone(),
-                    visit_id: visit.id,
-                    call_id: call.id,
-                    role: side.as_str().to_owned(),
-                    boot,
-                    started_at: now,
-                    ended_at: None,
-                    blob_id: None,
-                    empty: false,
-                    keep_until: now.local_date().plus_days(KEPT_DAYS),
-                };
-                table::sat_down(tx, &row).await?;
-                Ok::<_, ApiError>((recording, side))
-            })
-        })
-        .await
-}
-
-async fn carry(mut socket: WebSocket, mut seat: Seat) {
-    loop {
-        tokio::select! {
-            signal = seat.down.recv() => {
-                let Some(signal) = signal else { return };
-                let last = matches!(signal, Signal::Ended | Signal::Error { .. });
-                let Ok(text) = serde_json::to_string(&signal) else { return };
-                if socket.send(Message::Text(text.into())).await.is_err() || last {
-                    return;
-                }
-            }
-            message = socket.recv() => match message {
-                Some(Ok(Message::Text(text))) => match serde_json::from_str::<Signal>(&text) {
-                    Ok(signal) => if seat.up.send(signal).await.is_err() { return },
-                    Err(error) => tracing::debug!(%error, "unreadable signal"),
-                },
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {}
-            }
-        }
-    }
-}
-
-async fn got_up(ctx: &Ctx, tenant: &TenantId, recording: String) {
-    let written = ctx
-        .store
-        .write(&Scope::system(tenant.clone()), move |tx| {
-            let recording = recording.clone();
-            Box::pin(async move { table::got_up(tx, &recording).await })
-        })
-        .await;
-    if let Err(error) = written {
-        tracing::error!(%error, "end of a recording not written");
-    }
-}
-
-/// One round for every hospital: calls nobody answers end, calls of visits that are over end, finished recordings become
-/// files for replay. Idempotent.
-pub async fn tick(ctx: &Ctx, video: &Video) {
-    let tenants = match base::tenants::all(&ctx.store).await {
-        Ok(tenants) => tenants,
-        Err(error) => return tracing::error!(%error, "hospitals not read"),
-    };
-    for tenant in tenants {
-        if let Err(error) = lapse(ctx, video, &tenant.id).await {
-            tracing::error!(tenant.id = %tenant.id, %error, "calls not looked after");
-        }
-        if let Err(error) = keep(ctx, video, &tenant.id).await {
-            tracing::error!(tenant.id = %tenant.id, %error, "recordings not kept");
-        }
-    }
-}
-
-async fn lapse(ctx: &Ctx, video: &Video, tenant: &TenantId) -> Result<(), ApiError> {
-    let vault = ctx.vault.clone();
-    let over = ctx
-        .store
-        .write(&Scope::system(tenant.clone()), move |tx| {
-            let vault = vault.clone();
-            Box::pin(async move {
-                let (now, mut over) = (tx.now(), Vec::new());
-                for mut call in table::open(tx).await? {
-                    let parties = care::consultation::parties(tx, &vault, &call.visit_id).await?;
-                    let going_on = parties.is_some_and(|p| p.visit.state == VisitState::InProgress);
-                    let (command, note) = match (going_on, has_lapsed(call.started_at, now)) {
-                        (false, _) => (Command::End, "问诊已结束"),
-                        (true, true) => (Command::Lapse, "无人接听"),
-                        (true, false) => continue,
-                    };
-                    if let Ok(to) = next(call.state, command, None) {
-                        call.state = to;
-                        call.ended_at = Some(now);
-                        call.note = note.to_owned();
-                        table::save(tx, &call).await?;
-                        over.push(call.visit_id);
-                    }
-                }
-                Ok::<_, ApiError>(over)
-            })
-        })
-        .await?;
-    for visit in over {
-        video.engine.close(visit.as_str()).await;
-        care::consultation::board::announce(ctx, tenant, &visit).await;
-    }
-    Ok(())
-}
-
-async fn keep(ctx: &Ctx, video: &Video, tenant: &TenantId) -> Result<(), ApiError> {
-    let scope = Scope::system(tenant.clone());
-    let waiting = ctx
-        .store
-        .read(&scope, |tx| Box::pin(async move { table::unkept(tx).await }))
-        .await?;
-    for recording in waiting {
-        // A seat of this run that is still taken; one of an earlier run was cut off with it.
-        let sitting = recording.ended_at.is_none() && *recording.boot == *video.boot;
-        if sitting || video.engine.is_writing(&recording.id) {
-            continue;
-        }
-        keep_one(ctx, video, &scope, recording).await?;
-    }
-    Ok(())
-}
-
-async fn keep_one(ctx: &Ctx, video: &Video, scope: &Scope, recording: Recording) -> Result<(), ApiError> {
-    let path = video.engine.recording(&recording.id);
-    let bytes = match tokio::fs::read(&path).await {
-        Ok(bytes) if !bytes.is_empty() => Some(bytes),
-        Ok(_) => None,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(ApiError::internal(error)),
-    };
-    let blob = match bytes {
-        Some(bytes) => Some(base::blobs::put(ctx, scope, "video_recording", &bytes).await?.id),
-        None => None,
-    };
-    let vault = ctx.vault.clone();
-    ctx.store
-        .write(scope, move |tx| {
-            let (recording, blob, vault) = (recording.clone(), blob.clone(), vault.clone());
-            Box::pin(async move {
-                table::kept(tx, &recording.id, blob.as_ref()).await?;
-                let Some(blob) = blob else { return Ok(()) };
-                for reader in readers(tx, &vault, &recording).await? {
-                    base::blobs::grant(tx, &blob, &reader).await?;
-                }
-                let detail = serde_json::json!({ "blob": blob.as_str(), "keep_until": recording.keep_until });
-                Ok::<_, ApiError>(base::audit::record(tx, "video.keep", recording.visit_id.as_str(), detail).await?)
-            })
-        })
-        .await?;
-    // The blob is durable now; the file was only its draft.
-    match tokio::fs::remove_file(&path).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ApiError::internal(error)),
-        _ => Ok(()),
-    }
-}
-
-/// The patient's account and the doctor.
-async fn readers(tx: &mut Tx<'_>, vault: &Vault, recording: &Recording) -> Result<Vec<String>, ApiError> {
-    let call = table::latest(tx, &recording.visit_id).await?;
-    let parties = care::consultation::parties(tx, vault, &recording.visit_id).await?;
-    let account = parties.map(|p| p.visit.account_id.into_string());
-    let doctor = call.map(|c| c.doctor_id.into_string());
-    Ok([account, doctor].into_iter().flatten().collect())
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {

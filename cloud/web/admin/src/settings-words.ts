@@ -1,5 +1,5 @@
 /** Groups of settings, in words. */
-export const GROUPS: Record<string, string> = { 'care.consultation': '线上复诊', 'treatment.prescribing': '处方', 'treatment.dispensing': '取药与配送', 'video.call': '视频通话', 'nursing.recorders': '工作记录仪', 'nursing.orders': '护理订单' }
+export const GROUPS: Record<string, string> = { 'care.consultation': '线上复诊', 'treatment.prescribing': '处方', 'treatment.signing': '电子签名信任根', 'treatment.dispensing': '取药与配送', 'video.call': '视频通话', 'nursing.recorders': '工作记录仪', 'nursing.orders': '护理订单' }
 
 /** Settings by key: name and what it does. */
 export const SETTINGS: Record<string, [string, string?]> = {
@@ -18,6 +18,8 @@ export const SETTINGS: Record<string, [string, string?]> = {
   missing_hours: ['未入坞报警（小时）', '白名单内的记录仪这么久没有回到采集坞，标为“久未入坞”并在菜单上提醒'],
   services: ['护理项目', '每行一个；新建护理订单和评估量表时从中选择'],
   least_charge_percent: ['记录仪最低电量（%）', '护士取记录仪时，电量低于此值且未充满的不发放'],
+  roots: ['签名信任根', '医生、药师签名证书的根证书（SM2），每行一张，DER 的 Base64，也可以粘贴 PEM。医生用省平台或其他机构的密钥签名时，把该机构的根证书加在最后一行；已有的不能删除或替换'],
+  seals: ['签章信任根', '医院电子印章及其时间戳的根证书（P-256），每行一张，DER 的 Base64，也可以粘贴 PEM；已有的不能删除或替换'],
   departments: ['开放的科室', '科室代码，每行一个；空着表示全部开放'],
   hidden_doctors: ['不在线上显示的医生', '医生代码，每行一个'],
 }

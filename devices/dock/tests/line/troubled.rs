@@ -49,6 +49,15 @@ async fn a_slow_board_is_served_patiently() {
     assert!(matches!(dock.release(3, 10).await, Err(DockError::Refused(_))));
 }
 
+/// A line that takes not a byte, as of a wedged USB bridge, is told and not waited for.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_takes_nothing_is_told() {
+    let (_dock, mut driver) = Dock::open();
+    let (near, _far) = tokio::io::duplex(1);
+    let told = driver.run_on(near).await;
+    assert!(told.contains("不再接收数据"), "{told}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_board_and_one_that_only_babbles_are_told_and_a_good_one_follows() {
     let (dock, mut driver) = Dock::open();

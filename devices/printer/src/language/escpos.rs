@@ -14,8 +14,11 @@ pub const FENCE: [u8; 3] = [0x1D, 0x72, 0x01];
 /// Kinds of real-time status that are asked for.
 pub const QUESTIONS: [u8; 4] = [1, 2, 3, 4];
 
-/// Bytes of others among the answers: an automatic status has four. More is another language.
-const MOST_FOREIGN: usize = 4;
+/// Bytes of an automatic status (`GS a`).
+const AUTOMATIC: usize = 4;
+
+/// Bytes of others among the answers: those of an automatic status. More is another language.
+const MOST_FOREIGN: usize = AUTOMATIC;
 
 /// `DLE EOT n`.
 pub const fn question(n: u8) -> [u8; 3] {
@@ -55,13 +58,23 @@ pub fn status(answer: &[u8]) -> Option<Found<Status>> {
     Some(Found { value, used: last + 1 })
 }
 
-/// The answer to [`FENCE`].
+/// The answer to [`FENCE`]. An automatic status is passed over whole: some printers send it without being asked, e.g. when
+/// the roll runs low in the midst of a job, and three of its four bytes look like an answer.
 pub fn fenced(answer: &[u8]) -> Option<Found<()>> {
-    let at = answer.iter().position(|byte| byte & 0b1001_0000 == 0)?;
-    Some(Found {
-        value: (),
-        used: at + 1,
-    })
+    let mut at = 0;
+    loop {
+        let byte = *answer.get(at)?;
+        if byte & 0b1001_0011 == 0b0001_0000 {
+            at += AUTOMATIC;
+        } else if byte & 0b1001_0000 == 0 {
+            return Some(Found {
+                value: (),
+                used: at + 1,
+            });
+        } else {
+            at += 1;
+        }
+    }
 }
 
 /// A page as commands: initialise, bands, feed, cut.
@@ -105,5 +118,15 @@ mod tests {
         let nonsense = b"{\"error\":\"no such command\"} retry, printer error";
         assert_eq!(super::status(nonsense).unwrap().value, Status::Unknown);
         assert_eq!(super::status(&[0xFF, 0x12, 0x00, 0x12, 0x12, 0x12]).unwrap().used, 6);
+    }
+
+    #[test]
+    fn an_automatic_status_in_the_midst_of_a_job_is_not_its_end() {
+        let low = [0x10, 0x00, 0x00, 0x03];
+        for cut in 0..=low.len() {
+            assert_eq!(fenced(&low[..cut]), None);
+        }
+        assert_eq!(fenced(&[&low[..], &low, &[0x00]].concat()).unwrap().used, 9);
+        assert_eq!(fenced(&[0x00]).unwrap().used, 1);
     }
 }

@@ -103,6 +103,17 @@ impl Language {
         }
     }
 
+    /// What still belongs to the answer to the fence when it was found in these bytes: the end of its line may come later,
+    /// and must not be taken for a status.
+    pub fn fence_rest(self, answer: &[u8]) -> &'static [u8] {
+        match (self, answer.last()) {
+            (Self::Tspl, Some(b'\n')) => b"",
+            (Self::Tspl, Some(b'\r')) => b"\n",
+            (Self::Tspl, _) => b"\r\n",
+            _ => b"",
+        }
+    }
+
     /// How many answers in a row must say idle before a job counts as printed: a printer that has taken bytes in and
     /// not looked at them yet says so once.
     pub const fn idle_answers(self) -> u8 {

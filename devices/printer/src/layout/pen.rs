@@ -7,6 +7,12 @@ use crate::sheet::Sheet;
 
 /// Line height in ems.
 const LEADING: f32 = 1.35;
+/// Longer than this no slip is: a document that wants more was not meant for a slip, and would take the whole roll.
+const LONGEST_MM: u32 = 5_000;
+/// Nor does one take more labels.
+const MOST_LABELS: usize = 40;
+/// Said where a document was ended.
+const ENDED: &str = "（内容过长，以下未打印，请到窗口领取完整单据）";
 
 /// Draws from top to bottom, on as many pages as the limit makes.
 pub(super) struct Pen<'f> {
@@ -14,6 +20,10 @@ pub(super) struct Pen<'f> {
     pub(super) sheet: Sheet,
     scale: f32,
     limit: Option<f32>,
+    /// Where a page without a limit ends all the same.
+    longest: f32,
+    /// It is longer than that, or takes more labels than any slip: nothing more is drawn.
+    ended: bool,
     pub(super) raster: Raster,
     done: Vec<Raster>,
     pub(super) y: f32,
@@ -24,11 +34,15 @@ pub(super) struct Pen<'f> {
 impl<'f> Pen<'f> {
     #[expect(clippy::cast_precision_loss, reason = "dots on paper")]
     pub(super) fn new(font: &'f Font, sheet: &Sheet, scale: f32, limit: Option<u32>) -> Self {
+        // What is taller than its label is set anew: there is no need to see the end of it.
+        let longest = sheet.height.unwrap_or_else(|| sheet.mm(LONGEST_MM));
         Self {
             font,
             sheet: *sheet,
             scale,
             limit: limit.map(|rows| rows as f32),
+            longest: longest as f32,
+            ended: false,
             raster: Raster::new(sheet.width, 8),
             done: Vec::new(),
             y: sheet.mm(1) as f32,
@@ -38,8 +52,20 @@ impl<'f> Pen<'f> {
     }
 
     pub(super) fn finish(mut self) -> Vec<Raster> {
-        self.room(self.margin);
+        if self.ended {
+            let (size, left, right) = (self.size(10), self.margin, self.width - self.margin);
+            for line in self.wrap(ENDED, size, right - left) {
+                self.set(&line, size, left, right, Align::Left, Weight::Bold);
+            }
+        }
+        // A label is as tall as it is; a margin must not begin another one.
+        if self.limit.is_none() {
+            self.room(self.margin);
+        }
         self.done.push(self.raster);
+        let empty = self.done.iter().all(Raster::is_blank);
+        self.done.retain(|page| !page.is_blank() || empty);
+        self.done.truncate(if empty { 1 } else { usize::MAX });
         self.done
     }
 
@@ -56,12 +82,25 @@ impl<'f> Pen<'f> {
         self.raster.grow(u32::try_from(dots(self.y + rows).max(8)).unwrap_or(8));
     }
 
-    /// What is left of a label below the pen, or of an empty one when that is too little.
+    /// The tallest thing that is on a label whole.
     pub(super) fn tallest(&self) -> f32 {
-        self.limit.map_or(f32::MAX, |limit| limit - self.margin)
+        self.limit.map_or(f32::MAX, |limit| (limit - self.margin).max(1.0))
+    }
+
+    /// Whether the document has become longer than any slip.
+    fn has_ended(&mut self) -> bool {
+        let long = match self.limit {
+            None => self.y > self.longest,
+            Some(_) => self.done.len() >= MOST_LABELS,
+        };
+        self.ended |= long;
+        self.ended
     }
 
     pub(super) fn element(&mut self, element: &Element, slip: &Slip) {
+        if self.has_ended() {
+            return;
+        }
         match element {
             Element::Text {
                 text,
@@ -103,16 +142,24 @@ impl<'f> Pen<'f> {
             Element::Space { height_mm } => {
                 #[expect(clippy::cast_precision_loss, reason = "dots on paper")]
                 let tall = self.sheet.mm(u32::from(*height_mm)) as f32 * self.scale;
-                self.room(tall);
-                self.y += tall;
+                match self.limit {
+                    // Nothing is not worth a label of its own.
+                    Some(limit) => self.y = (self.y + tall).min(limit),
+                    None => {
+                        self.room(tall);
+                        self.y += tall;
+                    }
+                }
             }
             Element::Image { png, width_mm, align } => picture::draw(self, png, *width_mm, *align),
         }
     }
 
-    /// Dots of a type size on this page.
+    /// Dots of a type size on this page; a character is never wider than the paper, nor a line taller than a label.
     fn size(&self, pt: u8) -> f32 {
-        (self.sheet.pt(pt) * self.scale).max(self.sheet.pt(SMALLEST_PT.min(pt)))
+        let size = (self.sheet.pt(pt) * self.scale).max(self.sheet.pt(SMALLEST_PT.min(pt)));
+        let across = self.width - 2.0 * self.margin;
+        size.min(across).min(self.tallest() / LEADING).max(1.0)
     }
 
     pub(super) fn text(&mut self, text: &str, pt: u8, weight: Weight, align: Align, fit: Fit) {
@@ -120,7 +167,7 @@ impl<'f> Pen<'f> {
         let mut size = self.size(pt);
         if fit == Fit::Shrink {
             let wide = text.split('\n').map(|t| self.measure(t, size)).fold(0.0, f32::max);
-            let floor = (size * 0.6).max(self.sheet.pt(SMALLEST_PT.min(pt)));
+            let floor = (size * 0.6).max(self.sheet.pt(SMALLEST_PT.min(pt))).min(size);
             if wide > right - left {
                 size = (size * (right - left) / wide).max(floor);
             }
@@ -196,18 +243,27 @@ impl<'f> Pen<'f> {
             return;
         }
         for line in self.wrap(text, size, right - left) {
-            self.room(size * LEADING);
-            self.line(&line, size, left, right, align, weight);
-            self.y += size * LEADING;
+            if self.has_ended() {
+                return;
+            }
+            self.set(&line, size, left, right, align, weight);
         }
+    }
+
+    /// One line, and the pen moves on.
+    fn set(&mut self, line: &str, size: f32, left: f32, right: f32, align: Align, weight: Weight) {
+        self.room(size * LEADING);
+        self.line(line, size, left, right, align, weight);
+        self.y += size * LEADING;
     }
 
     fn field(&mut self, label: &str, value: &str, size: f32) {
         let label = format!("{label}：");
         let (indent, right) = (self.margin + self.measure(&label, size), self.width - self.margin);
-        if indent > self.width * 0.5 {
+        if indent > self.width * 0.5 || right - indent < size {
+            let left = self.margin + size.min(self.width * 0.1);
             self.block(&label, size, self.margin, right, Align::Left, Weight::Normal);
-            self.block(value, size, self.margin + size, right, Align::Left, Weight::Normal);
+            self.block(value, size, left, right, Align::Left, Weight::Normal);
             return;
         }
         self.room(size * LEADING);
@@ -224,7 +280,7 @@ impl<'f> Pen<'f> {
             return;
         }
         let wide = self.measure(right_text, size);
-        if wide > (right - left) * 0.5 {
+        if wide > (right - left) * 0.5 || right - left - wide < size * 1.5 {
             self.block(left_text, size, left, right, Align::Left, weight);
             self.block(right_text, size, left, right, Align::Right, weight);
             return;
@@ -240,6 +296,9 @@ impl<'f> Pen<'f> {
     fn items(&mut self, slip: &Slip, pt: u8, notes: bool) {
         let (size, small) = (self.size(pt), self.size(pt.saturating_sub(2).max(SMALLEST_PT)));
         for item in &slip.items {
+            if self.has_ended() {
+                return;
+            }
             let tail = [item.quantity.as_str(), item.amount.as_str()];
             let tail = tail
                 .into_iter()
@@ -248,7 +307,8 @@ impl<'f> Pen<'f> {
                 .join("  ");
             self.pair(&item.name, &tail, size, Weight::Normal);
             if notes {
-                let (left, right) = (self.margin + size, self.width - self.margin);
+                let indent = size.min(self.width * 0.1);
+                let (left, right) = (self.margin + indent, self.width - self.margin);
                 self.block(&item.note, small, left, right, Align::Left, Weight::Normal);
             }
             self.y += size * 0.15;

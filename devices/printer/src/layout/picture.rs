@@ -92,8 +92,15 @@ pub(super) fn draw(pen: &mut Pen<'_>, base64: &str, width_mm: u8, align: Align) 
     let wide = i32::try_from(pen.sheet.mm(u32::from(width_mm)))
         .unwrap_or(most)
         .clamp(1, most.max(1));
-    let width = usize::try_from(wide).unwrap_or(1);
-    let height = (grey.height * width / grey.width.max(1)).max(1);
+    let mut width = usize::try_from(wide).unwrap_or(1);
+    let mut height = (grey.height * width / grey.width.max(1)).max(1);
+    // On a label it is there whole, and smaller.
+    let tallest = usize::try_from(dots(pen.tallest() - 4.0).max(1)).unwrap_or(1);
+    if height > tallest {
+        width = (grey.width * tallest / grey.height.max(1)).max(1);
+        height = tallest;
+    }
+    let wide = i32::try_from(width).unwrap_or(most);
     #[expect(clippy::cast_precision_loss, reason = "dots on paper")]
     let tall = height as f32;
     pen.room(tall + 4.0);

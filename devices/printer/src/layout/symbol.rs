@@ -62,9 +62,13 @@ pub(super) fn barcode(pen: &mut Pen<'_>, content: &str, height_mm: u8, with_capt
     }
     // A third of a millimetre a module, less where it does not fit.
     let dot = i32::try_from(pen.sheet.dpi / 76).unwrap_or(2).clamp(1, most);
-    let tall = i32::try_from(pen.sheet.mm(u32::from(height_mm))).unwrap_or(80);
     #[expect(clippy::cast_precision_loss, reason = "dots on paper")]
-    let (tall_f, gap) = (tall as f32, (4 * dot) as f32);
+    let gap = (4 * dot) as f32;
+    let tall = i32::try_from(pen.sheet.mm(u32::from(height_mm)))
+        .unwrap_or(80)
+        .clamp(1, dots(pen.tallest() - gap).max(1));
+    #[expect(clippy::cast_precision_loss, reason = "dots on paper")]
+    let tall_f = tall as f32;
     pen.room(tall_f + gap);
     let (left, top) = ((dots(pen.width) - count * dot) / 2 + 10 * dot, dots(pen.y + gap / 2.0));
     for (at, black) in modules.into_iter().enumerate() {

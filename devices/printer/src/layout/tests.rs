@@ -149,6 +149,24 @@ fn a_wide_title_is_set_smaller_before_it_wraps_and_a_label_holds_more_by_smaller
     assert_eq!(one(&lines, &label).height(), label.height.unwrap());
 }
 
+/// A document that was not meant for a slip (a file in place of a sentence) does not take the roll, nor the appliance's
+/// memory; what it says at its end is that it was ended.
+#[test]
+fn a_document_without_end_is_ended_and_says_so() {
+    let endless = Slip {
+        fields: vec![("所见".into(), "QUJD".repeat(100_000))],
+        items: vec![slip().items[0].clone(); 20_000],
+        ..Slip::default()
+    };
+    let elements = elements();
+    let roll = Sheet::roll(Media::Mm58, 203);
+    let page = &render(&elements, &endless, &font(), &roll)[0];
+    assert!(page.height() > roll.mm(5_000) && page.height() < roll.mm(5_100));
+    assert!(page.ink(0, page.height() - roll.mm(10), page.width(), roll.mm(10)) > 0);
+    let label = Sheet::label(Media::Mm58, 203, 30, 2);
+    assert!(render(&elements, &endless, &font(), &label).len() <= 41);
+}
+
 #[test]
 fn bold_is_stronger_and_a_mark_is_on_every_document() {
     let sheet = Sheet::roll(Media::Mm80, 203);
@@ -193,6 +211,63 @@ fn a_picture_is_scaled_and_keeps_its_darkness() {
     let dots = sheet.mm(20) * sheet.mm(10);
     assert!(half > dots * 45 / 100 && half < dots * 55 / 100, "{half} of {dots}");
     assert_eq!(ink(&one(&[image("no picture".into())], &sheet)), 0);
+}
+
+fn any_element() -> impl Strategy<Value = Element> {
+    let words = prop_oneof![
+        Just("甲".to_owned()),
+        "[A-Za-z0-9 ]{0,40}",
+        "[\u{4e00}-\u{4e40}\u{1b}\u{1d}\n]{0,30}",
+    ];
+    let png = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, {
+        let mut file = Raster::new(40, 300);
+        file.fill(0, 0, 40, 300);
+        file.png(203).unwrap()
+    });
+    (words, "[A-Z0-9]{0,30}", 6u8..=72, 5u8..=100, 0u8..8).prop_map(
+        move |(words, code, size_pt, mm, which)| match which {
+            0 => text(&words, size_pt, Fit::Wrap),
+            1 => text(&words, size_pt, Fit::Shrink),
+            2 => Element::Pair {
+                left: words,
+                right: code,
+                size_pt,
+                weight: Weight::Bold,
+            },
+            3 => Element::Qr {
+                content: code,
+                side_mm: mm,
+                caption: true,
+            },
+            4 => Element::Barcode {
+                content: code,
+                height_mm: mm.min(50),
+                caption: true,
+            },
+            5 => Element::Space { height_mm: mm },
+            6 => Element::Items { size_pt, notes: true },
+            _ => Element::Image {
+                png: png.clone(),
+                width_mm: mm,
+                align: Align::Right,
+            },
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    /// Whatever a template asks for, a label is as tall as a label, so that a printer cuts nothing off, and none is empty.
+    #[test]
+    fn nothing_is_taller_than_its_label(elements in prop::collection::vec(any_element(), 1..6), mm in 8u32..60) {
+        let label = Sheet::label(Media::Mm58, 203, mm, 2);
+        let pages = render(&elements, &slip(), &font(), &label);
+        let height = label.height.unwrap();
+        for page in &pages {
+            prop_assert_eq!(page.height(), height);
+            prop_assert!(pages.len() == 1 || ink(page) > 0, "an empty label among {}", pages.len());
+        }
+    }
 }
 
 proptest! {

@@ -14,18 +14,27 @@ use crate::language::Language;
 use crate::status::{Outcome, Status};
 
 const PAUSE: Duration = Duration::from_millis(300);
+/// IPP's own port (RFC 8010), where an address names none.
+const PORT: u16 = 631;
+/// More than this no answer about a printer or a job says.
+const LONGEST: usize = 1 << 20;
 
 struct Server {
     uri: Uri,
-    url: String,
+    url: reqwest::Url,
     http: reqwest::Client,
 }
 
 impl Server {
     fn new(uri: &str, patience: Patience) -> Option<Self> {
-        let url = uri.replacen("ipp://", "http://", 1);
+        let mut url = reqwest::Url::parse(&uri.replacen("ipp://", "http://", 1)).ok()?;
+        if url.port().is_none() && !uri.contains(":80/") {
+            url.set_port(Some(PORT)).ok()?;
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
+            // What is printed goes to the configured server and to nobody it names.
+            .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(patience.connect)
             .timeout(patience.answer)
             .build()
@@ -43,16 +52,22 @@ impl Server {
         body.extend_from_slice(payload);
         let sent = self
             .http
-            .post(&self.url)
+            .post(self.url.clone())
             .header("content-type", "application/ipp")
             .body(body)
             .send()
             .await;
-        let answer = sent.map_err(|e| e.is_connect())?;
+        let mut answer = sent.map_err(|e| e.is_connect())?;
         if !answer.status().is_success() {
-            return Err(true);
+            return Err(!may_have_been_read(answer.status()));
         }
-        let bytes = answer.bytes().await.map_err(|_| false)?;
+        let mut bytes = Vec::new();
+        while let Some(more) = answer.chunk().await.map_err(|_| false)? {
+            if bytes.len() + more.len() > LONGEST {
+                return Err(false);
+            }
+            bytes.extend_from_slice(&more);
+        }
         IppParser::new(std::io::Cursor::new(bytes)).parse().map_err(|_| false)
     }
 
@@ -75,6 +90,12 @@ impl Server {
             &words("printer-state-reasons"),
         ))
     }
+}
+
+/// Whether a server that answers so may have taken the job all the same: one that broke down over it may, one that sends
+/// us away or is overloaded has not.
+fn may_have_been_read(status: reqwest::StatusCode) -> bool {
+    status.is_server_error() && status != reqwest::StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// RFC 8011, 5.4.11 and 5.4.12: state and reasons; a reason's ending says how grave it is.

@@ -10,6 +10,8 @@ const MOST_BOXES: usize = 400_000;
 const MOST_META: u64 = 16 << 20;
 /// From 1904 to 1970.
 const EPOCH: i64 = 2_082_844_800;
+/// The end of the year 9999: what lies beyond is no time but damage.
+const LATEST: i64 = 253_402_300_799;
 
 /// A box: its kind, where its content begins and where it ends.
 struct Span {
@@ -161,7 +163,7 @@ impl Moov {
         }
         Self {
             // A recorder without a clock writes 0: no time.
-            created_at: (created > EPOCH).then_some(created - EPOCH),
+            created_at: (created > EPOCH && created - EPOCH <= LATEST).then_some(created - EPOCH),
             timescale,
             duration,
             tracks,

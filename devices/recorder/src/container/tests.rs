@@ -124,6 +124,28 @@ fn a_transport_stream_tells_its_length_also_over_the_end_of_its_clock() {
     assert_eq!(facts(&zeros).condition, Condition::Truncated);
 }
 
+#[test]
+fn a_time_that_no_calendar_has_is_no_time() {
+    let wide = |created: u64| {
+        let mut mvhd = vec![1u8, 0, 0, 0];
+        mvhd.extend(created.to_be_bytes());
+        mvhd.extend(created.to_be_bytes());
+        mvhd.extend(1000u32.to_be_bytes());
+        mvhd.extend(60_000u64.to_be_bytes());
+        mvhd.resize(112, 0);
+        let file = [
+            boxed(b"ftyp", b"isom\0\0\0\0"),
+            boxed(b"mdat", &[7; 50]),
+            boxed(b"moov", &boxed(b"mvhd", &mvhd)),
+        ];
+        facts(&file.concat()).created_at
+    };
+    assert_eq!(wide(u64::from(CREATED)), Some(i64::from(CREATED) - 2_082_844_800));
+    for none in [0, 1 << 40, i64::MAX.unsigned_abs(), u64::MAX] {
+        assert_eq!(wide(none), None, "{none}");
+    }
+}
+
 fn avi(frames: u32, index: bool) -> Vec<u8> {
     let chunk = |name: &[u8; 4], content: &[u8]| {
         [&name[..], &u32::try_from(content.len()).unwrap().to_le_bytes(), content].concat()

@@ -51,11 +51,33 @@ impl Stay<'_> {
                 })
             })
             .await?;
-        self.admitted().await?;
-        self.step(DockingStep::Release, "").await?;
-        self.step(DockingStep::Admit, "").await?;
+        self.let_in().await?;
         self.own.bays().show(&self.serial, Light::Busy);
         Ok(())
+    }
+
+    /// Lets it in when nothing speaks against it, in one unit: of two with one number that ask at the same moment one is let
+    /// in, and the other is held until that one has gone.
+    async fn let_in(&mut self) -> Result<(), Broken> {
+        let (id, serial) = (self.id.clone(), self.serial.clone());
+        let against = self
+            .own
+            .write(move |tx| {
+                let (id, serial) = (id.clone(), serial.clone());
+                Box::pin(async move {
+                    let against = against(tx, &id, &serial).await?;
+                    if against.is_none() {
+                        rows::step_docking(tx, &id, DockingStep::Release, "").await?;
+                        rows::step_docking(tx, &id, DockingStep::Admit, "").await?;
+                    }
+                    Ok(against)
+                })
+            })
+            .await?;
+        match against {
+            None => Ok(()),
+            Some(words) => self.hold(words).await,
+        }
     }
 
     /// Whether it may be read and cleared: listed, and the only one of its number.

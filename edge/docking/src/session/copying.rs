@@ -39,20 +39,25 @@ impl Stay<'_> {
 
     /// Copies everything that is wanted.
     pub(super) async fn take_all(&mut self) -> Result<(), Broken> {
+        // A file for which there is no room keeps none back that is smaller.
+        let mut no_room_for = u64::MAX;
         loop {
             self.admitted().await?;
-            let clips = self.own.clips(&self.id).await?;
-            let Some(clip) = clips.into_iter().find(|c| c.state.is_wanted()) else {
-                return Ok(());
+            let mut wanted = self.own.clips(&self.id).await?;
+            wanted.retain(|c| c.state.is_wanted());
+            let waits = !wanted.is_empty();
+            let Some(clip) = wanted.into_iter().find(|c| c.size < no_room_for) else {
+                return if waits { Err(Fault::Full.into()) } else { Ok(()) };
             };
+            if self.own.make_room(clip.size).await? < clip.size {
+                no_room_for = clip.size;
+                continue;
+            }
             self.take(clip).await?;
         }
     }
 
     async fn take(&mut self, clip: Clip) -> Result<(), Broken> {
-        if self.own.make_room(clip.size).await? < clip.size {
-            return Err(Fault::Full.into());
-        }
         let _turn = self.turn().await?;
         self.own.step(&clip.id, ClipStep::Begin, "").await?;
         let (to, found, size) = (self.own.path(&clip.id), clip.found(), clip.size);

@@ -46,3 +46,21 @@ async fn a_recorder_that_is_not_ours_is_held_and_nothing_of_it_is_touched() {
     assert!(row.note.contains("已停用"), "{}", row.note);
     assert!(twin.join("b.mp4").exists(), "cleared although it is not ours any more");
 }
+
+/// Two of one number, put in at the same moment: one is let in, the other is held until it has gone, and neither takes the
+/// other's files for lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_with_one_number_one_is_let_in_after_the_other() {
+    let mut site = Site::new().await;
+    site.list("ZFY0009").await;
+    let places = ["bay1", "bay2"].map(|bay| site.plug(bay, "ZFY0009", &[(&format!("{bay}.mp4"), bay.as_bytes())]));
+    let (_, first) = site.sealed(1).await.remove(0);
+    site.until_state("ZFY0009", "held").await;
+    site.until_state("ZFY0009", "waiting").await;
+    let gone = places.iter().find(|p| p.join(&first.file).exists()).unwrap();
+    std::fs::rename(gone, site.shelf().join(".away")).unwrap();
+    let (_, second) = site.sealed(1).await.remove(0);
+    assert_ne!(first.file, second.file);
+    let warnings = site.docking.overview().await.unwrap().warnings;
+    assert!(!warnings.iter().any(|w| w.contains("消失")), "{warnings:?}");
+}

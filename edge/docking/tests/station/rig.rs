@@ -38,6 +38,8 @@ impl Sealer for Paper {
 #[derive(Default)]
 pub(crate) struct Cloud {
     pub(crate) down: AtomicBool,
+    /// A content it does not take, however often it is offered.
+    pub(crate) too_large: Mutex<Option<Vec<u8>>>,
     pub(crate) carried: AtomicU32,
 }
 
@@ -49,6 +51,7 @@ impl Carrier for Cloud {
         }
         self.carried.fetch_add(1, Ordering::SeqCst);
         match std::fs::read(file) {
+            Ok(bytes) if self.too_large.lock().unwrap().as_ref() == Some(&bytes) => Carried::Later("507".to_owned()),
             Ok(bytes) => Carried::Whole(sha256(&bytes)),
             Err(error) => Carried::Unreadable(error.to_string()),
         }
@@ -165,6 +168,7 @@ pub(crate) struct Site {
     pub(crate) cloud: Arc<Cloud>,
     pub(crate) faults: Faults,
     pub(crate) bays: Arc<Seats>,
+    plan: Plan,
     pub(crate) docking: Docking,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
@@ -173,6 +177,11 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new() -> Self {
+        Self::with_room(0).await
+    }
+
+    /// With room for so many bytes of footage; 0 for as much as the disk holds.
+    pub(crate) async fn with_room(most_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("shelf")).unwrap();
         let store = Store::open_sqlite(
@@ -185,7 +194,12 @@ impl Site {
         let tenant = TenantId::parse("hos_1").unwrap();
         let scope = Scope::new(tenant, Actor::Edge(EdgeId::parse("edg_1").unwrap()));
         let (cloud, faults, bays) = (Arc::new(Cloud::default()), Faults::default(), Arc::default());
-        let docking = open(&folder, &store, &scope, &cloud, &faults, &bays).await;
+        let plan = Plan {
+            most_bytes,
+            keep_free_bytes: 0,
+            ..Plan::default()
+        };
+        let docking = open(&folder, &store, &scope, (&cloud, &faults, &bays), &plan).await;
         let (stop, task) = run(&docking);
         Self {
             folder,
@@ -194,6 +208,7 @@ impl Site {
             cloud,
             faults,
             bays,
+            plan,
             docking,
             stop,
             task,
@@ -210,9 +225,8 @@ impl Site {
             &self.folder,
             &self.store,
             &self.scope,
-            &self.cloud,
-            &self.faults,
-            &self.bays,
+            (&self.cloud, &self.faults, &self.bays),
+            &self.plan,
         )
         .await;
         (self.stop, self.task) = run(&self.docking);
@@ -342,17 +356,13 @@ pub(crate) async fn open(
     folder: &tempfile::TempDir,
     store: &Store,
     scope: &Scope,
-    cloud: &Arc<Cloud>,
-    faults: &Faults,
-    bays: &Arc<Seats>,
+    (cloud, faults, bays): (&Arc<Cloud>, &Faults, &Arc<Seats>),
+    plan: &Plan,
 ) -> Docking {
     let options = Options {
         edge: EdgeId::parse("edg_1").unwrap(),
         folder: folder.path().join("footage"),
-        plan: Plan {
-            keep_free_bytes: 0,
-            ..Plan::default()
-        },
+        plan: plan.clone(),
         sources: vec![Box::new(Shelf {
             inner: recorder::storage::Folders::new(folder.path().join("shelf"), Profile::default()),
             faults: faults.clone(),

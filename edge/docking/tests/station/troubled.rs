@@ -101,6 +101,61 @@ async fn a_refusal_of_the_cloud_sends_again_or_keeps() {
     assert!(at.join("a.mp4").exists());
 }
 
+/// A file for which there is no room waits on its recorder, which says so; it keeps back none that fits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_without_room_keeps_no_smaller_one_back() {
+    let mut site = Site::with_room(1_000).await;
+    site.list("ZFY0001").await;
+    let at = site.plug("bay1", "ZFY0001", &[("a.mp4", &[1; 5_000]), ("b.mp4", b"small")]);
+    let (_, entry) = site.sealed(1).await.remove(0);
+    assert_eq!(entry.file, "b.mp4");
+    let full = async || site.until_state("ZFY0001", "copying").await.note.contains("已满");
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !full().await {
+        assert!(std::time::Instant::now() < end, "nobody says that there is no room");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(at.join("a.mp4").exists() && at.join("b.mp4").exists());
+}
+
+/// A clip the cloud does not take keeps back no other, of no recorder; a clock that stands in a year no calendar writes stops
+/// nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_clip_that_is_not_taken_keeps_no_other_back_whatever_its_recorders_clock_says() {
+    let mut site = Site::new().await;
+    *site.cloud.too_large.lock().unwrap() = Some(b"too large".to_vec());
+    let files: [(&str, &[u8]); 3] = [
+        ("ZFY0001_000123_20261121080000_0001.mp4", b"too large"),
+        ("ZFY0002_000123_20261121080100_0002.mp4", b"second"),
+        ("ZFY0002_000123_20261121080200_0003.mp4", b"third"),
+    ];
+    let (first, others) = files.split_at(1);
+    let mut places = Vec::new();
+    for (bay, serial, files) in [("bay1", "ZFY0001", first), ("bay2", "ZFY0002", others)] {
+        site.list(serial).await;
+        places.push(site.plug_at(bay, serial, "9999-12-31 23:59:59", files));
+        site.until_state(serial, "waiting").await;
+    }
+    for (_, entry) in site.sealed(2).await {
+        assert_eq!(entry.recorder, "ZFY0002");
+        // Written, read and told, though no calendar has it.
+        let corrected = entry.corrected_at().unwrap();
+        assert_eq!(serde_json::to_value(corrected).unwrap(), "0001-01-01T00:00:00Z");
+        site.confirm(&entry, &entry.sha256).await;
+    }
+    site.until_state("ZFY0002", "ready").await;
+    *site.cloud.too_large.lock().unwrap() = None;
+    let (_, last) = site.sealed(1).await.remove(0);
+    assert_eq!(last.recorder, "ZFY0001");
+    site.confirm(&last, &last.sha256).await;
+    site.until_state("ZFY0001", "ready").await;
+    assert!(
+        files
+            .iter()
+            .all(|(name, _)| places.iter().all(|p| !p.join(name).exists()))
+    );
+}
+
 /// Footage the cloud misses after it had confirmed it: sent again as long as we keep it; afterwards it is said in plain words
 /// that nobody can.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

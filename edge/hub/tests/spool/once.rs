@@ -118,6 +118,32 @@ async fn a_printer_that_dies_midway_leaves_a_question_for_a_person() {
     }
 }
 
+/// The disk is full at the moment the slip is on paper: what became of it is written down when there is room again, and the
+/// slip is not printed a second time meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_no_slip_on_its_way_for_ever() {
+    let (dir, printer) = (tempfile::tempdir().unwrap(), Printer::new().on());
+    let window = Window::open(dir.path(), &printer).await;
+    window
+        .have(
+            "CREATE TRIGGER full BEFORE UPDATE ON print_job WHEN NEW.state = 'printed'
+             BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+        )
+        .await;
+    window.print("a").await;
+    let end = Instant::now() + Duration::from_secs(20);
+    while printer.slips().await == 0 {
+        assert!(Instant::now() < end, "nothing came out");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    window.until("a", State::Printing).await;
+    window.have("DROP TRIGGER full").await;
+    window.until("a", State::Printed).await;
+    assert_eq!(printer.slips().await, 1);
+    assert_eq!(window.told("a").await, ["printed"]);
+    window.close().await;
+}
+
 /// The appliance loses power while a slip is on its way.
 #[test]
 fn a_power_cut_while_printing_leaves_it_unknown_after_the_restart() {

@@ -3,10 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use hub::{Language, PrinterConfig, SlipFont, State};
 use kit::process::Process;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::printer::{Printer, scan};
 use crate::window::Window;
@@ -84,6 +88,81 @@ async fn a_print_server_hands_the_printers_own_language_on_and_says_when_it_did(
     assert_eq!(printer.slips().await, 1);
     window.until_health(0, "ready").await;
     window.close().await;
+}
+
+/// Answers one question of IPP: idle to who asks for its state, a breakdown to who brings a job.
+async fn break_down(stream: TcpStream, jobs: &AtomicU32) -> std::io::Result<()> {
+    let mut line = BufReader::new(stream);
+    let (mut length, mut text) = (0, String::new());
+    while line.read_line(&mut text).await? > 2 {
+        if let Some(value) = text.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        text.clear();
+    }
+    let mut body = vec![0; length];
+    line.read_exact(&mut body).await?;
+    let answer = if body[2..4] == [0, 2] {
+        jobs.fetch_add(1, Ordering::SeqCst);
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
+    } else {
+        let attribute = |tag: u8, name: &str, value: &[u8]| {
+            let length = |n: usize| u16::try_from(n).unwrap().to_be_bytes();
+            [
+                &[tag],
+                &length(name.len())[..],
+                name.as_bytes(),
+                &length(value.len()),
+                value,
+            ]
+            .concat()
+        };
+        let said = [
+            &[2, 0, 0, 0][..],
+            &body[4..8],
+            &[1],
+            &attribute(0x47, "attributes-charset", b"utf-8"),
+            &attribute(0x48, "attributes-natural-language", b"en"),
+            &[4],
+            &attribute(0x23, "printer-state", &3u32.to_be_bytes()),
+            &[3],
+        ]
+        .concat();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/ipp\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            said.len()
+        );
+        [head.into_bytes(), said].concat()
+    };
+    line.into_inner().write_all(&answer).await
+}
+
+/// It may have printed before it broke down: a person looks, and it is not given the job again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_print_server_that_breaks_down_over_a_job_is_not_given_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let printer = Printer::speaking(Language::Escpos, 576, 203);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let jobs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&jobs);
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = break_down(stream, &counted).await;
+        }
+    });
+    let config = PrinterConfig {
+        address: format!("ipp://{address}/printers/slips"),
+        language: Language::Png,
+        ..printer.config("dispensing_window")
+    };
+    let window = Window::before(dir.path(), vec![config], SlipFont::default()).await;
+    window.print("a").await;
+    window.until("a", State::Unknown).await;
+    window.until_health(0, "ready").await;
+    assert_eq!(jobs.load(Ordering::SeqCst), 1);
+    window.close().await;
+    serving.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,6 +101,14 @@ impl Window {
         }
     }
 
+    /// Has the database do something of its own.
+    pub(crate) async fn have(&self, sql: &'static str) {
+        let done = self.store.write(&self.scope, move |tx| {
+            Box::pin(async move { tx.exec(sql, &[]).await.map(drop) })
+        });
+        done.await.map_err(|e: StoreError| e).unwrap();
+    }
+
     /// States told to the cloud about a job.
     pub(crate) async fn told(&self, key: &str) -> Vec<String> {
         let rows = self.store.read(&self.scope, |tx| {

@@ -35,6 +35,9 @@ impl Session {
             return self.once_more(task, "没有查到您的建档信息，请先到窗口建档".to_owned());
         };
         self.person = Some(person);
+        if self.wanted.is_some() {
+            return self.open_scanned();
+        }
         match task {
             Some(task) => self.begin(task),
             None => {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! home ─task─▶ identify ─card, code─▶ looking ─found─▶ menu or the task
+//! code of a prescription ─found─▶ identify ─its patient─▶ printing;  ─anybody else─▶ not yours
 //! any list ─act─▶ ticket │ printing │ fee ─journal─▶ paid;  every stage ─leave, silence─▶ home, and nothing is known any more
 //! ```
 //!
@@ -12,7 +13,7 @@
 //! |---|---|
 //! | `identify` | who it is: card, codes, the menu |
 //! | `check_in` | visits of today, the number and its ticket |
-//! | `documents` | reports and prescriptions on paper |
+//! | `documents` | reports and prescriptions on paper, by list or by the code on a prescription |
 //! | `fees` | bills, their payment, receipts |
 
 mod act;
@@ -29,6 +30,7 @@ pub use stage::{Answer, Ask, Stage};
 
 use crate::hospital::{Person, Trouble};
 use crate::paper::{Document, Paper};
+use crate::prescription::Prescribed;
 
 /// Rows on a page of a list.
 pub const ROWS: usize = 4;
@@ -44,6 +46,8 @@ pub struct Session {
     idle: Duration,
     /// Keys of papers asked for, that may not have come out.
     papers: Vec<String>,
+    /// The prescription whose code was scanned, until it is known who stands there.
+    wanted: Option<Prescribed>,
 }
 
 impl Session {
@@ -57,6 +61,7 @@ impl Session {
             until: now,
             idle,
             papers: Vec::new(),
+            wanted: None,
         }
     }
 
@@ -67,6 +72,10 @@ impl Session {
     /// Who stands there.
     pub const fn person(&self) -> Option<&Person> {
         self.person.as_ref()
+    }
+    /// Whether a prescription was scanned that waits for its patient.
+    pub const fn awaits_patient(&self) -> bool {
+        self.wanted.is_some()
     }
     /// Which person it is since the start, by number.
     pub const fn number(&self) -> u64 {
@@ -103,7 +112,10 @@ impl Session {
         match act {
             Act::Leave => self.end(),
             Act::Stay => Vec::new(),
-            Act::Task(task) => self.begin(task),
+            Act::Task(task) => {
+                self.wanted = None;
+                self.begin(task)
+            }
             Act::Back => self.back(),
             Act::Retry => match self.stage.clone() {
                 Stage::Problem {
@@ -165,8 +177,14 @@ impl Session {
                     documents,
                     page: 0,
                 };
-                Vec::new()
+                match ask {
+                    Ask::Prescription(..) => self.print_scanned(),
+                    _ => Vec::new(),
+                }
             }
+            Answer::Prescribed(Ok(found)) => self.prescribed(found),
+            // Nobody is known yet: with a card their prescriptions are found all the same.
+            Answer::Prescribed(Err(Trouble::Refused(words))) if self.person.is_none() => self.once_more(task, words),
             Answer::Bills(Ok((bills, receipts))) => {
                 self.stage = Stage::Fees {
                     bills,
@@ -184,6 +202,7 @@ impl Session {
             | Answer::Visits(Err(trouble))
             | Answer::Place(Err(trouble))
             | Answer::Documents(Err(trouble))
+            | Answer::Prescribed(Err(trouble))
             | Answer::Bills(Err(trouble)) => self.failed(trouble, ask, task),
             Answer::Paper(..) | Answer::Paying(..) => Vec::new(),
         }
@@ -226,6 +245,7 @@ impl Session {
     fn end(&mut self) -> Vec<Ask> {
         self.stage = Stage::Home;
         self.person = None;
+        self.wanted = None;
         self.number += 1;
         self.turn += 1;
         std::mem::take(&mut self.papers)
@@ -238,6 +258,7 @@ impl Session {
         let words = match &ask {
             Ask::Who(_) => "正在核对身份",
             Ask::CheckIn(..) => "正在为您报到",
+            Ask::Prescribed(_) => "正在查找处方",
             _ => "正在查询",
         };
         self.turn += 1;

@@ -6,6 +6,7 @@ use super::act::Task;
 use crate::hospital::{Person, Token, Trouble, Visit};
 use crate::money::Paying;
 use crate::paper::{Document, Paper};
+use crate::prescription::{PaperCode, Prescribed};
 
 /// What is asked of the outside; the answer comes back as [`Answer`] with the same turn.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,10 @@ pub enum Ask {
     Place(Person, Visit),
     /// What can be printed.
     Documents(Person, Task),
+    /// Which prescription this paper is.
+    Prescribed(PaperCode),
+    /// That prescription of that person.
+    Prescription(Person, Prescribed),
     /// What is to be paid.
     Bills(Person),
     /// On paper; again when it was printed.
@@ -41,6 +46,8 @@ pub enum Answer {
     Place(Result<Option<(QueuePlace, Box<Document>)>, Trouble>),
     /// Documents.
     Documents(Result<Vec<Document>, Trouble>),
+    /// The prescription of a paper, when it may be printed.
+    Prescribed(Result<Prescribed, Trouble>),
     /// Bills to be paid, and receipts of what was paid of late.
     Bills(Result<(Vec<Bill>, Vec<Document>), Trouble>),
     /// How the payment of a bill stands; told at any time.

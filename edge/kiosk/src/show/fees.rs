@@ -17,7 +17,7 @@ const MOST_LINES: usize = 8;
 pub(super) fn list(screen: &mut Screen, bills: &[Bill], receipts: &[Document], page: usize) {
     screen.view = "list";
     screen.title = "待缴费用".to_owned();
-    let total = Fen(bills.iter().map(|b| b.total_fen.0).sum());
+    let total = Fen(bills.iter().fold(0, |sum: i64, b| sum.saturating_add(b.total_fen.0)));
     screen.lead = match (bills.is_empty(), receipts.is_empty()) {
         (true, true) => "没有待缴的费用".to_owned(),
         (true, false) => "没有待缴的费用。近期已支付的可以打印凭条".to_owned(),

@@ -49,10 +49,17 @@ pub(crate) fn screen(
         Stage::Home => {
             screen.view = "home";
             screen.title = "自助服务".to_owned();
-            screen.lead = "请选择要办理的事项，或直接出示身份证、就诊卡、手机就诊码、医保电子凭证".to_owned();
+            screen.lead =
+                "请选择要办理的事项，或直接出示身份证、就诊卡、手机就诊码、医保电子凭证，或电子处方上的二维码"
+                    .to_owned();
             screen.tiles = tiles();
         }
-        Stage::Identify { task, trouble } => identify(&mut screen, *task, trouble.as_deref(), around),
+        Stage::Identify { task, trouble } => {
+            identify(&mut screen, *task, trouble.as_deref(), around);
+            if session.awaits_patient() {
+                screen.lead = format!("已找到处方，只打印给处方上的患者本人。{}", screen.lead);
+            }
+        }
         Stage::Waiting { words, .. } => {
             screen.view = "wait";
             screen.title = (*words).to_owned();
@@ -105,10 +112,11 @@ pub(crate) fn screen(
                 _ => ("我的报告", "近期没有可以打印的报告，报告未出时请稍后再来"),
             };
             screen.title = title.to_owned();
-            screen.lead = if documents.is_empty() {
-                none
-            } else {
-                "按“打印”后请在出纸口取走"
+            screen.lead = match documents.as_slice() {
+                [] => none,
+                // Found by the code on it, it comes out by itself.
+                [one] if matches!(one.paper, Paper::Printing | Paper::Printed(_)) => "请在出纸口取走",
+                _ => "按“打印”后请在出纸口取走",
             }
             .to_owned();
             let first = *page * ROWS;
@@ -135,7 +143,7 @@ fn tiles() -> Vec<Tile> {
     let words = |task| match task {
         Task::CheckIn => ("报到取号", "已挂号，到诊室前先报到"),
         Task::Reports => ("打印报告", "检验、检查报告"),
-        Task::Prescriptions => ("打印处方", "近期处方"),
+        Task::Prescriptions => ("打印处方", "近期处方，可扫电子处方上的二维码"),
         Task::Fees => ("费用查询", "待缴费用，扫码支付，打印凭条"),
     };
     Task::ALL

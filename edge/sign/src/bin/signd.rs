@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sign::config::{Config, ServiceConfig};
 use sign::engine::{Approvals, Rules};
-use sign::http::Way;
+use sign::http::{Bounds, Places, Way};
 use sign::manage::{Interface, Manage, Watched};
 use sign::service::Service;
 use sign::settings::{Published, Settings};
@@ -147,17 +147,18 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let receiver = settings_in_force.follow();
     tokio::spawn(syslog::run(Arc::clone(&engine), host, receiver, sending, stop.clone()));
     let (mut interfaces, mut certificates) = (Vec::new(), Vec::new());
+    let places = |bounds: &Bounds| Places::new(bounds, Arc::clone(&service.turned_away));
     if let Some(settings) = &config.service {
-        let router = sign::http::router(Arc::clone(&service));
+        let router = sign::http::router(Arc::clone(&service))?;
         let (tls, watched) = for_applications(settings)?;
-        interfaces.push(open(settings.listen, tls, router, stop.clone()).await?);
+        interfaces.push(open(settings.listen, tls, router, places(&settings.bounds()?), stop.clone()).await?);
         certificates.extend(watched);
     }
     if let Some(listen) = config.revocation.listen {
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("listening on {listen}"))?;
         let router = sign::http::published(Arc::clone(&engine));
-        let serving = sign::http::serve(listener, Way::Plain, router, stop.clone());
+        let serving = sign::http::serve(listener, Way::Plain, router, places(&Bounds::default()), stop.clone());
         interfaces.push(tokio::spawn(serving));
     }
     if let Some(settings) = &config.manage {
@@ -178,7 +179,7 @@ async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
         tokio::spawn(Arc::clone(&manage).replicate(stop.clone()));
         let router = sign::manage::router(manage);
         let tls = watched.config().context("TLS")?;
-        interfaces.push(open(settings.listen, tls, router, stop.clone()).await?);
+        interfaces.push(open(settings.listen, tls, router, places(&Bounds::default()), stop.clone()).await?);
     }
     unlock(certificates, &engine, &stop).await;
     tokio::spawn(open_keys(Arc::clone(&service), stop.clone()));
@@ -385,6 +386,7 @@ async fn open(
     listen: SocketAddr,
     tls: ServerConfig,
     router: Router,
+    places: Arc<Places>,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     // Certificates change inside these settings.
@@ -392,5 +394,6 @@ async fn open(
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
-    Ok(tokio::spawn(sign::http::serve(listener, Way::Tls(tls), router, stop)))
+    let serving = sign::http::serve(listener, Way::Tls(tls), router, places, stop);
+    Ok(tokio::spawn(serving))
 }

@@ -157,6 +157,13 @@ impl Engine {
         })?;
         Authority::read(row.ok_or(Refusal::Damaged("authority"))?, published)
     }
+
+    /// The authorities of an organisation, where there are any already.
+    pub(super) fn existing_authority(&self, organisation: &str) -> Result<Option<Authority>, Refusal> {
+        let published = self.published.in_force();
+        let row = self.vault.read(|unit| unit.authority(organisation))?;
+        row.map(|row| Authority::read(row, published.as_deref())).transpose()
+    }
 }
 
 fn make(kek: &[u8], organisation: &str, now: Timestamp, published: Option<&str>) -> Result<AuthorityRow, Refusal> {

@@ -1,4 +1,4 @@
-//! Signatures over documents and PDF digests.
+//! Signatures over documents and PDF digests, each with its time stamp.
 
 use std::sync::Arc;
 
@@ -77,14 +77,16 @@ impl Engine {
                 "签名证书已被吊销，请重新登记电子签名。",
             ));
         }
-        let authority = self.authority(&kek, &opened.row.organisation, now)?;
-        drop(kek);
+        let organisation = &opened.row.organisation;
+        let authority = self.authority(&kek, organisation, now)?;
         let serial = signer.serial_hex();
         let trust = Trust::new([&authority.root.der])?;
-        let chain = [signer, authority.issuing, authority.root];
+        let chain = [signer, authority.issuing.clone(), authority.root.clone()];
         let cms = Unsigned::new(&digest, now.offset(), &chain)?.sign(opened.key.here()?)?;
         // What does not verify is never answered (faulty memory, damaged certificate).
         cms::verify(&cms, Content::Bytes(&document), &trust, now.offset())?;
+        let cms = self.stamped(&kek, organisation, &authority, &cms, now)?;
+        drop(kek);
         let made = JournalRow {
             act: DOCUMENT.to_owned(),
             signer: asked.signer_id.clone(),
@@ -154,11 +156,23 @@ impl Engine {
         opened: &Opened,
     ) -> Result<(Vec<u8>, String, Arc<Server>), Refusal> {
         let (binding, server) = self.outside_of(opened)?;
+        let organisation = &opened.row.organisation;
+        // Whatever could fail here fails before the server elsewhere is asked and counts. No authority is made for the stamp
+        // alone: another device of the hospital may be the one that makes it.
+        let stamping = match self.existing_authority(organisation)? {
+            Some(authority) => Some((self.kek()?, authority)),
+            None => None,
+        };
         let chain = outside::chain(&binding)?;
         let own = chain.first().ok_or(Refusal::Damaged("certificate"))?;
         let expired = "外部签名证书已过期，请联系管理员更换后重新设置电子签名。";
         own.is_valid_at(now.offset())
             .map_err(|_| Refusal::no("certificate_expired", expired))?;
+        let lists = self.revocation.get().map(|revocation| revocation.lists());
+        if lists.is_some_and(|lists| chain.iter().any(|certificate| lists.revoke(certificate, now))) {
+            let revoked = "外部签名证书已被其签发机构吊销，请联系管理员更换后重新设置电子签名。";
+            return Err(Refusal::no("certificate_revoked", revoked));
+        }
         let root = chain.last().ok_or(Refusal::Damaged("certificate"))?;
         let (serial, trust) = (own.serial_hex(), Trust::new([&root.der])?);
         let what = format!("{key} {}", hex::encode(digest));
@@ -171,6 +185,10 @@ impl Engine {
         };
         let cms = Unsigned::new(digest, now.offset(), &chain)?.sign(&signer)?;
         cms::verify(&cms, Content::Bytes(document), &trust, now.offset())?;
+        let cms = match &stamping {
+            Some((kek, authority)) => self.stamped(kek, organisation, authority, &cms, now)?,
+            None => cms,
+        };
         Ok((cms, serial, server))
     }
 
@@ -209,7 +227,7 @@ impl Engine {
         let algorithm = Algorithm::default_of(seal_key.public_key().kind());
         let cms = Unsigned::over_digest(algorithm, &digest, None, &chain)?.sign(&seal_key)?;
         cms::verify_stated(&cms, Content::Digest(&digest), Some(now.offset()), &trust, now.offset())?;
-        let cms = self.stamp_seal(&kek, &asked.organisation, &authority, &cms, now)?;
+        let cms = self.stamped(&kek, &asked.organisation, &authority, &cms, now)?;
         drop(kek);
         let cms = self.with_list(cms, &authority.seal_root)?;
         let made = JournalRow {

@@ -37,7 +37,7 @@ use crate::config::DeviceConfig;
 use crate::guard::{self, Guarded, MemoryLock};
 use crate::keys::device::Devices;
 use crate::outside::{Outside, OutsideConfig};
-use crate::revocation::ListAddress;
+use crate::revocation::{ListAddress, Revocation};
 use crate::vault::{Check, Vault};
 use crate::wire::Request;
 
@@ -73,10 +73,14 @@ pub struct Engine {
     pub(crate) outside: Outside,
     /// Where the lists of our own authority are published.
     pub(crate) published: ListAddress,
+    /// Serial numbers of our own time stamps.
+    stamp_numbers: seal_stamp::Numbers,
     /// States of the machine that its maker approves.
     approvals: Option<Approvals>,
     /// The time by its sources; absent in a process that keeps none.
     time: OnceLock<TimeKeeper>,
+    /// Revocation lists of other authorities; absent in a process that fetches none.
+    revocation: OnceLock<Arc<Revocation>>,
 }
 
 /// What a hospital may set.
@@ -114,8 +118,10 @@ impl Engine {
             devices: Devices::default(),
             outside: Outside::default(),
             published: ListAddress::default(),
+            stamp_numbers: seal_stamp::Numbers::default(),
             approvals: None,
             time: OnceLock::new(),
+            revocation: OnceLock::new(),
         })
     }
 
@@ -262,6 +268,11 @@ impl Engine {
         let _ = self.time.set(time);
     }
 
+    /// Signs by these lists of other authorities from now on.
+    pub(crate) fn heed(&self, revocation: &Arc<Revocation>) {
+        let _ = self.revocation.set(Arc::clone(revocation));
+    }
+
     /// The time by its sources.
     pub(crate) fn time(&self) -> Result<&TimeKeeper, Refusal> {
         self.time
@@ -274,6 +285,7 @@ impl Engine {
         let now = self.clock.now();
         self.vault.write(|unit| {
             unit.forget_clock()?;
+            unit.lower_request_marks(now)?;
             unit.log(now, "clock.accepted", "", "")
         })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gm::Sm2Key;
+use gm::{Certificate, Sm2Key};
 use records::{Timestamp, sign as ops};
 use zeroize::Zeroizing;
 
@@ -119,6 +119,27 @@ impl Engine {
                 Err(state.refusal().unwrap_or(Refusal::Damaged("outside signer")))
             }
         }
+    }
+
+    /// Who may speak of the certificates of signers at outside servers: everyone in the accepted paths, and the roots of those
+    /// before.
+    pub(crate) fn outside_issuers(&self) -> Result<Vec<Certificate>, Refusal> {
+        let (paths, roots) = self.vault.read(|unit| {
+            let mut paths = Vec::new();
+            for server in self.outside.all() {
+                for row in unit.outside_signers(&server.name)? {
+                    paths.extend(chain(&row)?);
+                }
+            }
+            Ok((paths, unit.outside_roots()?))
+        })?;
+        let mut all = paths;
+        for root in roots {
+            all.push(Certificate::parse(&root)?);
+        }
+        all.sort_by(|a, b| a.der.cmp(&b.der));
+        all.dedup_by(|a, b| a.der == b.der);
+        Ok(all)
     }
 
     fn bound_password(&self, kek: &[u8], binding: &BindingRow) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {

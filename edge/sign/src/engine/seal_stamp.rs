@@ -1,6 +1,9 @@
-//! The time of the hospital's seal, proven (PAdES-B-T): a time-stamp unit of its own under the seal's root, P-256 because PDF
-//! readers know no SM2. Made at first need and again when its certificate ends or is revoked. It lies among the settings, and a
+//! The time of the hospital's seal and of people's signatures, proven (PAdES-B-T): a time-stamp unit of its own under the
+//! seal's root, P-256 because PDF readers know no SM2. What a doctor signed stays signed when the certificate is revoked
+//! later; without a proven time only the signature itself would say that it came before. Made at first need and again when its certificate ends or is revoked. It lies among the settings, and a
 //! backup does not carry it: another device makes one of its own under the same root.
+
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +22,12 @@ use crate::vault::Unit;
 use crate::wrap::Wrapping;
 
 const PART: &str = "seal time";
+/// Serial numbers reserved in the state file at a time; those left at a restart are never used.
+const RESERVED: u32 = 100;
+
+/// The next serial number of a stamp, and how many are reserved from it on.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(Mutex<(u64, u32)>);
 
 /// As it lies among the settings; Base64.
 #[derive(Serialize, Deserialize)]
@@ -51,8 +60,8 @@ fn bytes(text: &str) -> Result<Vec<u8>, Refusal> {
 }
 
 impl Engine {
-    /// The seal's message with a time stamp over its signature.
-    pub(super) fn stamp_seal(
+    /// A message with a time stamp over its signature.
+    pub(super) fn stamped(
         &self,
         kek: &[u8],
         organisation: &str,
@@ -61,16 +70,25 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<u8>, Refusal> {
         let (certificate, key) = self.seal_unit(kek, organisation, authority, now)?;
-        // A number is given away before it is used, and never again.
-        let (settings, number) = self
-            .vault
-            .write(|unit| Ok((StampSettings::load(unit)?, unit.reserve_stamp_serials(1)?)))?;
+        let settings = self.vault.read(StampSettings::load)?;
+        let number = self.next_stamp_number()?;
         let chain = [certificate, authority.seal_root.clone()];
         let policy = settings.policy_der()?;
         let unit = StampUnit::new(&key, &chain, &policy, settings.accuracy())?;
         let imprint = Imprint::of(Hash::Sha256, &Unsigned::read(message)?.signature);
         let token = unit.stamp(&imprint, &stamp_number(number)?, now.offset())?;
         Ok(attach(message, &token)?)
+    }
+
+    /// A number that is given away before it is used, and never again.
+    fn next_stamp_number(&self) -> Result<u64, Refusal> {
+        let mut numbers = self.stamp_numbers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.1 == 0 {
+            *numbers = (self.vault.write(|unit| unit.reserve_stamp_serials(RESERVED))?, RESERVED);
+        }
+        let number = numbers.0;
+        *numbers = (number + 1, numbers.1 - 1);
+        Ok(number)
     }
 
     fn seal_unit(

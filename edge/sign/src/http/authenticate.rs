@@ -9,9 +9,12 @@
 //! where `mac` is HMAC-SM3 (hexadecimal) under the application's key over
 //! `METHOD \n path-and-query \n time \n nonce \n SM3(body) in hexadecimal`. The time lies within five minutes of the
 //! server's, and a nonce (8 to 64 letters and digits) is accepted once.
+//!
+//! After a restart of the server, requests whose time may have been accepted before it are refused (`signed_before_start`)
+//! with the header `sign-after`: signed anew, for a time after that one where the application's clock is not there yet, and
+//! with a new nonce, they are accepted at once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Uri, header};
@@ -20,47 +23,47 @@ use records::Timestamp;
 use sm3::Sm3;
 
 use super::Peer;
+use super::nonces::Nonces;
 use crate::application::{Application, ApplicationId};
 use crate::fault::{Code, Fault};
 use crate::state::State;
 
 /// The scheme's name.
 pub const SCHEME: &str = "YQ-HMAC-SM3";
+/// Says with a refusal after which time the request is to be signed anew.
+pub const SIGN_AFTER: &str = "sign-after";
 /// Clocks may differ by this much.
-const TOLERANCE: Duration = Duration::from_secs(300);
-/// Nonces remembered; when there are more, requests wait for the oldest to lapse.
-const NONCES: usize = 1 << 20;
-
-/// Nonces that were used.
-#[derive(Debug, Default)]
-pub struct Nonces(Mutex<Seen>);
-
-#[derive(Debug, Default)]
-struct Seen {
-    /// Those of the present period and of the one before, each as long as a request is good.
-    present: HashMap<Box<str>, ()>,
-    before: HashMap<Box<str>, ()>,
-    since: Option<Timestamp>,
+pub(super) const TOLERANCE: Duration = Duration::from_secs(300);
+/// Why a request's sender is not taken for an application.
+#[derive(Debug)]
+pub(crate) struct Unproven {
+    pub(crate) fault: Fault,
+    /// Signed anew for a time after this one, the request is accepted.
+    pub(crate) sign_after: Option<Timestamp>,
 }
 
-impl Nonces {
-    /// Takes a nonce that was not used within the tolerance.
-    fn take(&self, application: &ApplicationId, nonce: &str, now: Timestamp) -> Result<(), Fault> {
-        let key: Box<str> = format!("{} {nonce}", application.0).into();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A request is good from five minutes before to five minutes after its time: ten minutes.
-        if seen.since.is_none_or(|since| now > since.plus(TOLERANCE * 2)) {
-            seen.before = std::mem::take(&mut seen.present);
-            seen.since = Some(now);
+impl Unproven {
+    /// It may have been accepted before this server started.
+    pub(super) fn before_the_start(mark: Timestamp) -> Self {
+        Self {
+            fault: Fault::new(Code::SignedBeforeStart, format!("请以晚于 {mark} 的时间签名")),
+            sign_after: Some(mark),
         }
-        if seen.present.contains_key(&key) || seen.before.contains_key(&key) {
-            return Err(Code::Replayed.into());
+    }
+}
+
+impl From<Fault> for Unproven {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            sign_after: None,
         }
-        if seen.present.len() >= NONCES {
-            return Err(Code::Busy.into());
-        }
-        seen.present.insert(key, ());
-        Ok(())
+    }
+}
+
+impl From<Code> for Unproven {
+    fn from(code: Code) -> Self {
+        Fault::from(code).into()
     }
 }
 
@@ -68,6 +71,7 @@ impl Nonces {
 pub(super) struct Claim<'r> {
     application: Arc<Application>,
     time: &'r str,
+    at: Timestamp,
     nonce: &'r str,
     mac: Vec<u8>,
 }
@@ -82,23 +86,25 @@ pub(super) fn claim<'r>(state: &State, headers: &'r HeaderMap, now: Timestamp) -
 }
 
 /// The application behind a request. `nonces` remembers signed requests.
-pub fn application(
+pub(super) async fn application(
     state: &State,
     peer: &Peer,
     request: (&Method, &Uri, &HeaderMap, &[u8]),
-    nonces: &Nonces,
+    nonces: &Arc<Nonces>,
     now: Timestamp,
-) -> Result<Arc<Application>, Fault> {
+) -> Result<Arc<Application>, Unproven> {
     let (method, uri, headers, body) = request;
     if let Some(claim) = claim(state, headers, now)? {
-        return claim.prove((method, uri, body), nonces, now);
+        let application = claim.prove((method, uri, body))?;
+        nonces.take(&application.id, claim.nonce, claim.at, now).await?;
+        return Ok(application);
     }
     let Some(certificate) = &peer.certificate else {
-        return Err(refused("既没有客户端证书，也没有请求签名"));
+        return Err(refused("既没有客户端证书，也没有请求签名").into());
     };
     let id = state.by_certificate.get(certificate);
     let application = id.and_then(|id| state.applications.get(id));
-    application.cloned().ok_or_else(|| refused("客户端证书未登记"))
+    application.cloned().ok_or_else(|| refused("客户端证书未登记").into())
 }
 
 impl<'r> Claim<'r> {
@@ -128,24 +134,20 @@ impl<'r> Claim<'r> {
         Ok(Self {
             application: Arc::clone(application),
             time,
+            at: when,
             nonce,
             mac: hex::decode(mac).map_err(|_| wrong())?,
         })
     }
 
-    fn prove(
-        &self,
-        (method, uri, body): (&Method, &Uri, &[u8]),
-        nonces: &Nonces,
-        now: Timestamp,
-    ) -> Result<Arc<Application>, Fault> {
+    /// That it is signed with the application's key.
+    fn prove(&self, (method, uri, body): (&Method, &Uri, &[u8])) -> Result<Arc<Application>, Fault> {
         let application = &self.application;
         let secret = application.secret.as_ref().ok_or_else(wrong)?;
         let text = signed_text(method.as_str(), uri, self.time, self.nonce, body);
         let mut expected = Hmac::<Sm3>::new_from_slice(&secret.0).map_err(|_| wrong())?;
         expected.update(text.as_bytes());
         expected.verify_slice(&self.mac).map_err(|_| wrong())?;
-        nonces.take(&application.id, self.nonce, now)?;
         Ok(Arc::clone(application))
     }
 }

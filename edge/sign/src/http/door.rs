@@ -13,9 +13,11 @@ use tokio::sync::Semaphore;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{OpenApi, Required};
 
-use super::authenticate::{self, Nonces};
+use super::authenticate::{self, SIGN_AFTER, Unproven};
 use super::json;
 use super::listener::Peer;
+use super::nonces::Nonces;
+use crate::Refusal;
 use crate::fault::{Code, Fault};
 use crate::service::{Caller, Interface, Once, Replayed, Service};
 use crate::{revocation, soap, stamping, svs};
@@ -42,10 +44,11 @@ pub(crate) struct Door {
 }
 
 /// The routes.
-pub fn router(service: Arc<Service>) -> Router {
+pub fn router(service: Arc<Service>) -> Result<Router, Refusal> {
+    let nonces = Nonces::start(Arc::clone(&service.engine.vault))?;
     let door = Door {
         service: Arc::clone(&service),
-        nonces: Arc::default(),
+        nonces: Arc::new(nonces),
         unproven: Arc::new(Semaphore::new(UNPROVEN)),
     };
     let (acts, _) = json::acts().split_for_parts();
@@ -54,7 +57,7 @@ pub fn router(service: Arc<Service>) -> Router {
         let door = door.clone();
         middleware::from_fn(move |request: Request, next: Next| admit(door.clone(), interface, request, next))
     };
-    Router::new()
+    let router = Router::new()
         .merge(acts.layer(admit(Interface::Json)))
         .merge(svs::routes().layer(admit(Interface::Svs)))
         .merge(soap::routes().layer(admit(Interface::Soap)))
@@ -69,7 +72,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/ready", axum::routing::get(ready))
         .fallback(async || json::answer(&Code::NotFound.into()))
         .method_not_allowed_fallback(async || json::answer(&Code::Method.into()))
-        .with_state(door)
+        .with_state(door);
+    Ok(router)
 }
 
 /// The JSON interface's description.
@@ -137,9 +141,13 @@ async fn admit(door: Door, interface: Interface, request: Request, next: Next) -
     }
     let (request, caller) = match identify(&door, &peer, interface, request).await {
         Ok(known) => known,
-        Err(fault) => {
+        Err(Unproven { fault, sign_after }) => {
             door.service.refuse_stranger(from, interface, &fault).await;
-            return refused(interface, &form, &fault);
+            let mut response = refused(interface, &form, &fault);
+            if let Some(after) = sign_after.and_then(|after| header::HeaderValue::from_str(&after.to_string()).ok()) {
+                response.headers_mut().insert(SIGN_AFTER, after);
+            }
+            return response;
         }
     };
     let mut response = next.run(request).await;
@@ -183,7 +191,7 @@ async fn identify(
     peer: &Peer,
     interface: Interface,
     request: Request,
-) -> Result<(Request, Caller), Fault> {
+) -> Result<(Request, Caller), Unproven> {
     let (mut parts, body) = request.into_parts();
     let state = door.service.state();
     let registered = peer
@@ -196,7 +204,7 @@ async fn identify(
             Some(_) => "客户端证书未登记",
             None => "既没有客户端证书，也没有请求签名",
         };
-        return Err(Fault::new(Code::Unauthenticated, why));
+        return Err(Fault::new(Code::Unauthenticated, why).into());
     }
     let claims = authenticate::claim(&state, &parts.headers, door.service.engine.clock.now())?.is_some();
     let long = body.size_hint().upper().is_none_or(|bytes| bytes > SHORT);
@@ -210,7 +218,7 @@ async fn identify(
         .map_err(|_| Fault::new(Code::TooLarge, format!("请求最多 {MAX_BODY} 字节，且须完整发送")))?;
     let now = door.service.engine.clock.now();
     let signed = (&parts.method, &parts.uri, &parts.headers, &body[..]);
-    let application = authenticate::application(&state, peer, signed, &door.nonces, now)?;
+    let application = authenticate::application(&state, peer, signed, &door.nonces, now).await?;
     drop(turn);
     let once = match parts
         .headers

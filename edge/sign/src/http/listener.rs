@@ -24,11 +24,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::places::{CONNECTIONS, Places};
 use crate::memory;
 use crate::state::Fingerprint;
 
-/// Connections at a time; more wait in the system's queue.
-const CONNECTIONS: usize = 2_048;
 /// A handshake is done by then.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A request's headers are there by then; an idle connection is closed.
@@ -100,8 +99,8 @@ impl HttpBody for Timely {
     }
 }
 
-/// Serves until told to stop.
-pub async fn serve(listener: TcpListener, way: Way, router: Router, stop: CancellationToken) {
+/// Serves until told to stop. `by_address` says which connections there may be.
+pub async fn serve(listener: TcpListener, way: Way, router: Router, by_address: Arc<Places>, stop: CancellationToken) {
     let (open, places) = (Arc::new(GracefulShutdown::new()), Arc::new(Semaphore::new(CONNECTIONS)));
     let most = Arc::new(AtomicUsize::new(0));
     tokio::spawn(ebb(Arc::clone(&places), Arc::clone(&most), stop.clone()));
@@ -123,6 +122,10 @@ pub async fn serve(listener: TcpListener, way: Way, router: Router, stop: Cancel
                 continue;
             }
         };
+        let Some(own) = by_address.take(address.ip()) else {
+            // Closed at once; its place is for somebody else.
+            continue;
+        };
         let acceptor = match &way {
             Way::Tls(tls) => Some(TlsAcceptor::from(Arc::clone(&tls.borrow()))),
             Way::Plain => None,
@@ -131,7 +134,7 @@ pub async fn serve(listener: TcpListener, way: Way, router: Router, stop: Cancel
         let (router, open) = (router.clone(), Arc::clone(&open));
         tokio::spawn(async move {
             converse(stream, address, acceptor, router, &open).await;
-            drop(place);
+            drop((own, place));
         });
     }
     drop(listener);

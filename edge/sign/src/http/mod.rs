@@ -14,9 +14,12 @@ pub mod authenticate;
 pub(crate) mod door;
 mod json;
 mod listener;
+mod nonces;
+pub(crate) mod places;
 pub mod tls;
 
 pub use crate::revocation::published;
 pub use door::{document, router};
 pub(crate) use json::answer as refusal;
 pub use listener::{Peer, Way, serve};
+pub use places::{Bounds, Places, TurnedAway};

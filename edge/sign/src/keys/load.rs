@@ -6,7 +6,7 @@ use std::sync::Arc;
 use curve::Ciphertext;
 use gm::der::Reader;
 use gm::key::PrivateKey;
-use gm::{Certificate, PublicKey, Refused, Signer};
+use gm::{Algorithm, Certificate, PublicKey, Refused, Signer};
 use zeroize::Zeroizing;
 
 use super::device::{DeviceSigner, Devices};
@@ -127,6 +127,14 @@ impl Signer for Opens {
     }
 
     fn sign_digest(&self, _digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        Err(Refused::WrongUsage)
+    }
+
+    fn sign_digest_as(&self, _algorithm: Algorithm, _digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        Err(Refused::WrongUsage)
+    }
+
+    fn sign_as(&self, _algorithm: Algorithm, _message: &[u8]) -> Result<Vec<u8>, Refused> {
         Err(Refused::WrongUsage)
     }
 

@@ -50,6 +50,9 @@ pub(crate) use lists::{Kept, Lists, Taken};
 pub(crate) use own::{OWN_LISTS, Revoking};
 pub(crate) use web::{Trouble, is_web};
 
+/// Lists of others lie in this folder beside the state file.
+const LISTS: &str = "lists";
+
 /// All that is known about revocations.
 pub(crate) struct Revocation {
     store: Store,
@@ -69,7 +72,7 @@ impl Revocation {
     /// Keeps its lists under this folder; they are read by [`Self::load`].
     pub(crate) fn new(folder: &Path) -> Result<Self, Refusal> {
         Ok(Self {
-            store: Store::new(folder.join("lists")),
+            store: Store::new(folder.join(LISTS)),
             web: Web::new().map_err(|_| Refusal::Damaged("HTTP client"))?,
             lists: RwLock::default(),
             changing: Mutex::default(),

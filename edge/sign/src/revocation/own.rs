@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gm::crl::{Draft, Entry, Number};
+use gm::crl::{Draft, Entry, Head, Number};
 use gm::evidence::{Reason, Revoked};
 use gm::key::{P256Key, Signer};
 use gm::{Certificate, Sm2Key};
@@ -14,6 +14,8 @@ use records::{Timestamp, sign as ops};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::LISTS;
+use super::store::Store;
 use crate::Refusal;
 use crate::engine::{Engine, authority_owner, open_key, seal_stamp, sm2_key};
 use crate::service::Service;
@@ -25,6 +27,8 @@ pub(crate) const OWN_LISTS: &str = "/crl/{name}";
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// The next one is promised by then: a server that is down over a weekend does not make every signature unproven.
 const PROMISE: Duration = Duration::from_secs(4 * 24 * 3600);
+/// Bytes of lists told at once to who verifies elsewhere: Base64 of them passes the line in one answer.
+const TOLD: usize = 512 << 10;
 /// Whether one is due is looked at so often.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -184,20 +188,47 @@ impl Engine {
         })
     }
 
-    /// The newest lists of all our authorities, for who verifies elsewhere. Those that are due are issued for it; without
-    /// the TPM the last ones are told.
+    /// The newest lists of all our authorities, for who verifies elsewhere, and behind them those of the authorities of
+    /// signers at outside servers. Ours that are due are issued for it; without the TPM the last ones are told.
     pub(crate) fn newest_lists(&self) -> Result<ops::Lists, Refusal> {
-        let lists = match self.own_lists() {
-            Ok(lists) => lists.into_iter().map(|(list, _)| STANDARD.encode(list)).collect(),
+        let own: Vec<Vec<u8>> = match self.own_lists() {
+            Ok(lists) => lists.into_iter().map(|(list, _)| list).collect(),
             Err(_) => self.vault.read(|unit| {
                 let mut lists = Vec::new();
                 for issuer in issuers(unit)? {
-                    lists.extend(unit.own_list(&issuer.id())?.map(|row| STANDARD.encode(row.list)));
+                    lists.extend(unit.own_list(&issuer.id())?.map(|row| row.list));
                 }
                 Ok(lists)
             })?,
         };
-        Ok(ops::Lists { lists })
+        let outside = self.outside_lists(TOLD.saturating_sub(own.iter().map(Vec::len).sum()))?;
+        let lists = own.iter().chain(&outside).map(|list| STANDARD.encode(list));
+        Ok(ops::Lists { lists: lists.collect() })
+    }
+
+    /// The kept lists of the authorities of signers at outside servers, as long as there is room for them.
+    fn outside_lists(&self, mut room: usize) -> Result<Vec<Vec<u8>>, Refusal> {
+        let issuers = self.outside_issuers()?;
+        let mut lists = Vec::new();
+        if issuers.is_empty() {
+            return Ok(lists);
+        }
+        for (id, list, _) in Store::new(self.dir.join(LISTS)).all() {
+            let theirs =
+                Head::read(&list).is_ok_and(|head| issuers.iter().any(|one| one.subject_der == head.issuer_der));
+            if !theirs {
+                continue;
+            }
+            match room.checked_sub(list.len()) {
+                Some(left) => room = left,
+                None => {
+                    tracing::warn!(%id, bytes = list.len(), "a list is too long to be told to who verifies elsewhere");
+                    continue;
+                }
+            }
+            lists.push(list);
+        }
+        Ok(lists)
     }
 
     /// Certificates of our own authority that are in use, and all that were revoked.

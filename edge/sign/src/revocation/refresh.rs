@@ -21,16 +21,32 @@ const AT_A_TIME: usize = 2;
 /// The longest sleep; the clock may be set meanwhile.
 const NAP: Duration = Duration::from_secs(20);
 
-/// Those who may sign lists: everyone in the chains.
-fn issuers(state: &State) -> Arc<Vec<Certificate>> {
+/// Those who may sign lists: everyone in the chains and above signers at outside servers.
+fn issuers(state: &State, outside: &[Certificate]) -> Arc<Vec<Certificate>> {
     let all = state.chains.values().flat_map(|chain| &chain.certificates);
-    Arc::new(all.cloned().collect())
+    Arc::new(all.chain(outside).cloned().collect())
 }
 
 impl Service {
+    /// The certificates of outside servers' signers and those above them, as they are now. Blocks.
+    fn outside_certificates(&self) -> Vec<Certificate> {
+        self.engine.outside_issuers().unwrap_or_else(|refusal| {
+            tracing::error!(sign.refusal = %refusal, "certificates of outside signers could not be read");
+            Vec::new()
+        })
+    }
+
+    /// [`Self::outside_certificates`] away from the threads that serve.
+    async fn outside_now(self: &Arc<Self>) -> Vec<Certificate> {
+        let service = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || service.outside_certificates()).await;
+        read.unwrap_or_default()
+    }
+
     /// Reads the kept lists, then fetches each address when it is due, and issues our own lists daily, until told to stop.
     pub async fn keep_lists(self: Arc<Self>, stop: CancellationToken) {
-        let (service, known) = (Arc::clone(&self), issuers(&self.state()));
+        let mut outside = self.outside_now().await;
+        let (service, known) = (Arc::clone(&self), issuers(&self.state(), &outside));
         let load = move || service.revocation.load(&known);
         if tokio::task::spawn_blocking(load).await.is_err() {
             tracing::error!("kept lists could not be read");
@@ -43,13 +59,17 @@ impl Service {
             if now >= own_due {
                 own_due = now.plus(self.renew_own_lists().await);
             }
+            let bound = self.outside_now().await;
+            if bound != outside {
+                (outside, surveyed) = (bound, None);
+            }
             if !surveyed.as_ref().is_some_and(|before| Arc::ptr_eq(before, &state)) {
-                let (service, known) = (Arc::clone(&self), issuers(&state));
+                let (service, known) = (Arc::clone(&self), issuers(&state, &outside));
                 let forget = move || service.revocation.forget_all_but(&known);
                 if tokio::task::spawn_blocking(forget).await.is_err() {
                     tracing::error!("lists of removed chains could not be deleted");
                 }
-                self.revocation.survey(&state, now);
+                self.revocation.survey(&state, &outside, now);
             }
             surveyed = Some(state);
             while fetching.len() < AT_A_TIME
@@ -75,7 +95,7 @@ impl Service {
     /// Fetches a list now and takes it in; all who want the same wait for one fetch.
     pub(crate) async fn fetch_list(self: &Arc<Self>, address: &str, limit: Duration) -> Result<Taken, Trouble> {
         let revocation = Arc::clone(&self.revocation);
-        let known = issuers(&self.state());
+        let known = issuers(&self.state(), &self.outside_now().await);
         let bytes = revocation.web.get(address, MAX_CRL, limit).await;
         let now = self.engine.clock.now();
         let taken = match bytes {
@@ -97,7 +117,7 @@ impl Service {
 
     /// Takes in a list that somebody brought. Blocks.
     pub(crate) fn import_list(&self, bytes: &[u8]) -> Result<Taken, Trouble> {
-        let known = issuers(&self.state());
+        let known = issuers(&self.state(), &self.outside_certificates());
         self.revocation.take(bytes, &known, self.engine.clock.now())
     }
 }

@@ -1,5 +1,5 @@
-//! Where lists come from: addresses that chains are configured with, those in the certificates of chains and server keys,
-//! those of deltas in lists, and those in certificates that were judged and had no list.
+//! Where lists come from: addresses that chains are configured with, those in the certificates of chains, server keys and
+//! signers at outside servers, those of deltas in lists, and those in certificates that were judged and had no list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -105,7 +105,8 @@ fn between(from: Timestamp, to: Timestamp) -> Duration {
 
 impl Revocation {
     /// Finds the addresses of a state again. What was known about those that stay is kept.
-    pub(super) fn survey(&self, state: &State, now: Timestamp) {
+    /// `outside`: signers at outside servers, and those above them.
+    pub(super) fn survey(&self, state: &State, outside: &[Certificate], now: Timestamp) {
         let mut wanted: BTreeMap<String, Duration> = BTreeMap::new();
         let mut want = |address: &str, every: Duration| {
             if is_web(address) {
@@ -126,7 +127,7 @@ impl Revocation {
         }
         let usual = crate::trust::ChainSettings::default().every();
         let own = state.keys.values().flat_map(|key| &key.certificates);
-        for certificate in own.filter_map(|one| one.chain.first()) {
+        for certificate in own.filter_map(|one| one.chain.first()).chain(outside) {
             for address in self.addresses(certificate) {
                 want(&address, usual);
             }

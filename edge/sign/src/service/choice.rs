@@ -78,10 +78,8 @@ impl Hand<'_> {
         if digest.len() != self.algorithm.hash().len() {
             return Err(Fault::new(Code::DataFormat, "摘要长度与算法不符"));
         }
-        if self.algorithm != self.signer.algorithm() {
-            return Err(unsigned(Refused::DigestOnly));
-        }
-        let made = self.signer.sign_digest(digest).map_err(unsigned)?;
+        let made = self.signer.sign_digest_as(self.algorithm, digest);
+        let made = made.map_err(unsigned)?;
         let verified = self.own.public_key.verify_digest(self.algorithm, digest, &made);
         verified.map_err(|_| Code::Internal)?;
         Ok(made)
@@ -111,7 +109,7 @@ impl Signer for Hand<'_> {
     }
 
     fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>, Refused> {
-        self.signer.sign_digest(digest)
+        self.signer.sign_digest_as(self.algorithm, digest)
     }
 
     fn open(&self, text: &curve::Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refused> {

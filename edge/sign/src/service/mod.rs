@@ -12,6 +12,7 @@ mod message;
 mod meter;
 mod once;
 mod pdf;
+mod progress;
 mod refusals;
 mod session;
 mod xml;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use crate::application::{Application, Format, KeyIndex};
 use crate::engine::Engine;
 use crate::fault::{Code, Fault};
+use crate::http::TurnedAway;
 use crate::keys::device::Held;
 use crate::keys::{KeyPurpose, KeyState, ServerKey};
 use crate::ledger::Ledger;
@@ -49,7 +51,8 @@ pub use message::{Kind, SignMessage, Signatory, SignedMessage, VerifiedMessage, 
 pub use meter::{Meter, Second};
 pub(crate) use once::{Once, Replayed};
 pub use pdf::PdfSignature;
-pub use session::{Begin, Purpose, SESSIONS};
+pub use progress::SESSIONS;
+pub use session::{Begin, Purpose};
 pub use xml::{SignXml, SignedXml, VerifiedXml, VerifyXml, XmlKind};
 
 /// Bytes from which an act leaves the threads that serve connections.
@@ -134,8 +137,10 @@ pub struct Service {
     triple_des: AtomicBool,
     /// The web service answers.
     web_service: AtomicBool,
-    sessions: session::Sessions,
+    sessions: progress::Sessions,
     strangers: refusals::Strangers,
+    /// Connections that there was no place for.
+    pub turned_away: Arc<TurnedAway>,
     /// The TPM gave the keys at the last reload.
     open: AtomicBool,
     /// How the sending of the log stands.
@@ -158,6 +163,7 @@ impl Service {
     pub fn start(engine: Arc<Engine>) -> Result<Self, Refusal> {
         let ledger = Ledger::start(Arc::clone(&engine.vault)).map_err(|_| Refusal::Damaged("thread"))?;
         let revocation = Arc::new(Revocation::new(&engine.dir)?);
+        engine.heed(&revocation);
         let service = Self {
             engine,
             state: RwLock::default(),
@@ -167,8 +173,9 @@ impl Service {
             draining: AtomicBool::new(false),
             triple_des: AtomicBool::new(false),
             web_service: AtomicBool::new(false),
-            sessions: session::Sessions::default(),
+            sessions: progress::Sessions::default(),
             strangers: refusals::Strangers::default(),
+            turned_away: Arc::default(),
             open: AtomicBool::new(false),
             log_sending: Arc::default(),
             tested: RwLock::default(),

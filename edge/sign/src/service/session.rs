@@ -1,13 +1,14 @@
 //! Long data, signed and verified by parts: begun, fed, finished. A session holds a digest in progress and nothing of the
 //! data, belongs to the application that began it, and lapses when it is not fed for five minutes.
+//!
+//! What is signed in the end is the digest, with any algorithm of any key: SM2, ECDSA, RSA by PKCS#1 v1.5 or PSS. SM2 takes
+//! the signer's public key into the digest first (Z), so its session is bound to a key from the beginning; with the others it
+//! is where one was named.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use gm::cms::{self, Content};
 use gm::der::Reader;
-use gm::key::Hashing;
 use gm::{Algorithm, PublicKey, USER_ID};
 use records::Timestamp;
 
@@ -15,17 +16,10 @@ use super::choice::Choice;
 use super::data::{Judged, SignedData, bounded};
 use super::judge::{Level, refused};
 use super::message::{Signatory, SignedMessage, VerifiedMessage, write};
+use super::progress::Progress;
 use super::{Caller, Desk, Service, Tool, Whose};
-use crate::application::{ApplicationId, Format};
+use crate::application::Format;
 use crate::fault::{Code, Fault};
-use crate::wrap;
-
-/// A session that is not fed ends after this.
-const IDLE: Duration = Duration::from_secs(300);
-/// Sessions of one application at a time.
-pub const SESSIONS: usize = 64;
-/// Sessions of all applications.
-const ALL: usize = 4096;
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,87 +54,13 @@ pub struct Begin {
     pub public_key: Option<Vec<u8>>,
     /// Whose certificate has the public key; instead of `public_key`.
     pub signer: Option<Whose>,
-    /// The key, where neither is given.
+    /// The key, where neither is given; where none is named here either, the policy's first for SM2, and with another
+    /// algorithm whichever is named in the end.
     pub with: Choice,
     /// SM2's user id, where it is not the usual one.
     pub signer_id: Option<Vec<u8>>,
     /// The first part of the data.
     pub data: Vec<u8>,
-}
-
-/// A digest in progress.
-struct Progress {
-    purpose: Purpose,
-    algorithm: Algorithm,
-    public_key: PublicKey,
-    hashing: Hashing,
-    bytes: u64,
-}
-
-struct Slot {
-    owner: ApplicationId,
-    last: Instant,
-    /// Absent while a part is being taken in.
-    progress: Option<Box<Progress>>,
-}
-
-/// Sessions that were begun.
-#[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Slot>>);
-
-impl Sessions {
-    fn open(&self, owner: &ApplicationId, progress: Progress) -> Result<String, Fault> {
-        let id = hex::encode(wrap::random::<16>()?);
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        slots.retain(|_, slot| now.duration_since(slot.last) < IDLE);
-        let own = slots.values().filter(|slot| slot.owner == *owner).count();
-        if own >= SESSIONS || slots.len() >= ALL {
-            return Err(Fault::new(
-                Code::TooManySessions,
-                format!("每个应用系统最多 {SESSIONS} 个"),
-            ));
-        }
-        let slot = Slot {
-            owner: owner.clone(),
-            last: now,
-            progress: Some(Box::new(progress)),
-        };
-        slots.insert(id.clone(), slot);
-        Ok(id)
-    }
-
-    /// Takes the digest out for one act. Another application's session is as unknown as one there is not.
-    fn take(&self, id: &str, owner: &ApplicationId, purpose: Purpose) -> Result<Box<Progress>, Fault> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots
-            .get_mut(id)
-            .filter(|slot| slot.owner == *owner && slot.last.elapsed() < IDLE);
-        let slot = slot.ok_or(Code::SessionUnknown)?;
-        slot.last = Instant::now();
-        match slot.progress.take() {
-            Some(progress) if progress.purpose == purpose => Ok(progress),
-            Some(other) => {
-                slot.progress = Some(other);
-                Err(Fault::new(Code::SessionUnknown, "会话用于另一种操作"))
-            }
-            None => Err(Fault::new(Code::Busy, "会话的上一段数据还在处理")),
-        }
-    }
-
-    fn put_back(&self, id: &str, progress: Box<Progress>) {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get_mut(id) {
-            slot.progress = Some(progress);
-        }
-    }
-
-    /// Takes the digest out for good.
-    fn close(&self, id: &str, owner: &ApplicationId, purpose: Purpose) -> Result<Box<Progress>, Fault> {
-        let progress = self.take(id, owner, purpose)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        Ok(progress)
-    }
 }
 
 impl Service {
@@ -150,24 +70,16 @@ impl Service {
         let service = Arc::clone(self);
         self.perform(caller, "session.begun", Some(format), bytes, move |desk| {
             bounded(bytes)?;
-            let public_key = service.public_key(desk, &begin)?;
-            let algorithm = begin
-                .algorithm
-                .unwrap_or_else(|| Algorithm::default_of(public_key.kind()));
-            public_key.fits(algorithm).map_err(refused)?;
-            if begin.purpose == Purpose::SignData && algorithm != Algorithm::Sm2 {
-                let text = "RSA 与 ECDSA 密钥对长数据请用 PKCS#7 消息签名";
-                return Err(Fault::new(Code::SignMethod, text));
-            }
+            let (public_key, algorithm) = service.bound_to(desk, &begin)?;
             if begin.signer_id.is_some() && algorithm != Algorithm::Sm2 {
                 return Err(Fault::new(Code::SignMethod, "只有 SM2 签名带用户标识"));
             }
-            let mut hashing = match begin.purpose {
-                Purpose::SignData | Purpose::VerifyData => {
+            let mut hashing = match (begin.purpose, &public_key) {
+                (Purpose::SignData | Purpose::VerifyData, Some(public_key)) => {
                     let id = begin.signer_id.as_deref().unwrap_or(USER_ID.as_bytes());
                     public_key.hashing(algorithm, id).map_err(refused)?
                 }
-                Purpose::SignMessage | Purpose::VerifyMessage => algorithm.hash().start(),
+                _ => algorithm.hash().start(),
             };
             hashing.update(&begin.data);
             let progress = Progress {
@@ -219,7 +131,7 @@ impl Service {
             let key = desk.key(with.key, with.access_code.as_deref())?;
             let progress = service.sessions.close(&id, &desk.application.id, Purpose::SignData)?;
             let hand = key.hand(Some(progress.algorithm), desk.now)?;
-            if hand.own.public_key != progress.public_key {
+            if !progress.is_for(&hand.own.public_key) {
                 return Err(Fault::new(Code::KeyIndex, "不是会话开始时的密钥"));
             }
             let bytes = progress.bytes;
@@ -227,8 +139,9 @@ impl Service {
             let signature = hand.sign_digest(&digest)?;
             let (index, serial) = (key.index, hand.own.serial_hex());
             let detail = format!(
-                "key {} serial {serial} {bytes} bytes digest {}",
+                "key {} serial {serial} {} {bytes} bytes digest {}",
                 index.0,
+                hand.algorithm.name(),
                 hex::encode(digest)
             );
             let signed = SignedData {
@@ -256,7 +169,7 @@ impl Service {
             let certificate = service.whose(desk, &signer)?;
             let progress = service.sessions.close(&id, &desk.application.id, Purpose::VerifyData)?;
             let (algorithm, bytes) = (progress.algorithm, progress.bytes);
-            if certificate.public_key != progress.public_key {
+            if !progress.is_for(&certificate.public_key) {
                 return Err(Fault::new(Code::Certificate, "不是会话开始时的公钥"));
             }
             let digest = progress.hashing.finish();
@@ -338,7 +251,7 @@ impl Service {
                 let progress = service
                     .sessions
                     .close(&id, &desk.application.id, Purpose::VerifyMessage)?;
-                let digest: [u8; 32] = progress.hashing.finish().try_into().map_err(|_| Code::SignMethod)?;
+                let digest = progress.hashing.finish();
                 let seen = cms::verify(&message, Content::Digest(&digest), &desk.trust(), desk.now.offset());
                 let seen = seen.map_err(refused)?;
                 let states = desk.unrevoked(&seen.path, Level::Policy)?;
@@ -361,7 +274,21 @@ impl Service {
         .await
     }
 
-    /// The public key that a session is bound to.
+    /// The key that a session is bound to, if any, and its algorithm.
+    fn bound_to(&self, desk: &Desk, begin: &Begin) -> Result<(Option<PublicKey>, Algorithm), Fault> {
+        let named = begin.signer.is_some() || begin.public_key.is_some() || begin.with.key.is_some();
+        if let (false, Some(algorithm)) = (named, begin.algorithm)
+            && algorithm != Algorithm::Sm2
+        {
+            return Ok((None, algorithm));
+        }
+        let key = self.public_key(desk, begin)?;
+        let algorithm = begin.algorithm.unwrap_or_else(|| Algorithm::default_of(key.kind()));
+        key.fits(algorithm).map_err(refused)?;
+        Ok((Some(key), algorithm))
+    }
+
+    /// The public key that is named, or the policy's first.
     fn public_key(&self, desk: &Desk, begin: &Begin) -> Result<PublicKey, Fault> {
         if let Some(signer) = &begin.signer {
             return Ok(self.whose(desk, signer)?.public_key);

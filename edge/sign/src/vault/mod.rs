@@ -7,6 +7,7 @@ mod custodian;
 mod dump;
 mod key;
 mod ledger;
+mod mark;
 mod outside;
 mod replica;
 mod revocation;

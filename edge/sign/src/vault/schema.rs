@@ -81,6 +81,7 @@ CREATE TABLE IF NOT EXISTS answer (
   number INTEGER PRIMARY KEY AUTOINCREMENT, application TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL,
   body BLOB NOT NULL, at INTEGER NOT NULL, UNIQUE (application, key)) STRICT;
 CREATE INDEX IF NOT EXISTS answer_at ON answer (at);
+CREATE TABLE IF NOT EXISTS request_mark (application TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS replica_peer (
   id TEXT PRIMARY KEY, introduction TEXT NOT NULL, name TEXT NOT NULL, url TEXT NOT NULL,
   role TEXT NOT NULL CHECK (role IN ('source', 'follower')),

@@ -58,6 +58,24 @@ async fn keys_made_and_adopted_in_devices_sign_what_openssl_verifies() {
         "rsa_pss_saltlen:digest",
     ];
     assert!(site.judged(&signed, RX, &pss).contains("Verified OK"));
+    // Long data by parts, by the algorithm that was asked for.
+    for (key, algorithm, how) in [
+        (&rsa, "RSA-PKCS1-SHA512", &["-sha512"][..]),
+        (&rsa, "RSA-PSS-SHA384", &pss[..]),
+        (&p256, "ECDSA-P256-SHA256", &sha256[..]),
+    ] {
+        let begin = json!({"purpose": "sign-data", "key": key, "algorithm": algorithm, "data": b64(&RX[..7])});
+        let begun = his.post("/v1/session", begin).await.done();
+        let session = format!("/v1/session/{}", begun["session"].as_str().expect("id"));
+        let part = json!({"purpose": "sign-data", "data": b64(&RX[7..])});
+        his.post(&format!("{session}/feed"), part).await.done();
+        let signed = his
+            .post(&format!("{session}/sign-data"), json!({"key": key}))
+            .await
+            .done();
+        let said = site.judged(&signed, RX, how);
+        assert!(said.contains("Verified OK"), "{algorithm}: {said}");
+    }
     let message = json!({"key": sm2, "data": b64(RX)});
     let message = his.post("/v1/message/sign", message).await.done();
     let verify = json!({"message": message["message"], "data": b64(RX)});

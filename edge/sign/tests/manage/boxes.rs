@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gm::{Algorithm, Certificate};
 use kit::ports::free_port;
+use records::{Clock, SystemClock, Timestamp};
 use serde_json::json;
 use signd_client::{Client, Content, Error, Identity, Settings, SignData};
 use tempfile::TempDir;
@@ -187,6 +188,46 @@ async fn what_may_have_been_done_is_asked_again_and_done_once() {
     settings.deadline = Duration::from_millis(300);
     let wary = Client::new(settings).expect("client");
     assert!(matches!(wary.sign_data(&asked).await, Err(Error::NotDone(_))));
+}
+
+/// A client whose clock is behind.
+#[derive(Debug)]
+struct Behind(Duration);
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().minus(self.0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_signs_anew_by_itself_after_a_server_restarted() {
+    let tls = Tls::new();
+    let port = free_port();
+    let mut appliance = Appliance::new("一号机", &tls.section(port)).await;
+    appliance.furnish().await;
+    let key = secret(&appliance).await;
+    let with = |behind: u64| {
+        let mut settings = tls.settings(&[port], &key);
+        settings.clock = Arc::new(Behind(Duration::from_secs(behind)));
+        Client::new(settings).expect("client")
+    };
+    let (right, behind) = (with(0), with(200));
+    for client in [&right, &behind] {
+        let asked = SignData::new(Content::Data("前".as_bytes()));
+        client.sign_data(&asked).await.expect("signed");
+    }
+    appliance.site.signd.kill();
+    appliance.site.power_cut();
+    for (n, client) in [&behind, &right].into_iter().enumerate() {
+        let data = format!("后 {n}");
+        let asked = SignData::new(Content::Data(data.as_bytes()));
+        client.sign_data(&asked).await.expect("signed anew");
+        assert_eq!(entries(&appliance.site.state(), &data), 1);
+    }
+    // What it was told it keeps to.
+    let asked = SignData::new(Content::Data("再".as_bytes()));
+    assert_eq!(behind.sign_data(&asked).await.expect("signed").tries, 1);
 }
 
 /// Passes bytes on. While `cut` is set, the next bytes that come back are swallowed and their connection is closed.

@@ -247,6 +247,7 @@ async fn a_doctor_signs_with_a_key_at_the_province_whatever_the_province_does() 
     goes_wrong(&hospital, &province).await;
     goes_away(&hospital, &province).await;
     another_certificate(&hospital, &province).await;
+    revoked(&hospital, &province).await;
     another_password(&hospital, &province).await;
     used_up(&hospital, &province).await;
     more_is_paid_for(&mut hospital, &province).await;
@@ -402,6 +403,25 @@ async fn another_certificate(hospital: &Hospital, province: &Province) {
         .done()
         .expect("judged");
     assert!(verified.valid, "{verified:?}");
+}
+
+/// With a certificate that the province's list revokes nothing more is asked for; with the next one the doctor goes on.
+async fn revoked(hospital: &Hospital, province: &Province) {
+    let made = hospital.sign("rx_r", WANG, PIN).await.done().expect("signed");
+    let reason = json!({"name": "wang", "reason": "cessationOfOperation"});
+    province.control("/control/revoke", reason);
+    let operator = hospital.site.person(&hospital.admin, "keeper", "operator").await;
+    operator.browser.post("revocation/fetch", json!({})).await.done();
+    let before = (province.books(), hospital.tries_left().await);
+    let (code, text) = hospital.refused("rx_s").await;
+    assert!(code == "certificate_revoked" && text.contains("吊销"), "{code} {text}");
+    assert_eq!((province.books(), hospital.tries_left().await), before);
+    // What was signed before is given again.
+    assert_eq!(hospital.sign("rx_r", WANG, PIN).await.done(), Some(made));
+    province.control("/control/renew", json!({"name": "wang", "subject": SUBJECT}));
+    hospital.bind(WANG, "right-code").await.expect("bound anew");
+    hospital.enrol(WANG).await.done().expect("set up again");
+    hospital.sign("rx_s", WANG, PIN).await.done().expect("signed");
 }
 
 /// A refused access password is shown to the province once, not until it locks the key.

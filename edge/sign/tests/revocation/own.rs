@@ -2,8 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gm::Trust;
+use gm::cms::Content;
 use gm::crl::Crl;
-use records::sign::{Enrol, EnrolRequest, Pin, SignDocument, SignRequest, Verify, VerifyRequest};
+use gm::trust::{By, Failure, Rule, Stapled, verify_kept};
+use records::sign::{
+    Enrol, EnrolRequest, ListsRequest, Pin, RevocationLists, SignDocument, SignRequest, TrustRequest, TrustRoots,
+    Verify, VerifyRequest,
+};
 use serde_json::json;
 
 use crate::site::{HOSPITAL, file};
@@ -263,13 +269,40 @@ async fn the_appliance_is_told_of_a_revoked_doctor() {
         assert!(seen().await.valid);
         let own = works.admin.get("revocation/own").await.done();
         let one = own.as_array().expect("own").iter().find(|one| one["subject"] == name);
-        // The signature was made in an earlier second than the revocation.
-        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        // The revocation's second comes after the one that is stamped, which is right to a second.
+        tokio::time::sleep(std::time::Duration::from_millis(2_200)).await;
         let asked = json!({"serial": one.expect("doctor")["serial"], "reason": reason, "confirm": name});
         works.admin.post("revocation/own", asked).await.done();
         let after = seen().await;
         assert_eq!(after.valid, holds, "{after:?}");
         let said = (!holds).then_some("certificate_revoked");
         assert_eq!(after.reason.as_deref(), said, "{after:?}");
+
+        // Elsewhere the same is found by the lists that are told, at the time that is stamped.
+        let roots = client.call::<TrustRoots>(None, &TrustRequest {}).await.done();
+        let roots = roots.expect("roots");
+        let lists = client.call::<RevocationLists>(None, &ListsRequest {}).await.done();
+        let lists = Stapled {
+            crls: ders(&lists.expect("lists").lists),
+            ..Stapled::default()
+        };
+        let (people, stampers) = [roots.signers, roots.seals]
+            .map(|all| Trust::new(ders(&all)).expect("roots"))
+            .into();
+        let rule = Rule {
+            by: By::Crl,
+            failure: Failure::Hard,
+        };
+        let message = STANDARD.decode(&verify.cms).expect("Base64");
+        let (document, now) = (Content::Bytes("处方".as_bytes()), time::OffsetDateTime::now_utc());
+        let kept = verify_kept(&message, document, (&people, &stampers), rule, Some(&lists), now);
+        let kept = kept.expect("a signature");
+        assert!(kept.stamp.is_some(), "its time is proven");
+        assert_eq!(kept.accepted().is_ok(), holds);
     }
+}
+
+fn ders(all: &[String]) -> Vec<Vec<u8>> {
+    let read = all.iter().map(|one| STANDARD.decode(one));
+    read.collect::<Result<_, _>>().expect("Base64")
 }

@@ -1,8 +1,12 @@
 //! Many users at the same time.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 
 use crate::site::{Answer, App, Site, b64};
 
@@ -50,4 +54,37 @@ async fn five_hundred_users_at_once_are_each_signed_for() {
         })
         .expect("count");
     assert_eq!(entries as usize, USERS);
+}
+
+/// What one address may have in the test.
+const BOUND: usize = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_takes_all_it_may_have_keeps_nobody_else_out() {
+    let [greedy, other, balancer] = [1, 2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
+    let settings = format!("[service]\nconnections_per_address = {BOUND}\nbalancers = [\"{balancer}\"]\n");
+    let site = Site::with(&["sm2"], &settings, |_| {});
+    // Each client keeps its one connection.
+    let come = |from: IpAddr| App::from(site.port, &site.pem, from);
+    let mut held: Vec<App> = (0..BOUND).map(|_| come(greedy)).collect();
+    for app in &held {
+        assert!(app.is_let_in().await);
+    }
+    for _ in 0..3 {
+        assert!(!come(greedy).is_let_in().await, "closed at once");
+    }
+    let served = come(other).post("/v1/data/sign", json!({"data": b64("处方")})).await;
+    served.done();
+    let behind_balancer: Vec<App> = (0..2 * BOUND).map(|_| come(balancer)).collect();
+    for app in held.iter().chain(&behind_balancer) {
+        assert!(app.is_let_in().await, "what it has it keeps");
+    }
+    // Who leaves makes room.
+    held.pop();
+    let room = async {
+        while !come(greedy).is_let_in().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), room).await.expect("room was made");
 }

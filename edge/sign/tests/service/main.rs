@@ -16,6 +16,7 @@ mod long;
 mod messages;
 mod once;
 mod refusals;
+mod replay;
 mod site;
 mod soap;
 mod svs;

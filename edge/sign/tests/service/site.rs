@@ -1,5 +1,6 @@
 //! A hospital's signature server with server keys, applications and chains, and applications that call it.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Site {
         Self::with(kinds, "", |_| {})
     }
 
-    /// With more settings and more preparation.
+    /// With more settings (those of the interface after `[service]`) and more preparation.
     pub(crate) fn with(kinds: &[&str], more: &str, prepare: impl FnOnce(&Engine)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().expect("dir");
@@ -215,8 +216,9 @@ fn open(state: &Path, tcti: &str) -> Engine {
 
 fn start(state: &Path, tcti: &str, port: u16, more: &str) -> Process {
     let (socket, config) = (state.join("signd.sock"), state.join("signd.toml"));
+    let (more, service) = more.split_once("[service]\n").unwrap_or((more, ""));
     let text = format!(
-        "state_dir = {state:?}\nsocket = {socket:?}\ntpm = {tcti:?}\n{more}\n[service]\nlisten = \"[::]:{port}\"\n"
+        "state_dir = {state:?}\nsocket = {socket:?}\ntpm = {tcti:?}\n{more}\n[service]\nlisten = \"[::]:{port}\"\n{service}"
     );
     std::fs::write(&config, text).expect("settings");
     let config = config.to_string_lossy().into_owned();
@@ -297,6 +299,23 @@ impl App {
     pub(crate) fn four(mut self) -> Self {
         self.base = self.base.replace("[::1]", "127.0.0.1");
         self
+    }
+
+    /// By IPv4 and from this address of the machine.
+    pub(crate) fn from(port: u16, pem: &str, address: IpAddr) -> Self {
+        let builder = reqwest::Client::builder()
+            .tls_danger_accept_invalid_certs(true)
+            .local_address(address)
+            .identity(reqwest::Identity::from_pem(pem.as_bytes()).expect("identity"));
+        Self {
+            client: builder.build().expect("client"),
+            base: format!("https://127.0.0.1:{port}"),
+        }
+    }
+
+    /// Whether the server lets it have a connection.
+    pub(crate) async fn is_let_in(&self) -> bool {
+        self.client.get(format!("{}/health", self.base)).send().await.is_ok()
     }
 
     pub(crate) async fn send(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {

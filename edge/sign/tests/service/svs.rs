@@ -96,6 +96,23 @@ async fn every_message_is_answered_in_json() {
         json!({"sessionID": session, "type": "1", "cert": cert, "signature": long["signature"], "verifyLevel": "0"});
     ok(&ask(&his, "VerifySignedDataFinal", last).await);
 
+    // RSA by parts: no key is named before the end, where its code is asked for.
+    let init = json!({"signMethod": SHA256_RSA, "inDataLen": "3", "inData": b64("abc")});
+    let session = ask(&his, "SignDataInit", init).await["sessionID"].clone();
+    let more = json!({"sessionID": session, "inDataLen": "3", "inData": b64("def")});
+    ok(&ask(&his, "SignDataUpdate", more).await);
+    let last = json!({"sessionID": session, "keyIndex": "2", "keyValue": b64(CODE)});
+    let signed = ask(&his, "SignDataFinal", last).await;
+    ok(&signed);
+    let rsa_cert = ask(&his, "ExportCert", json!({"identification": b64("2")})).await["cert"].clone();
+    let whole = json!({"signMethod": SHA256_RSA, "type": "1", "cert": rsa_cert, "inDataLen": "6",
+        "inData": b64("abcdef"), "signature": signed["signature"], "verifyLevel": "1"});
+    ok(&ask(&his, "VerifySignedData", whole).await);
+    let init = json!({"signMethod": SHA256_RSA, "inDataLen": "6", "inData": b64("abcdef")});
+    let session = ask(&his, "VerifySignedDataInit", init).await["sessionID"].clone();
+    let last = json!({"sessionID": session, "type": "1", "cert": rsa_cert, "signature": signed["signature"], "verifyLevel": "1"});
+    ok(&ask(&his, "VerifySignedDataFinal", last).await);
+
     let mut message = data.clone();
     message["originalText"] = json!("TRUE");
     message["certificateChain"] = json!("TRUE");

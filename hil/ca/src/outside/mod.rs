@@ -26,7 +26,7 @@ pub struct OutsideSettings {
     pub folder: PathBuf,
     /// Port of the messages, HTTPS.
     pub serve: SocketAddr,
-    /// Control port.
+    /// Control port; the authority's certificate and lists are there, too, as certificates name them.
     pub control: SocketAddr,
 }
 
@@ -47,7 +47,8 @@ pub async fn run_outside(settings: OutsideSettings, serving: impl FnOnce(Outside
         serve: socket.local_addr()?,
         control: control.local_addr()?,
     };
-    let base = format!("http://{}", addresses.serve);
+    // Nobody fetches lists over mutual TLS.
+    let base = format!("http://{}", addresses.control);
     let authority = Authority::open(settings.folder.clone(), Kind::Sm2, &base).await?;
     let tls = papers::open(&settings.folder)?;
     let room = Arc::new(room::Room::open(authority, &settings.folder)?);

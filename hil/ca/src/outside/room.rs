@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::State;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use rig::{Clock, ControlError, Faults, Fired};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use super::message::{self, Request, SM2_WITH_SM3, code};
 use crate::authority::{Authority, CaError};
 use crate::der::element;
-use crate::site::bent;
+use crate::site::{answered, bent};
 
 /// How it can misbehave: on the line, then in what it says.
 const KINDS: &[&str] = &[
@@ -171,6 +172,19 @@ pub(super) fn routes(room: Arc<Room>) -> Router {
         .route("/control/keys", get(list).post(make))
         .route("/control/renew", post(renew))
         .route("/control/away", post(away))
+        .route("/control/revoke", post(revoke))
+        .route(
+            "/ca.cer",
+            get(async |room: State<Arc<Room>>| published(room, "ca.cer").await),
+        )
+        .route(
+            "/full.crl",
+            get(async |room: State<Arc<Room>>| published(room, "full.crl").await),
+        )
+        .route(
+            "/delta.crl",
+            get(async |room: State<Arc<Room>>| published(room, "delta.crl").await),
+        )
         .with_state(room)
         .merge(rig::fault_routes(faults))
 }
@@ -232,4 +246,26 @@ struct Away {
 async fn away(State(room): State<Arc<Room>>, Json(asked): Json<Away>) -> Json<Value> {
     room.away.store(asked.away, Ordering::SeqCst);
     Json(json!({}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    name: String,
+    reason: String,
+}
+
+/// Revokes a name's certificate and publishes the lists that say so.
+async fn revoke(State(room): State<Arc<Room>>, Json(asked): Json<Revoke>) -> Told {
+    let turn = room.authority.turn().await;
+    let serial = turn.serial_of(&asked.name).await?;
+    turn.revoke(&serial, &asked.reason)?;
+    turn.publish(true).await?;
+    turn.publish(false).await?;
+    Ok(Json(json!({"serial": serial})))
+}
+
+async fn published(State(room): State<Arc<Room>>, name: &'static str) -> Response {
+    let body = room.authority.turn().await.get(name).map_err(CaError::from);
+    answered("application/octet-stream", body, None).await
 }

@@ -18,7 +18,7 @@ pub enum Content<'a> {
     /// The document.
     Bytes(&'a [u8]),
     /// Its digest, by the algorithm the signer used.
-    Digest(&'a [u8; 32]),
+    Digest(&'a [u8]),
 }
 
 /// A signature that holds, by a signer who is trusted.

@@ -40,13 +40,21 @@ fn agree(bench: &Bench, key: &dyn Signer, pem: &str) {
     let ours = key.sign(RX).expect("signed");
     bench.put("ours.sig", &ours);
     bench.run(&format!("dgst {options} -prverify {pem} -signature ours.sig rx"));
+    let digest = |message: &[u8]| {
+        let mut hashing = public.hashing(algorithm, gm::USER_ID.as_bytes()).expect("started");
+        message.chunks(5).for_each(|piece| hashing.update(piece));
+        hashing.finish()
+    };
+    let by_parts = key.sign_digest(&digest(RX)).expect("signed by digest");
+    bench.put("parts.sig", &by_parts);
+    bench.run(&format!("dgst {options} -prverify {pem} -signature parts.sig rx"));
+    match algorithm {
+        Algorithm::RsaPkcs1(_) => assert_eq!(by_parts, ours, "PKCS#1 v1.5 leaves nothing to chance"),
+        _ => assert_ne!(by_parts, ours, "each with its own chance"),
+    }
+    assert_eq!(key.sign_digest(&digest(RX)[1..]), Err(Refused::InvalidDigest));
 
-    for signature in [bench.get("theirs.sig"), ours] {
-        let digest = |message: &[u8]| {
-            let mut hashing = public.hashing(algorithm, gm::USER_ID.as_bytes()).expect("started");
-            message.chunks(5).for_each(|piece| hashing.update(piece));
-            hashing.finish()
-        };
+    for signature in [bench.get("theirs.sig"), ours, by_parts] {
         public.verify(algorithm, RX, &signature).expect("verifies");
         public
             .verify_digest(algorithm, &digest(RX), &signature)
@@ -191,9 +199,21 @@ fn sm2_agrees_with_openssl_under_every_id() {
 }
 
 #[test]
-fn rsa_keys_sign_whole_messages_and_curves_digests_too() {
+fn keys_sign_digests_as_they_sign_messages() {
     let rsa = RsaKey::from_pkcs8(&RsaKey::generate(2048).expect("made")).expect("read");
-    assert_eq!(rsa.sign_digest(&[0; 32]), Err(Refused::DigestOnly));
+    for algorithm in Algorithm::ALL {
+        let digest = algorithm.hash().digest(RX);
+        match rsa.sign_digest_as(algorithm, &digest) {
+            Ok(signature) => rsa
+                .public_key()
+                .verify(algorithm, RX, &signature)
+                .expect("holds as a message"),
+            Err(refused) => assert_eq!(
+                (algorithm.kind() == gm::key::Kind::Rsa, refused),
+                (false, Refused::WrongAlgorithm)
+            ),
+        }
+    }
     assert!(rsa.with_algorithm(Algorithm::Sm2).is_err());
     let p256 = P256Key::from_pkcs8(&P256Key::generate().expect("made")).expect("read");
     let digest = Hash::Sha256.digest(RX);

@@ -39,6 +39,12 @@ pub struct SubmittedPrescription {
     pub document_sm3: String,
     /// When the doctor signed.
     pub signed_at: Timestamp,
+    /// Code of the public check as it is printed on the paper: for the terminals of the hospital, its system is not told.
+    #[serde(default)]
+    pub verify_code: Option<String>,
+    /// Last day on which it may be paid; for the same.
+    #[serde(default)]
+    pub valid_until: Option<LocalDate>,
 }
 
 /// A line of [`SubmittedPrescription`].

@@ -12,7 +12,8 @@ use scenarios::docking::{SmallDisk, Ward};
 use scenarios::faults::{LONGEST_OUTAGE, Plan, Striker};
 use scenarios::{books, journey};
 use serde_json::json;
-use site::{Options, Site};
+use site::{Claim, Options, Site};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
 #[derive(Parser)]
@@ -25,6 +26,9 @@ struct Arguments {
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Seeds to be run after those (docking).
+    #[arg(long, value_delimiter = ',')]
+    also: Vec<u64>,
     /// Outages of minutes.
     #[arg(long)]
     long: bool,
@@ -38,13 +42,26 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    // Who is asked to stop takes everything down with it.
+    let told = tokio::select! {
+        told = run(Arguments::parse()) => told,
+        asked = asked_to_stop() => asked,
+    };
+    match told {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn asked_to_stop() -> Result<bool> {
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupted.recv() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("asked to stop"),
     }
 }
 
@@ -61,14 +78,16 @@ async fn run(arguments: Arguments) -> Result<bool> {
 
 /// Recorders come back while something breaks: every byte is in the cloud or still on its recorder.
 async fn docking(arguments: &Arguments, folder: &Path) -> Result<bool> {
-    let _disk = SmallDisk::mount(folder)?;
-    let site = Arc::new(Mutex::new(Site::start(folder, Options::free_ports()?).await?));
+    let claim = Claim::take(folder)?;
+    let _disk = SmallDisk::mount(&claim)?;
+    let site = Arc::new(Mutex::new(Site::start_in(claim, Options::free_ports()?).await?));
     let ward = Ward::open(Arc::clone(&site)).await?;
-    let told = scenarios::docking::runs(&ward, arguments.seed, arguments.runs).await;
+    let told = scenarios::docking::runs(&ward, arguments.seed, arguments.runs, &arguments.also).await;
     site.lock().await.stop().await;
-    let (counted, fired, details, differences) = told?;
-    report(arguments, counted, fired, &details, differences);
-    Ok(differences == 0 && counted == arguments.runs)
+    let told = told?;
+    report(arguments, told.counted, told.fired, &told.details, told.differences);
+    let wanted = arguments.runs + u32::try_from(arguments.also.len())?;
+    Ok(told.differences == 0 && told.counted == wanted)
 }
 
 fn report(arguments: &Arguments, counted: u32, fired: u32, details: &[serde_json::Value], differences: usize) {

@@ -10,10 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::effects::{hand, perform};
-use super::super::ending::BY_DOCTOR;
 use super::super::lists::{self, Group};
 use super::super::view::{Eyes, VisitView};
-use super::super::{Hand, Moved, Progress, VisitState, board, store as sql};
+use super::super::{Hand, Moved, Progress, board, store as sql};
 use super::{MaybeExtras, extras, read, views, visit_id};
 use crate::CareError;
 use crate::messages::post_system;
@@ -229,24 +228,6 @@ async fn withdraw(
     Ok(Json(own(&ctx, &staff, given, &id).await?))
 }
 
-/// 结束问诊.
-#[utoipa::path(post, path = "/doctor/visits/{id}/finish", tag = "doctor", params(("id" = String, Path)),
-    responses((status = 200, body = VisitView), (status = 409, body = base::error::ErrorBody)))]
-async fn finish(
-    State(ctx): State<Ctx>,
-    given: MaybeExtras,
-    staff: Staff<Treats>,
-    Path(id): Path<String>,
-) -> Result<Json<VisitView>, ApiError> {
-    let id = visit_id(&id)?;
-    let view = own(&ctx, &staff, given.clone(), &id).await?;
-    // Both sides may press it; the second finds it done.
-    if view.state != VisitState::Finished.as_str() {
-        transition(&ctx, &staff, &id, BY_DOCTOR, |p, hand| p.finish(hand)).await?;
-    }
-    Ok(Json(own(&ctx, &staff, given, &id).await?))
-}
-
 pub(super) fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::new()
         .routes(routes!(list))
@@ -255,5 +236,4 @@ pub(super) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(accept))
         .routes(routes!(decline))
         .routes(routes!(withdraw))
-        .routes(routes!(finish))
 }

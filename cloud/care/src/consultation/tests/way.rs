@@ -45,9 +45,7 @@ fn a_follow_up_visit_goes_from_the_booking_to_the_rating() {
         day.post(&day.doctor, &format!("/doctor/visits/{visit}/accept"), json!({}))
             .await
             .ok();
-        day.post(&day.doctor, &format!("/doctor/visits/{visit}/finish"), json!({}))
-            .await
-            .ok();
+        day.ended_by_doctor(&visit).await;
         let view = day
             .post(&day.patient, &format!("/visits/{visit}/finish"), json!({}))
             .await

@@ -20,6 +20,7 @@ use super::store::{self as sql, Wish};
 use super::view::{ClipMedia, DerivedMedia, Footing, media_of, playable};
 use super::work::{Tools, Workshop};
 use super::{DerivedId, Kind};
+use crate::footage::look::Look;
 use crate::footage::routes::{clip_id, file_name};
 use crate::footage::store::{self as clips, Clip};
 
@@ -103,12 +104,12 @@ async fn try_again(
     Ok(Json(media_of(&footing, &tools(&ctx, &shop).await)))
 }
 
-/// One derived object of a clip, and the look at it in the audit when it begins at the beginning.
+/// One derived object of a clip, and the look at it in the audit.
 async fn looked_at(
     ctx: &Ctx,
     scope: &Scope,
     id: ClipId,
-    (act, begins): (&'static str, bool),
+    look: Look,
     choose: impl Fn(&Footing) -> Option<(Option<DerivedId>, BlobId)> + Send + Sync + Clone + 'static,
 ) -> Result<(Clip, blobs::Blob), ApiError> {
     ctx.store
@@ -118,22 +119,14 @@ async fn looked_at(
                 let footing = footing(tx, &id).await?;
                 let (object, blob) = choose(&footing).ok_or_else(ApiError::not_found)?;
                 let clip = footing.clip;
-                if begins {
-                    let object = object.map_or_else(|| "original".to_owned(), DerivedId::into_string);
-                    let detail = json!({ "recorder": clip.serial, "order": clip.order_no, "object": object });
-                    audit::record(tx, act, id.as_str(), detail).await?;
-                }
+                let object = object.map_or_else(|| "original".to_owned(), DerivedId::into_string);
+                let detail = json!({ "recorder": clip.serial, "order": clip.order_no, "object": object });
+                look.written(tx, &id, detail).await?;
                 let blob = blobs::get(tx, &blob).await?.ok_or_else(ApiError::not_found)?;
                 Ok((clip, blob))
             })
         })
         .await
-}
-
-/// A player asks for many parts; what begins at the beginning is a look.
-fn begins(request: &Request) -> bool {
-    let range = request.headers().get(header::RANGE).and_then(|r| r.to_str().ok());
-    range.is_none_or(|r| r.starts_with("bytes=0-"))
 }
 
 /// The kept bytes. They stay in no cache: each look asks here.
@@ -145,8 +138,8 @@ async fn bytes(ctx: &Ctx, scope: &Scope, blob: &blobs::Blob, request: Request) -
 }
 
 async fn picture(ctx: Ctx, scope: Scope, id: String, kind: Kind, request: Request) -> Result<Response, ApiError> {
-    let act = ("footage.picture", begins(&request));
-    let (_, blob) = looked_at(&ctx, &scope, clip_id(&id)?, act, move |f| f.made(kind)).await?;
+    let look = Look::of("footage.picture", &request);
+    let (_, blob) = looked_at(&ctx, &scope, clip_id(&id)?, look, move |f| f.made(kind)).await?;
     bytes(&ctx, &scope, &blob, request).await
 }
 
@@ -192,7 +185,7 @@ async fn play(
     Query(which): Query<Which>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let act = ("footage.play", begins(&request));
+    let look = Look::of("footage.play", &request);
     let object = which.object.filter(|o| !o.is_empty());
     let choose = move |f: &Footing| match object.as_deref() {
         None => playable(f).and_then(|p| f.blob_of(p.object.as_ref())),
@@ -203,7 +196,7 @@ async fn play(
             f.blob_of(Some(&known))
         }
     };
-    let (_, blob) = looked_at(&ctx, &staff.scope(), clip_id(&id)?, act, choose).await?;
+    let (_, blob) = looked_at(&ctx, &staff.scope(), clip_id(&id)?, look, choose).await?;
     bytes(&ctx, &staff.scope(), &blob, request).await
 }
 
@@ -380,12 +373,12 @@ async fn fetch(
     request: Request,
 ) -> Result<Response, ApiError> {
     let object = DerivedId::parse(&object).ok_or_else(ApiError::not_found)?;
-    let act = ("footage.export_fetch", begins(&request));
+    let look = Look::of("footage.export_fetch", &request);
     let choose = move |f: &Footing| {
         f.objects.iter().find(|d| d.id == object && d.kind == Kind::Export)?;
         f.blob_of(Some(&object))
     };
-    let (clip, blob) = looked_at(&ctx, &staff.scope(), clip_id(&id)?, act, choose).await?;
+    let (clip, blob) = looked_at(&ctx, &staff.scope(), clip_id(&id)?, look, choose).await?;
     let mut response = bytes(&ctx, &staff.scope(), &blob, request).await?.into_response();
     let name = file_name(&clip);
     let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);

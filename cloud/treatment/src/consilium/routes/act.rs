@@ -6,15 +6,18 @@ use base::session::Member;
 use base::{ApiError, Ctx, Json, Path, Staff};
 use records::document::{DocumentPerson, canonical};
 use records::sign::Pin;
+use records::{Actor, Timestamp};
 use serde::Deserialize;
 use store::Tx;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{acted, number, own, words};
+use super::{number, words};
+use crate::consilium::acts::Moved;
 use crate::consilium::store::{self as table, Row, Said};
-use crate::consilium::{ConsiliumView, LONGEST_OPINION, LONGEST_WORDS, OpinionDocument};
+use crate::consilium::{Consilium, ConsiliumView, LONGEST_OPINION, LONGEST_WORDS, OpinionDocument};
+use crate::signed::{self, act, own};
 use crate::signing::{self, Order, Purpose};
 use crate::{medical_record, visit};
 
@@ -26,15 +29,15 @@ async fn accept(
     staff: Staff<Treats>,
     Path(id): Path<String>,
 ) -> Result<Json<ConsiliumView>, ApiError> {
-    let view = acted(&ctx, &staff, number(&id)?, |tx, ctx, mut row| {
+    act(&ctx, &staff, &id, |tx, ctx, mut row: Row| {
         Box::pin(async move {
             let (now, by) = (tx.now(), tx.actor().clone());
             let to = row.consilium().accept(now, &by)?;
             table::moved(tx, &ctx.vault, &mut row, to, Said::default()).await?;
             Ok(row)
         })
-    });
-    view.await.map(Json)
+    })
+    .await
 }
 
 /// Why not.
@@ -54,21 +57,7 @@ async fn decline(
     Path(id): Path<String>,
     Json(body): Json<ConsiliumReason>,
 ) -> Result<Json<ConsiliumView>, ApiError> {
-    let reason = words("reason", "原因", &body.reason, LONGEST_WORDS)?;
-    let view = acted(&ctx, &staff, number(&id)?, move |tx, ctx, mut row| {
-        let reason = reason.clone();
-        Box::pin(async move {
-            let (now, by) = (tx.now(), tx.actor().clone());
-            let to = row.consilium().decline(now, &by, &reason)?;
-            let said = Said {
-                reason: Some(reason),
-                ..Said::default()
-            };
-            table::moved(tx, &ctx.vault, &mut row, to, said).await?;
-            Ok(row)
-        })
-    });
-    view.await.map(Json)
+    ended(&ctx, &staff, &id, &body, Consilium::decline).await
 }
 
 /// The inviter takes the invitation back; the expert reads no more.
@@ -81,12 +70,23 @@ async fn withdraw(
     Path(id): Path<String>,
     Json(body): Json<ConsiliumReason>,
 ) -> Result<Json<ConsiliumView>, ApiError> {
+    ended(&ctx, &staff, &id, &body, Consilium::withdraw).await
+}
+
+/// Ends a consilium before there is an opinion, with a reason, by the transition of one side.
+async fn ended(
+    ctx: &Ctx,
+    staff: &Staff<Treats>,
+    id: &str,
+    body: &ConsiliumReason,
+    by_side: fn(Consilium, Timestamp, &Actor, &str) -> Moved,
+) -> Result<Json<ConsiliumView>, ApiError> {
     let reason = words("reason", "原因", &body.reason, LONGEST_WORDS)?;
-    let view = acted(&ctx, &staff, number(&id)?, move |tx, ctx, mut row| {
+    act(ctx, staff, id, move |tx, ctx, mut row: Row| {
         let reason = reason.clone();
         Box::pin(async move {
             let (now, by) = (tx.now(), tx.actor().clone());
-            let to = row.consilium().withdraw(now, &by, &reason)?;
+            let to = by_side(row.consilium(), now, &by, &reason)?;
             let said = Said {
                 reason: Some(reason),
                 ..Said::default()
@@ -94,8 +94,8 @@ async fn withdraw(
             table::moved(tx, &ctx.vault, &mut row, to, said).await?;
             Ok(row)
         })
-    });
-    view.await.map(Json)
+    })
+    .await
 }
 
 /// An opinion with the expert's PIN.
@@ -121,34 +121,28 @@ async fn sign(
 ) -> Result<Json<ConsiliumView>, ApiError> {
     let id = number(&id)?;
     let opinion = words("opinion", "会诊意见", &body.opinion, LONGEST_OPINION)?;
-    let (deps, member, wanted) = (ctx.clone(), staff.member.clone(), id.clone());
-    let attempt = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, member) = (deps.clone(), member.clone());
-            let (id, opinion) = (wanted.clone(), opinion.clone());
-            Box::pin(async move {
-                let row = own(tx, &member, &id).await?;
-                let order = order(tx, &ctx, &member, &row, opinion).await?;
-                signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
-            })
+    let (member, wanted) = (staff.member.clone(), id.clone());
+    let signed = signed::attempt(&ctx, &staff.scope(), Pin(body.pin), move |tx, ctx| {
+        let (member, id, opinion) = (member.clone(), wanted.clone(), opinion.clone());
+        Box::pin(async move {
+            let row: Row = own(tx, &member, &id).await?;
+            order(tx, &ctx, &member, &row, opinion).await
         })
-        .await?;
-    let signed = signing::call(&ctx, &staff.scope(), attempt, Pin(body.pin)).await?;
+    })
+    .await?;
     let name = staff.name.clone();
-    let view = acted(&ctx, &staff, id, move |tx, ctx, mut row| {
+    act(&ctx, &staff, id.as_str(), move |tx, ctx, mut row: Row| {
         let (signed, name) = (signed.clone(), name.clone());
         Box::pin(async move {
             let (now, by) = (tx.now(), tx.actor().clone());
-            let document: OpinionDocument =
-                serde_json::from_slice(&signed.attempt.document).map_err(ApiError::internal)?;
-            let to = row.consilium().sign(now, &by, &document.opinion)?;
+            let opinion = signed.document::<OpinionDocument>()?.opinion;
+            let to = row.consilium().sign(now, &by, &opinion)?;
             signing::store::keep(tx, &ctx.vault, &signed, "expert", &name).await?;
             table::moved(tx, &ctx.vault, &mut row, to, Said::default()).await?;
             Ok(row)
         })
-    });
-    view.await.map(Json)
+    })
+    .await
 }
 
 /// The opinion as it is signed; refused at once when it could not count.
@@ -163,7 +157,7 @@ async fn order(tx: &mut Tx<'_>, ctx: &Ctx, member: &Member, row: &Row, opinion: 
         number: row.id.to_string(),
         visit: row.visit_id.to_string(),
         hospital: base::tenants::by_id(tx).await?.name,
-        patient: medical_record::patient(&parties, now),
+        patient: signed::patient(&parties, now),
         inviter_department: row.inviter_department.clone(),
         inviter: DocumentPerson {
             id: row.inviter_id.to_string(),
@@ -174,12 +168,7 @@ async fn order(tx: &mut Tx<'_>, ctx: &Ctx, member: &Member, row: &Row, opinion: 
         question: told.question,
         summary: told.summary,
         expert_department: member.department_name.clone(),
-        expert: DocumentPerson {
-            id: member.id.to_string(),
-            code: member.his_code.clone(),
-            name: member.name.clone(),
-            title: member.title.clone(),
-        },
+        expert: signed::signer(member, &member.his_code),
         record_version: record.map(|r| r.version),
         opinion,
         written_at: now,
@@ -223,7 +212,7 @@ async fn evaluate(
         return Err(ApiError::field("comment", format!("评价不超过{LONGEST_WORDS}字")));
     }
     let score = body.score;
-    let view = acted(&ctx, &staff, number(&id)?, move |tx, ctx, mut row| {
+    act(&ctx, &staff, &id, move |tx, ctx, mut row: Row| {
         let comment = comment.clone();
         Box::pin(async move {
             let (now, by) = (tx.now(), tx.actor().clone());
@@ -235,8 +224,8 @@ async fn evaluate(
             table::moved(tx, &ctx.vault, &mut row, to, said).await?;
             Ok(row)
         })
-    });
-    view.await.map(Json)
+    })
+    .await
 }
 
 pub(super) fn routes() -> OpenApiRouter<Ctx> {

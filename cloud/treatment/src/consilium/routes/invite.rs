@@ -11,10 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{announce, number, own, words};
-use crate::consilium::store::{self as table, Invitation};
+use super::{announce, number, words};
+use crate::consilium::store::{self as table, Invitation, Row};
 use crate::consilium::view::{self, ConsiliumDoctor};
 use crate::consilium::{ANSWER_WITHIN, ConsiliumId, ConsiliumView, LONGEST_QUESTION, LONGEST_SUMMARY, State as Stands};
+use crate::signed::{self, Document as _, own};
 use crate::visit;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -105,8 +106,8 @@ async fn invite(
                 table::insert(tx, &ctx.vault, &wish, &member, &found).await?;
                 let told = format!("医生已邀请{}{}医生会诊", found.department_name, found.name);
                 care::messages::post_system(tx, &ctx.vault, &wish.visit, &told).await?;
-                let row = own(tx, &member, &wish.id).await?;
-                view::of(tx, &ctx, &row, &member).await
+                let row: Row = own(tx, &member, &wish.id).await?;
+                row.shown(tx, &ctx, &member).await
             })
         })
         .await?;
@@ -140,21 +141,7 @@ async fn of_visit(
     Path(id): Path<String>,
 ) -> Result<Json<Vec<ConsiliumView>>, ApiError> {
     let id = parsed(&id)?;
-    let (deps, member) = (ctx.clone(), staff.member.clone());
-    let views = ctx
-        .store
-        .read(&staff.scope(), move |tx| {
-            let (ctx, member, id) = (deps.clone(), member.clone(), id.clone());
-            Box::pin(async move {
-                visit::of_doctor(tx, &ctx.vault, &id, &member.his_code).await?;
-                let mut views = Vec::new();
-                for row in table::of_visit(tx, &id).await? {
-                    views.push(view::of(tx, &ctx, &row, &member).await?);
-                }
-                Ok::<_, ApiError>(views)
-            })
-        })
-        .await?;
+    let views = signed::of_visit::<Row>(&ctx, &staff.scope(), &staff.member, &id).await?;
     Ok(Json(views))
 }
 
@@ -243,17 +230,7 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<ConsiliumView>, ApiError> {
     let id = number(&id)?;
-    let (deps, member) = (ctx.clone(), staff.member.clone());
-    let view = ctx
-        .store
-        .read(&staff.scope(), move |tx| {
-            let (ctx, member, id) = (deps.clone(), member.clone(), id.clone());
-            Box::pin(async move {
-                let row = own(tx, &member, &id).await?;
-                view::of(tx, &ctx, &row, &member).await
-            })
-        })
-        .await?;
+    let view = signed::show::<Row>(&ctx, &staff.scope(), &staff.member, &id).await?;
     Ok(Json(view))
 }
 

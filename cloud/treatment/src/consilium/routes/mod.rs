@@ -4,16 +4,17 @@ mod act;
 mod invite;
 mod read;
 
-use base::permission::Treats;
+use async_trait::async_trait;
 use base::session::Member;
-use base::{ApiError, Audience, Ctx, Event as Notice, Staff};
+use base::{ApiError, Audience, Ctx, Event as Notice};
 use records::TenantId;
-use records::id::StaffId;
-use store::{Scope, Tx};
+use records::id::{StaffId, VisitId};
+use store::{Scope, StoreError, Tx};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::store::{self as table, Row, Said};
 use super::{ConsiliumId, ConsiliumView, Refusal, view};
+use crate::signed::Document;
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
@@ -21,12 +22,35 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// A doctor's own consilium, whichever side they stand on; anybody else finds nothing.
-async fn own(tx: &mut Tx<'_>, member: &Member, id: &ConsiliumId) -> Result<Row, ApiError> {
-    let found = table::find(tx, id).await?;
-    found
-        .filter(|row| row.inviter_id == member.id || row.expert_id == member.id)
-        .ok_or_else(ApiError::not_found)
+#[async_trait]
+impl Document for Row {
+    type Id = ConsiliumId;
+    type View = ConsiliumView;
+
+    fn number(text: &str) -> Option<ConsiliumId> {
+        ConsiliumId::parse(text)
+    }
+
+    async fn find(tx: &mut Tx<'_>, id: &ConsiliumId) -> Result<Option<Self>, StoreError> {
+        table::find(tx, id).await
+    }
+
+    async fn of_visit(tx: &mut Tx<'_>, visit: &VisitId) -> Result<Vec<Self>, StoreError> {
+        table::of_visit(tx, visit).await
+    }
+
+    /// Both doctors', whichever side they stand on.
+    fn is_of(&self, member: &Member) -> bool {
+        self.inviter_id == member.id || self.expert_id == member.id
+    }
+
+    async fn shown(&self, tx: &mut Tx<'_>, ctx: &Ctx, member: &Member) -> Result<ConsiliumView, ApiError> {
+        view::of(tx, ctx, self, member).await
+    }
+
+    fn announce(&self, ctx: &Ctx, tenant: &TenantId) {
+        announce(ctx, tenant, self.id.as_str(), [&self.inviter_id, &self.expert_id]);
+    }
 }
 
 fn number(text: &str) -> Result<ConsiliumId, ApiError> {
@@ -53,31 +77,6 @@ fn announce(ctx: &Ctx, tenant: &TenantId, id: &str, both: [&StaffId; 2]) {
     }
 }
 
-type Acted<'a> = store::BoxFuture<'a, Result<Row, ApiError>>;
-
-/// Does something to a doctor's own consilium, shows and announces it.
-async fn acted<F>(ctx: &Ctx, staff: &Staff<Treats>, id: ConsiliumId, f: F) -> Result<ConsiliumView, ApiError>
-where
-    F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, Row) -> Acted<'a> + Send + Sync + 'static,
-{
-    let (deps, member) = (ctx.clone(), staff.member.clone());
-    let f = std::sync::Arc::new(f);
-    let (row, view) = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, member, id, f) = (deps.clone(), member.clone(), id.clone(), f.clone());
-            Box::pin(async move {
-                let row = own(tx, &member, &id).await?;
-                let row = f(tx, ctx.clone(), row).await?;
-                let view = view::of(tx, &ctx, &row, &member).await?;
-                Ok::<_, ApiError>((row, view))
-            })
-        })
-        .await?;
-    announce(ctx, &staff.tenant, row.id.as_str(), [&row.inviter_id, &row.expert_id]);
-    Ok(view)
-}
-
 /// Ends what nobody answered in time, in one hospital. Idempotent.
 pub(crate) async fn lapse(ctx: &Ctx, tenant: &TenantId) -> Result<(), ApiError> {
     let own = ctx.clone();
@@ -97,7 +96,7 @@ pub(crate) async fn lapse(ctx: &Ctx, tenant: &TenantId) -> Result<(), ApiError> 
         })
         .await?;
     for row in ended {
-        announce(ctx, tenant, row.id.as_str(), [&row.inviter_id, &row.expert_id]);
+        row.announce(ctx, tenant);
     }
     Ok(())
 }

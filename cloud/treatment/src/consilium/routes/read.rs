@@ -13,15 +13,16 @@ use store::Tx;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{number, own};
+use super::number;
 use crate::consilium::ConsiliumId;
 use crate::consilium::store::Row;
 use crate::consilium::view::{self, Materials};
+use crate::signed::own;
 
 /// Answers the row for an expert who may read now, and notes the look.
 async fn looked(tx: &mut Tx<'_>, member: &Member, id: &ConsiliumId, at: Value) -> Result<Row, ApiError> {
     let (now, by) = (tx.now(), tx.actor().clone());
-    let row = own(tx, member, id).await?;
+    let row: Row = own(tx, member, id).await?;
     if row.expert_id != member.id {
         return Err(ApiError::not_found());
     }

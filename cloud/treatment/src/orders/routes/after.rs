@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::act;
-use crate::orders::store as table;
+use crate::orders::store::{self as table, Sheet};
 use crate::orders::{OrderView, State as Stands, effects};
+use crate::signed::act;
 
 /// Why an order is taken back.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -34,7 +34,7 @@ async fn revoke(
     if reason.is_empty() || reason.chars().count() > 200 {
         return Err(ApiError::field("reason", "请写明撤回原因（不超过200字）"));
     }
-    act(&ctx, &staff, &id, move |tx, _, mut sheet| {
+    act(&ctx, &staff, &id, move |tx, _, mut sheet: Sheet| {
         let reason = reason.clone();
         Box::pin(async move {
             let (by, now) = (tx.actor().clone(), tx.now());
@@ -58,7 +58,7 @@ async fn retry(
     staff: Staff<Prescribes>,
     Path(id): Path<String>,
 ) -> Result<Json<OrderView>, ApiError> {
-    act(&ctx, &staff, &id, move |tx, ctx, mut sheet| {
+    act(&ctx, &staff, &id, |tx, ctx, mut sheet: Sheet| {
         Box::pin(async move {
             let (by, now) = (tx.actor().clone(), tx.now());
             let to = sheet.order()?.retry(now, &by)?;

@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{act, catalogue, objected, own};
+use super::{catalogue, objected};
 use crate::orders::policy::{self, Circumstances, Wish, Written};
 use crate::orders::store::{self as table, Sheet};
 use crate::orders::view::{self, Eye};
 use crate::orders::{Kind, OrderView, State as Stands};
+use crate::signed::{act, own};
 use crate::{prescribing, visit};
 
 /// A line as it comes from the app.
@@ -172,7 +173,7 @@ async fn change(
     Json(draft): Json<Draft>,
 ) -> Result<Json<OrderView>, ApiError> {
     catalogue::ready(&ctx, &staff.tenant).await?;
-    act(&ctx, &staff, &id, move |tx, ctx, mut sheet| {
+    act(&ctx, &staff, &id, move |tx, ctx, mut sheet: Sheet| {
         let draft = draft.clone();
         Box::pin(async move {
             sheet.order()?.may_edit(&tx.actor().clone())?;
@@ -200,7 +201,7 @@ async fn discard(
         .write(&staff.scope(), move |tx| {
             let (member, id) = (member.clone(), id.clone());
             Box::pin(async move {
-                let sheet = own(tx, &member, &id).await?;
+                let sheet: Sheet = own(tx, &member, &id).await?;
                 sheet.order()?.may_edit(&tx.actor().clone())?;
                 Ok::<_, ApiError>(table::discard(tx, &id).await?)
             })

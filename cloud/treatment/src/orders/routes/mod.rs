@@ -8,23 +8,22 @@ mod sign;
 
 pub(crate) use sign::sign_draft;
 
-use std::sync::Arc;
-
+use async_trait::async_trait;
 use axum::extract::State;
-use axum::http::StatusCode;
 use base::permission::Prescribes;
 use base::session::Member;
-use base::{ApiError, Ctx, Json, Path, Patient, Staff};
+use base::{ApiError, Audience, Ctx, Event as Notice, Json, Path, Patient, Staff};
+use records::TenantId;
 use records::id::{OrderId, VisitId};
-use store::Tx;
+use store::{StoreError, Tx};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::effects;
 use super::policy::Objection;
 use super::store::{self as table, Sheet};
 use super::view::{self, Eye};
 use super::{NotEditable, OrderView, Refusal, State as Stands};
+use crate::signed::{self, Document};
 use crate::visit;
 
 impl From<Refusal> for ApiError {
@@ -39,23 +38,47 @@ impl From<NotEditable> for ApiError {
     }
 }
 
-/// All objections in one message; the field is that of the first line concerned.
 fn objected(objections: &[Objection]) -> ApiError {
-    let text: Vec<_> = objections.iter().map(ToString::to_string).collect();
-    let line = objections.iter().find_map(|o| match o {
-        Objection::Line { line, .. } => Some(format!("items[{line}]")),
+    signed::objected("order_refused", objections, |o| match o {
+        Objection::Line { line, .. } => Some(*line),
         _ => None,
-    });
-    ApiError {
-        field: line.map(Into::into),
-        ..ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "order_refused", text.join("；"))
-    }
+    })
 }
 
-/// The doctor's own order; anybody else finds nothing.
-async fn own(tx: &mut Tx<'_>, member: &Member, id: &OrderId) -> Result<Sheet, ApiError> {
-    let found = table::find(tx, id).await?.filter(|s| s.doctor_id == member.id);
-    found.ok_or_else(ApiError::not_found)
+#[async_trait]
+impl Document for Sheet {
+    type Id = OrderId;
+    type View = OrderView;
+
+    fn number(text: &str) -> Option<OrderId> {
+        OrderId::parse(text)
+    }
+
+    async fn find(tx: &mut Tx<'_>, id: &OrderId) -> Result<Option<Self>, StoreError> {
+        table::find(tx, id).await
+    }
+
+    async fn of_visit(tx: &mut Tx<'_>, visit: &VisitId) -> Result<Vec<Self>, StoreError> {
+        table::of_visit(tx, visit).await
+    }
+
+    fn is_of(&self, member: &Member) -> bool {
+        self.doctor_id == member.id
+    }
+
+    async fn shown(&self, tx: &mut Tx<'_>, ctx: &Ctx, _: &Member) -> Result<OrderView, ApiError> {
+        Ok(view::of(tx, ctx, self, Eye::Doctor).await?)
+    }
+
+    fn announce(&self, ctx: &Ctx, tenant: &TenantId) {
+        let notice = || Notice::new("order.changed", &self.id);
+        let tell = |audience| ctx.events.publish(tenant, audience, notice());
+        tell(Audience::Staff(self.doctor_id.clone()));
+        tell(Audience::Visit(self.visit_id.clone()));
+        if self.state != Stands::Draft {
+            tell(Audience::Patient(self.account_id.clone()));
+        }
+    }
 }
 
 /// Orders of a visit.
@@ -67,21 +90,7 @@ async fn list(
     Path(id): Path<String>,
 ) -> Result<Json<Vec<OrderView>>, ApiError> {
     let id = VisitId::parse(&id).ok_or_else(ApiError::not_found)?;
-    let (own_ctx, code) = (ctx.clone(), staff.his_code.clone());
-    let views = ctx
-        .store
-        .read(&staff.scope(), move |tx| {
-            let (ctx, id, code) = (own_ctx.clone(), id.clone(), code.clone());
-            Box::pin(async move {
-                visit::of_doctor(tx, &ctx.vault, &id, &code).await?;
-                let mut views = Vec::new();
-                for sheet in table::of_visit(tx, &id).await? {
-                    views.push(view::of(tx, &ctx, &sheet, Eye::Doctor).await?);
-                }
-                Ok::<_, ApiError>(views)
-            })
-        })
-        .await?;
+    let views = signed::of_visit::<Sheet>(&ctx, &staff.scope(), &staff.member, &id).await?;
     Ok(Json(views))
 }
 
@@ -115,32 +124,6 @@ async fn of_patient(
         })
         .await?;
     Ok(Json(views))
-}
-
-type Acted<'a> = store::BoxFuture<'a, Result<Sheet, ApiError>>;
-
-/// Does something to the doctor's own order, shows and announces it.
-async fn act<F>(ctx: &Ctx, staff: &Staff<Prescribes>, id: &str, f: F) -> Result<Json<OrderView>, ApiError>
-where
-    F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, Sheet) -> Acted<'a> + Send + Sync + 'static,
-{
-    let id = OrderId::parse(id).ok_or_else(ApiError::not_found)?;
-    let (own_ctx, member) = (ctx.clone(), staff.member.clone());
-    let f = Arc::new(f);
-    let (sheet, view) = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, member, id, f) = (own_ctx.clone(), member.clone(), id.clone(), f.clone());
-            Box::pin(async move {
-                let sheet = own(tx, &member, &id).await?;
-                let sheet = f(tx, ctx.clone(), sheet).await?;
-                let view = view::of(tx, &ctx, &sheet, Eye::Doctor).await?;
-                Ok::<_, ApiError>((sheet, view))
-            })
-        })
-        .await?;
-    effects::tell(ctx, &staff.tenant, &sheet);
-    Ok(Json(view))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Ctx> {

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::act;
 use crate::dispensing;
 use crate::prescribing::store::{self as table, Chart};
 use crate::prescribing::{PrescriptionView, State as Stands};
+use crate::signed::act;
 
 /// A reason.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -30,7 +30,7 @@ async fn revise(
     Path(id): Path<String>,
 ) -> Result<Json<PrescriptionView>, ApiError> {
     let number = PrescriptionId::generate(&ctx.ids, ctx.now());
-    act(&ctx, &staff, &id, move |tx, _, mut old| {
+    act(&ctx, &staff, &id, move |tx, _, mut old: Chart| {
         let number = number.clone();
         Box::pin(async move {
             let (by, now) = (tx.actor().clone(), tx.now());
@@ -77,7 +77,7 @@ async fn appeal(
     Json(body): Json<Reason>,
 ) -> Result<Json<PrescriptionView>, ApiError> {
     let reason = worded(body)?;
-    act(&ctx, &staff, &id, move |tx, _, mut chart| {
+    act(&ctx, &staff, &id, move |tx, _, mut chart: Chart| {
         let reason = reason.clone();
         Box::pin(async move {
             if chart.his_number.is_some() {
@@ -115,7 +115,7 @@ async fn revoke(
     Json(body): Json<Reason>,
 ) -> Result<Json<PrescriptionView>, ApiError> {
     let reason = worded(body)?;
-    act(&ctx, &staff, &id, move |tx, ctx, mut chart| {
+    act(&ctx, &staff, &id, move |tx, ctx, mut chart: Chart| {
         let reason = reason.clone();
         Box::pin(async move {
             let (by, now) = (tx.actor().clone(), tx.now());

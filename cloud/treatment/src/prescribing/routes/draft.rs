@@ -13,10 +13,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{act, diagnoses, objected, own, shown};
+use super::{diagnoses, objected};
 use crate::prescribing::policy::{self, Circumstances, Wish, Written};
 use crate::prescribing::store::{self as table, Chart};
 use crate::prescribing::{Edit, HerbalWish, Kind, PrescriptionView, State as Stands};
+use crate::signed::{Document as _, act, own};
 use crate::{catalogue, visit};
 
 /// A decimal that came as text or as number.
@@ -212,7 +213,7 @@ async fn create(
                 chart.fill(draft.kind, written, tx);
                 table::insert(tx, &chart).await?;
                 base::audit::record(tx, "prescription.write", chart.id.as_str(), serde_json::json!({})).await?;
-                shown(tx, &ctx, &chart).await
+                chart.shown(tx, &ctx, &member).await
             })
         })
         .await?;
@@ -229,7 +230,7 @@ async fn change(
     Json(draft): Json<Draft>,
 ) -> Result<Json<PrescriptionView>, ApiError> {
     catalogue::ready(&ctx, &staff.tenant).await?;
-    act(&ctx, &staff, &id, move |tx, ctx, mut chart| {
+    act(&ctx, &staff, &id, move |tx, ctx, mut chart: Chart| {
         let draft = draft.clone();
         Box::pin(async move {
             chart.prescription()?.may_edit(Edit::Change, &tx.actor().clone())?;
@@ -258,7 +259,7 @@ async fn discard(
         .write(&staff.scope(), move |tx| {
             let (member, id) = (member.clone(), id.clone());
             Box::pin(async move {
-                let chart = own(tx, &member, &id).await?;
+                let chart: Chart = own(tx, &member, &id).await?;
                 chart.prescription()?.may_edit(Edit::Discard, &tx.actor().clone())?;
                 Ok::<_, ApiError>(table::discard(tx, &id).await?)
             })

@@ -1,12 +1,12 @@
 //! The doctor's signature: the draft becomes a document, the signature server is asked, the prescription goes to review.
 
+use async_trait::async_trait;
 use axum::extract::State;
 use base::permission::Prescribes;
 use base::session::Member;
 use base::{ApiError, Ctx, Json, Path, Staff};
 use records::Actor;
-use records::document::{DocumentHerbal, DocumentItem, DocumentPerson, PrescriptionDocument, canonical};
-use records::his::Diagnosis;
+use records::document::{DocumentHerbal, DocumentItem, PrescriptionDocument, canonical};
 use records::id::PrescriptionId;
 use records::sign::Pin;
 use store::{Scope, Tx};
@@ -14,12 +14,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::draft::circumstances;
-use super::{act_as, objected, own};
+use super::objected;
 use crate::prescribing::policy::{self, VALID_DAYS, Wish};
 use crate::prescribing::store::{self as table, Chart};
 use crate::prescribing::{Edit, Herbal, HerbalWish, Kind, Line, PrescriptionView};
-use crate::signing::{self, Order, PinBody, Purpose};
-use crate::{catalogue, medical_record, visit};
+use crate::signed::{self, Draft};
+use crate::signing::{Order, PinBody, Purpose, Signed};
+use crate::{catalogue, visit};
 
 /// Signs: the signature server is asked, its signature verified, and the prescription goes to the pharmacists.
 #[utoipa::path(post, path = "/doctor/prescriptions/{id}/sign", tag = "prescription", params(("id" = String, Path)),
@@ -45,96 +46,73 @@ pub(crate) async fn sign_draft(
     pin: Pin,
 ) -> Result<PrescriptionView, ApiError> {
     catalogue::ready(ctx, &scope.tenant).await?;
-    let (own_ctx, who, id) = (ctx.clone(), member.clone(), number.clone());
-    let attempt = ctx
-        .store
-        .write(scope, move |tx| {
-            let (ctx, member, number) = (own_ctx.clone(), who.clone(), id.clone());
-            Box::pin(async move {
-                let chart = own(tx, &member, &number).await?;
-                let order = order(tx, &ctx, &member, &chart).await?;
-                signing::store::begin(tx, &ctx.vault, &ctx.ids, &order).await
-            })
-        })
-        .await?;
-    let document: PrescriptionDocument = serde_json::from_slice(&attempt.document).map_err(ApiError::internal)?;
-    let signed = signing::call(ctx, scope, attempt, pin).await?;
-    let name = member.name.clone();
-    act_as(ctx, scope, member, number, move |tx, ctx, mut chart| {
-        let (signed, name, document) = (signed.clone(), name.clone(), document.clone());
-        Box::pin(async move {
-            signing::store::keep(tx, &ctx.vault, &signed, "doctor", &name).await?;
-            let (by, now) = (tx.actor().clone(), tx.now());
-            let p = chart.prescription()?;
-            table::moved(tx, &mut chart, p.sign(now, &by, document.valid_until)?).await?;
-            let p = chart.prescription()?;
-            table::moved(tx, &mut chart, p.submit(now, &by)?).await?;
-            Ok(chart)
-        })
-    })
-    .await
+    signed::sign::<Chart>(ctx, scope, member, number, pin).await
 }
 
-/// The document of a draft, its lines checked once more against today's catalogue.
-async fn order(tx: &mut Tx<'_>, ctx: &Ctx, member: &Member, chart: &Chart) -> Result<Order, ApiError> {
-    let p = chart.prescription()?;
-    p.may_edit(Edit::Sign, &Actor::Staff(member.id.clone()))?;
-    let parties = visit::of(tx, &ctx.vault, &chart.visit_id).await?;
-    let c = circumstances(tx, ctx, &parties).await?;
-    let again: Vec<Wish> = p.lines.iter().map(|l| wish_of(p.kind, l)).collect();
-    let catalogue = catalogue::of(tx, &again).await?;
-    let wish = p.herbal.as_ref().map(wish_of_part);
-    let written = policy::write(p.kind, &again, wish.as_ref(), &catalogue, &c).map_err(|o| objected(&o))?;
-    let amounts = |lines: &[Line]| lines.iter().map(|l| l.amount_fen).collect::<Vec<_>>();
-    let same = written.total_fen == p.total_fen && written.herbal == p.herbal;
-    if !same || amounts(&written.lines) != amounts(&p.lines) {
-        return Err(ApiError::conflict(
-            "prices_changed",
-            "药品价格或代煎费已变化，请重新保存处方、核对金额后再签名",
-        ));
+#[async_trait]
+impl Draft for Chart {
+    /// The document of a draft, its lines checked once more against today's catalogue.
+    async fn to_sign(&self, tx: &mut Tx<'_>, ctx: &Ctx, member: &Member) -> Result<Order, ApiError> {
+        let p = self.prescription()?;
+        p.may_edit(Edit::Sign, &Actor::Staff(member.id.clone()))?;
+        let parties = visit::of(tx, &ctx.vault, &self.visit_id).await?;
+        let c = circumstances(tx, ctx, &parties).await?;
+        let again: Vec<Wish> = p.lines.iter().map(|l| wish_of(p.kind, l)).collect();
+        let catalogue = catalogue::of(tx, &again).await?;
+        let wish = p.herbal.as_ref().map(wish_of_part);
+        let written = policy::write(p.kind, &again, wish.as_ref(), &catalogue, &c).map_err(|o| objected(&o))?;
+        let amounts = |lines: &[Line]| lines.iter().map(|l| l.amount_fen).collect::<Vec<_>>();
+        let same = written.total_fen == p.total_fen && written.herbal == p.herbal;
+        if !same || amounts(&written.lines) != amounts(&p.lines) {
+            return Err(ApiError::conflict(
+                "prices_changed",
+                "药品价格或代煎费已变化，请重新保存处方、核对金额后再签名",
+            ));
+        }
+        let (now, hospital) = (tx.now(), base::tenants::by_id(tx).await?.name);
+        let today = now.local_date();
+        let document = PrescriptionDocument {
+            format: "yiqiao.prescription/1".to_owned(),
+            number: self.id.to_string(),
+            revision: self.revision,
+            hospital,
+            department: self.department_name.clone(),
+            visit: self.visit_id.to_string(),
+            patient: signed::patient(&parties, now),
+            doctor: signed::signer(member, &self.doctor_code),
+            diagnoses: c.diagnoses,
+            kind: p.kind.as_str().to_owned(),
+            items: p.lines.iter().map(item).collect(),
+            herbal: p.herbal.as_ref().map(|h| DocumentHerbal {
+                doses: h.doses,
+                decoction: h.decoction,
+                decoction_fee_fen: h.decoction_fee_fen,
+                usage: h.usage.clone(),
+            }),
+            total_fen: p.total_fen,
+            written_at: now,
+            // The day of writing counts as the first.
+            valid_until: today.plus_days(VALID_DAYS - 1),
+        };
+        Ok(Order {
+            purpose: Purpose::Prescription,
+            subject: self.id.to_string(),
+            intent: signed::intent(self.edition, &document.diagnoses, today)?,
+            signer: member.id.clone(),
+            document: canonical(&document).map_err(ApiError::internal)?,
+        })
     }
-    let (now, hospital) = (tx.now(), base::tenants::by_id(tx).await?.name);
-    let today = now.local_date();
-    let document = PrescriptionDocument {
-        format: "yiqiao.prescription/1".to_owned(),
-        number: chart.id.to_string(),
-        revision: chart.revision,
-        hospital,
-        department: chart.department_name.clone(),
-        visit: chart.visit_id.to_string(),
-        patient: medical_record::patient(&parties, now),
-        doctor: DocumentPerson {
-            id: member.id.to_string(),
-            code: chart.doctor_code.clone(),
-            name: member.name.clone(),
-            title: member.title.clone(),
-        },
-        diagnoses: c.diagnoses,
-        kind: p.kind.as_str().to_owned(),
-        items: p.lines.iter().map(item).collect(),
-        herbal: p.herbal.as_ref().map(|h| DocumentHerbal {
-            doses: h.doses,
-            decoction: h.decoction,
-            decoction_fee_fen: h.decoction_fee_fen,
-            usage: h.usage.clone(),
-        }),
-        total_fen: p.total_fen,
-        written_at: now,
-        // The day of writing counts as the first.
-        valid_until: today.plus_days(VALID_DAYS - 1),
-    };
-    Ok(Order {
-        purpose: Purpose::Prescription,
-        subject: chart.id.to_string(),
-        // A new saving of the draft or of the record, or a new day, is another document.
-        intent: format!("{}/{}/{today}", chart.edition, diagnoses_digest(&document.diagnoses)),
-        signer: member.id.clone(),
-        document: canonical(&document).map_err(ApiError::internal)?,
-    })
-}
 
-fn diagnoses_digest(diagnoses: &[Diagnosis]) -> String {
-    hex::encode(gm::sm3(&serde_json::to_vec(diagnoses).unwrap_or_default()))
+    /// The prescription is in the pharmacists' queue, valid as long as the signed document says.
+    async fn take_effect(mut self, tx: &mut Tx<'_>, _: &Ctx, signed: &Signed) -> Result<Self, ApiError> {
+        let (by, now) = (tx.actor().clone(), tx.now());
+        let valid_until = signed.document::<PrescriptionDocument>()?.valid_until;
+        let to = self.prescription()?.sign(now, &by, valid_until)?;
+        table::moved(tx, &mut self, to).await?;
+        let to = self.prescription()?.submit(now, &by)?;
+        table::moved(tx, &mut self, to).await?;
+        Ok(self)
+    }
 }
 
 fn wish_of(kind: Kind, line: &Line) -> Wish {

@@ -28,6 +28,8 @@ export const nursingApi = {
   change: (id: string, form: NursingOrderForm) => body(api.PUT('/api/v1/admin/nursing/orders/{id}', { ...one(id), body: form })),
   assign: (id: string, nurse: string, reason = '') => body(api.POST('/api/v1/admin/nursing/orders/{id}/acts', { ...one(id), body: { act: 'assign', nurse, reason } })),
   cancel: (id: string, reason: string) => body(api.POST('/api/v1/admin/nursing/orders/{id}/acts', { ...one(id), body: { act: 'cancel', reason } })),
+  end: (id: string, reason: string, ended_at: string) => body(api.POST('/api/v1/admin/nursing/orders/{id}/acts', { ...one(id), body: { act: 'end', reason, ended_at } })),
+  handOver: (id: string, nurse: string, reason: string, ended_at: string) => body(api.POST('/api/v1/admin/nursing/orders/{id}/acts', { ...one(id), body: { act: 'hand_over', nurse, reason, ended_at } })),
   choices: () => body(api.GET('/api/v1/admin/nursing/choices')),
   track: (id: string) => body(api.GET('/api/v1/admin/nursing/orders/{id}/track', one(id))),
   alarms: (open: boolean) => body(api.GET('/api/v1/admin/nursing/alarms', { params: { query: { open } } })),

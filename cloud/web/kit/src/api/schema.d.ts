@@ -567,7 +567,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Assigns an order to a nurse, or to another; cancels it. */
+        /** Assigns an order to a nurse, or to another; cancels it. Ends a visit under way for its nurse, or hands it over to another. */
         post: operations["post_admin_nursing_orders_id_acts"];
         delete?: never;
         options?: never;
@@ -1944,23 +1944,6 @@ export interface paths {
          *     progress, and every document as the list then says; asking again goes on with what is left.
          */
         post: operations["post_doctor_visits_id_end_of_service"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/doctor/visits/{id}/finish": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** 结束问诊. */
-        post: operations["post_doctor_visits_id_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3363,6 +3346,13 @@ export interface components {
             /** @description What the patient takes otherwise, as told. */
             medications: string;
         };
+        /** @description Whether a signature's certificates were revoked, for the public. */
+        CertificateRevocation: {
+            /** @description `good`, `revoked` or `unproven`. */
+            state: string;
+            /** @description The same in words. */
+            text: string;
+        };
         /** @description An entry of the custody chain, verified now. */
         ChainEntry: {
             /** @description The clip it is about. */
@@ -3808,6 +3798,28 @@ export interface components {
         } | {
             /** @enum {string} */
             act: "cancel";
+            /** @description Why. */
+            reason: string;
+        } | {
+            /** @enum {string} */
+            act: "end";
+            /**
+             * Format: date-time
+             * @description When the visit ended, as she says.
+             */
+            ended_at: string;
+            /** @description Why she cannot. */
+            reason: string;
+        } | {
+            /** @enum {string} */
+            act: "hand_over";
+            /**
+             * Format: date-time
+             * @description When the nurse before stopped, as she says.
+             */
+            ended_at: string;
+            /** @description Staff id. */
+            nurse: string;
             /** @description Why. */
             reason: string;
         };
@@ -4939,6 +4951,8 @@ export interface components {
              * @description When the nurse is expected.
              */
             planned_at: string;
+            /** @description The desk ended it, and the nurse's record is still to be written. */
+            record_due: boolean;
             /** @description The recorder the desk chose; empty: any. */
             recorder: string;
             /** @description What is done at the patient's. */
@@ -4965,6 +4979,8 @@ export interface components {
             /** @description Other orders of this patient: the nurse's own, or for the desk all. */
             earlier: components["schemas"]["NursingOrder"][];
             form?: components["schemas"]["FilledForm"] | null;
+            /** @description Parts of the visit whose end the desk entered, oldest first. */
+            parts: components["schemas"]["NursingOrderPart"][];
             /** @description The patient and where they live. */
             patient: components["schemas"]["NursingPatient"];
             /** @description How many positions the track has. */
@@ -4991,6 +5007,36 @@ export interface components {
             /** @description One of the hospital's services. */
             service: string;
         };
+        /** @description A part of a visit that the desk entered. */
+        NursingOrderPart: {
+            /**
+             * Format: date-time
+             * @description When it ended, as the nurse says.
+             */
+            ended_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            entered_at: string;
+            /** @description Who of the desk entered it. */
+            entered_by: string;
+            /** @description Who went on; empty: the visit was over. */
+            handed_to: string;
+            /** @description Who was there. */
+            nurse_name: string;
+            /** @description Why the nurse could not. */
+            reason: string;
+            /** @description The recorder she had; empty: none. */
+            recorder: string;
+            /** @description Whether that came back. */
+            recorder_returned: boolean;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            started_at: string;
+        };
         /** @description A step of an order. */
         NursingOrderStep: {
             /**
@@ -5004,7 +5050,7 @@ export interface components {
             note: string;
             /** @description The state it came to, in words. */
             state_text: string;
-            /** @description `create`, `assign`, `accept`, `decline`, `take`, `put_back`, `start`, `finish`, `cancel`. */
+            /** @description `create`, `assign`, `accept`, `decline`, `take`, `put_back`, `start`, `finish`, `end`, `hand_over`, `record`, `cancel`. */
             step: string;
         };
         /** @description The patient and where they live, as the desk writes it. */
@@ -5473,6 +5519,8 @@ export interface components {
                  * @description When the nurse is expected.
                  */
                 planned_at: string;
+                /** @description The desk ended it, and the nurse's record is still to be written. */
+                record_due: boolean;
                 /** @description The recorder the desk chose; empty: any. */
                 recorder: string;
                 /** @description What is done at the patient's. */
@@ -6527,13 +6575,6 @@ export interface components {
             /** @description In words, e.g. 高危. */
             text: string;
         };
-        /** @description Whether the seal's certificate was revoked, and what was looked at. */
-        SealRevocation: {
-            /** @description `good`, `revoked` or `unproven`. */
-            state: string;
-            /** @description The same in words. */
-            text: string;
-        };
         /** @description A document as the doctor saw it: another saving of it is another document. */
         Seen: {
             /**
@@ -6971,7 +7012,7 @@ export interface components {
             file_seal?: string | null;
             /** @description Of a seal that does not hold: why, for a person. */
             file_seal_reason?: string | null;
-            file_seal_revocation?: components["schemas"]["SealRevocation"] | null;
+            file_seal_revocation?: components["schemas"]["CertificateRevocation"] | null;
             /** @description The time of the seal that a time stamp proves. */
             file_stamped_at?: string | null;
             /** @description Why not. */
@@ -7021,10 +7062,13 @@ export interface components {
             name: string;
             /** @description Why not. */
             reason?: string | null;
+            revocation?: components["schemas"]["CertificateRevocation"] | null;
             /** @description `doctor` or `pharmacist`. */
             role: string;
             /** @description When. */
             signed_at: string;
+            /** @description The time that its time stamp proves. */
+            stamped_at?: string | null;
             /** @description Whether it holds. */
             valid: boolean;
         };
@@ -11026,35 +11070,6 @@ export interface operations {
             };
             /** @description unknown outcome: enter the PIN again */
             504: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_doctor_visits_id_finish: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["VisitView"];
-                };
-            };
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };

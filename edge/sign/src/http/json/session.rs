@@ -14,7 +14,7 @@ use crate::service::{Begin, Caller, Level, Purpose, Whose};
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum For {
-    /// A raw signature (SM2).
+    /// A raw signature, by any algorithm.
     SignData,
     /// Verifying one.
     VerifyData,
@@ -43,7 +43,7 @@ pub(super) struct BeginRequest {
     purpose: For,
     /// As for data; the key's usual one when absent.
     algorithm: Option<String>,
-    /// The key's index, to sign; the policy's first when absent.
+    /// The key's index, to sign; when absent the policy's first, or with an algorithm other than SM2 whichever signs.
     key: Option<KeyIndex>,
     /// The signer's certificate, to verify; DER, Base64.
     certificate: Option<String>,

@@ -94,6 +94,11 @@ impl Signer for DeviceSigner {
         self.digest_as(self.algorithm(), digest)
     }
 
+    fn sign_digest_as(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Refused> {
+        self.public.fits(algorithm)?;
+        self.digest_as(algorithm, digest)
+    }
+
     fn sign_as(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Refused> {
         self.public.fits(algorithm)?;
         match (&self.bound, algorithm) {

@@ -54,7 +54,10 @@ pub(super) async fn bind(
     Asked(asked): Asked<Bind>,
 ) -> Answer<BindingView> {
     let bound = door.act(move |manage| manage.engine().bind_outside(&signed.who.name, &name, asked));
-    Ok(Json(bound.await?))
+    let bound = bound.await?;
+    // The lists of its authority are wanted from now on.
+    door.service.revocation.wake();
+    Ok(Json(bound))
 }
 
 /// Which certificate was looked at.

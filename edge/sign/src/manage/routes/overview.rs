@@ -1,5 +1,7 @@
 //! What everyone sees first.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use records::Timestamp;
@@ -19,6 +21,9 @@ use crate::{Refusal, manage};
 
 /// Certificates are warned of so long before they end.
 const WARN_DAYS: i64 = 30;
+
+/// Connections that were turned away are told of for so long.
+const TURNED_AWAY: Duration = Duration::from_secs(3600);
 
 /// How grave it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -267,6 +272,12 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
     if !overview.memory_locked {
         let text = "内存未能锁定（LimitMEMLOCK 过低），密钥可能被写入交换分区。";
         say(Severity::Warning, "memory_unlocked", text.to_owned());
+    }
+    if let Some((count, from)) = manage.service.turned_away.within(TURNED_AWAY) {
+        let text = format!(
+            "启动以来有 {count} 个连接因来源地址的连接数已满而被关闭，最近一个来自 {from}；若该地址是负载均衡器，请在配置中列为 balancers。"
+        );
+        say(Severity::Warning, "connections_full", text);
     }
     if overview.signers_locked > 0 {
         let text = format!("{} 位签名人的签名密码已锁定。", overview.signers_locked);

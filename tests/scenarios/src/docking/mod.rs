@@ -1,21 +1,27 @@
 //! Recorders come back from the ward: plugged, copied, sealed, uploaded, confirmed, cleared — while something breaks. In the
 //! end, and at every moment, each byte that was recorded is in the cloud with its hash or still on its recorder.
 
+mod card;
+mod disk;
+mod watch;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use bench_recorder::{Card, Recorder};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use site::{Addresses, LineState, Site};
 use tokio::sync::Mutex;
 
 use crate::client::Person;
 use crate::journey::sign_in_staff;
+use card::Victim;
+pub use disk::SmallDisk;
+use watch::Watch;
 
 /// How long a run may take once everything is whole again.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -211,9 +217,7 @@ pub struct Told {
 pub async fn run(ward: &Ward, seed: u64) -> Result<Told> {
     let mut dice = Dice(seed);
     let broke = Break::ALL[(seed % Break::ALL.len() as u64) as usize];
-    // What lies on the card is taken before long; a card that fails afterwards fails nobody.
-    let latest = if broke == Break::BadCard { 900 } else { 3_500 };
-    let after = Duration::from_millis(dice.roll(latest));
+    let mut after = Duration::from_millis(dice.roll(3_500));
     let outage = Duration::from_millis(500 + dice.roll(2_500));
     let mut card = match broke {
         Break::BadCard => Some(Card::new(&ward.addresses.data.join("bench/card.img"), &ward.shelf())?),
@@ -235,19 +239,32 @@ pub async fn run(ward: &Ward, seed: u64) -> Result<Told> {
         one.record(b"\xff\n .mp4", 100)?;
         recorders.push(one);
     }
+    let victim = match &card {
+        Some(card) => Victim::choose(card, &recorders, &mut dice)?,
+        None => None,
+    };
     for one in &mut recorders {
         one.plug()?;
     }
+    let plugged = Instant::now();
     let ended = Arc::new(AtomicBool::new(false));
     let watch = Watch::new(&ward.addresses, &recorders, broke);
     let watching = {
         let ended = Arc::clone(&ended);
         std::thread::spawn(move || watch.until(&ended))
     };
-    tokio::time::sleep(after).await;
-    let fired = match &mut card {
-        Some(card) => fail_card(ward, card, outage, &mut recorders, &mut dice).await?,
-        None => strike(ward, broke, outage, &mut recorders, &mut dice).await?,
+    let fired = match (&mut card, victim) {
+        (Some(card), Some(victim)) => {
+            let (struck, met) = card::fail(ward, card, victim, outage, &mut recorders, &mut dice).await?;
+            after = struck.duration_since(plugged);
+            met
+        }
+        // Nobody recorded anything of length.
+        (Some(_), None) => false,
+        (None, _) => {
+            tokio::time::sleep(after).await;
+            strike(ward, broke, outage, &mut recorders, &mut dice).await?
+        }
     };
     let mut differences = Vec::new();
     for one in &recorders {
@@ -333,37 +350,6 @@ async fn strike(
     }
 }
 
-/// The card fails within somebody's longest recording; it is mended after a while, or only when the appliance has done what
-/// it could: then the recorders are pulled and plugged again.
-async fn fail_card(
-    ward: &Ward,
-    card: &mut Card,
-    outage: Duration,
-    recorders: &mut [Recorder],
-    dice: &mut Dice,
-) -> Result<bool> {
-    let at = usize::try_from(dice.roll(recorders.len() as u64))?;
-    let one = recorders.get(at).context("a recorder")?;
-    let longest = one.recorded().iter().max_by_key(|r| r.size).context("a recording")?;
-    let fired = card.fail(&one.storage().join(&longest.path))?;
-    if fired && dice.roll(2) == 0 {
-        for one in recorders.iter() {
-            ward.until(one.serial(), &["ready", "kept"]).await?;
-        }
-    } else {
-        tokio::time::sleep(outage).await;
-    }
-    card.mend()?;
-    for one in recorders.iter_mut() {
-        if ward.until(one.serial(), &["ready", "kept"]).await?["state"] == "kept" {
-            one.pull()?;
-            ward.until(one.serial(), &["pulled"]).await?;
-            one.plug()?;
-        }
-    }
-    Ok(fired)
-}
-
 /// Writes until nothing fits any more.
 fn fill(ballast: &Path) -> Result<bool> {
     use std::io::Write;
@@ -394,116 +380,22 @@ fn spoil(folder: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Looks all the time whether something is gone from a recorder that the cloud has not confirmed.
-struct Watch {
-    database: PathBuf,
-    shelf: PathBuf,
-    files: Vec<(String, PathBuf, String)>,
+/// What several runs told.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Runs whose fault happened, or that found something.
+    pub counted: u32,
+    /// Faults that happened.
+    pub fired: u32,
+    /// Each run.
+    pub details: Vec<Value>,
+    /// What is not as it should be, in all.
+    pub differences: usize,
 }
 
-impl Watch {
-    fn new(addresses: &Addresses, recorders: &[Recorder], broke: Break) -> Self {
-        let mut files = Vec::new();
-        for recorder in recorders {
-            for file in recorder.recorded() {
-                // What will be recorded on has another content by then; the proof at the end knows it.
-                let grows = broke == Break::Grow && file.path.to_string_lossy().ends_with("_0000.mp4");
-                if !grows {
-                    files.push((recorder.serial().to_owned(), file.path.clone(), file.sha256.clone()));
-                }
-            }
-        }
-        Self {
-            database: addresses.data.join("cloud/cloud.sqlite"),
-            shelf: addresses.data.join("bench/recorders"),
-            files,
-        }
-    }
-
-    fn until(&self, ended: &AtomicBool) -> Result<Vec<String>> {
-        let mut early = Vec::new();
-        while !ended.load(Ordering::Relaxed) && early.is_empty() {
-            // First the recorders, then the cloud: what is confirmed stays so.
-            let gone: Vec<_> = self
-                .files
-                .iter()
-                .filter(|(serial, path, _)| !self.there(serial, path))
-                .collect();
-            if !gone.is_empty() {
-                let confirmed = self.confirmed()?;
-                early = gone
-                    .into_iter()
-                    .filter(|(_, _, sha256)| !confirmed.contains(sha256))
-                    // A recorder on its way from one folder to the next is looked at once more.
-                    .filter(|(serial, path, _)| !self.settled_there(serial, path))
-                    .map(|(serial, path, _)| {
-                        format!("{serial} {}: cleared before the cloud confirmed it", path.display())
-                    })
-                    .collect();
-            }
-            std::thread::sleep(Duration::from_millis(40));
-        }
-        Ok(early)
-    }
-
-    fn settled_there(&self, serial: &str, path: &Path) -> bool {
-        std::thread::sleep(Duration::from_millis(100));
-        self.there(serial, path)
-    }
-
-    fn there(&self, serial: &str, path: &Path) -> bool {
-        let Ok(folders) = std::fs::read_dir(&self.shelf) else {
-            return false;
-        };
-        folders
-            .filter_map(Result::ok)
-            .any(|folder| folder.file_name().to_string_lossy().contains(serial) && folder.path().join(path).exists())
-    }
-
-    fn confirmed(&self) -> Result<BTreeSet<String>> {
-        let db = Connection::open_with_flags(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        let mut statement = db.prepare("SELECT sha256 FROM nursing_clip WHERE state = 'confirmed'")?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-}
-
-/// A small disk for the appliance's footage, so that it can be full. Ends with the value.
-pub struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Mounted where the site's appliance keeps footage.
-    ///
-    /// # Errors
-    /// When it cannot be mounted.
-    pub fn mount(data: &Path) -> Result<Self> {
-        let at = data.join("edge/footage");
-        std::fs::create_dir_all(&at)?;
-        let done = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"])
-            .arg(&at)
-            .status()
-            .context("mount")?;
-        ensure!(done.success(), "a small disk cannot be mounted: the run needs root");
-        Ok(Self(at))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-/// Runs seeds from `first`; answers the runs that counted, how many faults fired, and the differences.
-///
-/// # Errors
-/// When the bench itself fails.
-pub async fn runs(ward: &Ward, first: u64, wanted: u32) -> Result<(u32, u32, Vec<Value>, usize)> {
-    let (mut counted, mut fired, mut details, mut differences) = (0, 0, Vec::new(), 0);
-    let mut seed = first;
-    while counted < wanted && seed < first + u64::from(wanted) * 2 {
+impl Tally {
+    /// One run more; answers whether it counted.
+    async fn run(&mut self, ward: &Ward, seed: u64) -> Result<bool> {
         let started = Instant::now();
         let told = run(ward, seed).await.with_context(|| format!("seed {seed}"))?;
         let found = told.differences;
@@ -522,11 +414,33 @@ pub async fn runs(ward: &Ward, first: u64, wanted: u32) -> Result<(u32, u32, Vec
         for difference in &found {
             eprintln!("    {difference}");
         }
-        counted += u32::from(told.fired || !found.is_empty());
-        fired += u32::from(told.fired);
-        differences += found.len();
-        details.push(json!({ "seed": seed, "fault": format!("{:?}", told.broke), "fired": told.fired, "differences": found, "seconds": started.elapsed().as_secs_f64() }));
+        let counts = told.fired || !found.is_empty();
+        self.counted += u32::from(counts);
+        self.fired += u32::from(told.fired);
+        self.differences += found.len();
+        self.details.push(json!({ "seed": seed, "fault": format!("{:?}", told.broke), "fired": told.fired, "differences": found, "seconds": started.elapsed().as_secs_f64() }));
+        Ok(counts)
+    }
+}
+
+/// Runs seeds from `first` until so many counted, then each of `also`. A run whose fault did not happen does not count; it is
+/// replaced, but not for ever.
+///
+/// # Errors
+/// When the bench itself fails.
+pub async fn runs(ward: &Ward, first: u64, wanted: u32, also: &[u64]) -> Result<Tally> {
+    let (mut tally, mut seed) = (Tally::default(), first);
+    while tally.counted < wanted && seed < first + u64::from(wanted) * 2 {
+        tally.run(ward, seed).await?;
         seed += 1;
     }
-    Ok((counted, fired, details, differences))
+    for seed in also {
+        for again in 0..3 {
+            // The same fault at another moment.
+            if tally.run(ward, seed + again * Break::ALL.len() as u64).await? {
+                break;
+            }
+        }
+    }
+    Ok(tally)
 }

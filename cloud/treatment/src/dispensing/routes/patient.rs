@@ -1,24 +1,25 @@
-//! The patient's choice, payment and receipt; the pharmacy's hand-over and shipment.
+//! The patient's choice, payment, receipt and acknowledgement.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use ::store::Tx;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use base::permission::Dispenses;
-use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Source, Staff};
+use base::{ApiError, Ctx, Json, Page, Paged, Path, Patient, Query, Source};
 use money::{Cashier, NewPayment};
 use records::Timestamp;
 use records::id::{BlobId, PrescriptionId};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{SUBJECT, tell_delivery};
+use crate::dispensing::{SUBJECT, tell_delivery};
 use crate::prescribing::store::{self as table, Address, Chart, SEALED_ADDRESS};
-use crate::prescribing::view::{self, Eye, may_choose_fulfilment};
+use crate::prescribing::view::{Eye, may_choose_fulfilment, shown};
 use crate::prescribing::{PrescriptionView, State as Stands};
+use crate::signed::Document as _;
 
 /// Time to pay once the page is open.
 const PAY_TIME: Duration = Duration::from_secs(30 * 60);
@@ -32,11 +33,6 @@ async fn of_patient(tx: &mut Tx<'_>, patient: &Patient, id: &PrescriptionId) -> 
         .await?
         .filter(|c| c.account_id == patient.account && !hidden(c));
     found.ok_or_else(ApiError::not_found)
-}
-
-pub(super) async fn shown(tx: &mut Tx<'_>, ctx: &Ctx, chart: &Chart, eye: Eye) -> Result<PrescriptionView, ApiError> {
-    let diagnoses = crate::prescribing::diagnoses(tx, ctx, &chart.visit_id).await?;
-    Ok(view::of(tx, &ctx.vault, chart, diagnoses, eye).await?)
 }
 
 /// One's own prescriptions, newest first.
@@ -304,131 +300,11 @@ async fn collected(
             })
         })
         .await?;
-    crate::prescribing::announce(&ctx, &patient.tenant, &chart);
+    chart.announce(&ctx, &patient.tenant);
     Ok(Json(view))
 }
 
-/// The code the patient shows at the window.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-pub(crate) struct HandOver {
-    /// 取药码.
-    pub(crate) pickup_code: String,
-}
-
-/// A parcel.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-pub(crate) struct Shipment {
-    /// Courier, e.g. 顺丰.
-    pub(crate) courier: String,
-    /// Waybill.
-    pub(crate) waybill: String,
-}
-
-type Acted<'a> = ::store::BoxFuture<'a, Result<Chart, ApiError>>;
-
-async fn dispense<F>(ctx: &Ctx, staff: &Staff<Dispenses>, id: &str, f: F) -> Result<Json<PrescriptionView>, ApiError>
-where
-    F: for<'a, 'c> Fn(&'a mut Tx<'c>, Ctx, Chart) -> Acted<'a> + Send + Sync + 'static,
-{
-    let id = PrescriptionId::parse(id).ok_or_else(ApiError::not_found)?;
-    let (own, f) = (ctx.clone(), std::sync::Arc::new(f));
-    let (chart, view) = ctx
-        .store
-        .write(&staff.scope(), move |tx| {
-            let (ctx, id, f) = (own.clone(), id.clone(), f.clone());
-            Box::pin(async move {
-                let chart = table::find(tx, &id).await?.ok_or_else(ApiError::not_found)?;
-                let chart = f(tx, ctx.clone(), chart).await?;
-                let view = shown(tx, &ctx, &chart, Eye::Pharmacist).await?;
-                Ok::<_, ApiError>((chart, view))
-            })
-        })
-        .await?;
-    crate::prescribing::announce(ctx, &staff.tenant, &chart);
-    Ok(Json(view))
-}
-
-/// Lies ready at the window (by hand, when the printer could not tell).
-#[utoipa::path(post, path = "/pharmacist/prescriptions/{id}/prepare", tag = "dispensing", params(("id" = String, Path)),
-    responses((status = 200, body = PrescriptionView), (status = 409, body = base::error::ErrorBody)))]
-async fn prepare(
-    State(ctx): State<Ctx>,
-    staff: Staff<Dispenses>,
-    Path(id): Path<String>,
-) -> Result<Json<PrescriptionView>, ApiError> {
-    dispense(&ctx, &staff, &id, |tx, _, mut chart| {
-        Box::pin(async move {
-            if chart.fulfilment.as_deref() == Some("delivery") {
-                return Err(ApiError::conflict("delivery", "该处方为配送，请填写快递单号发货"));
-            }
-            let (now, by) = (tx.now(), tx.actor().clone());
-            let to = chart.prescription()?.prepare(now, &by)?;
-            chart.needs_hand = None;
-            table::moved(tx, &mut chart, to).await?;
-            Ok(chart)
-        })
-    })
-    .await
-}
-
-/// Hands the drugs over at the window against the pick-up code.
-#[utoipa::path(post, path = "/pharmacist/prescriptions/{id}/hand-over", tag = "dispensing", params(("id" = String, Path)),
-    request_body = HandOver, responses((status = 200, body = PrescriptionView), (status = 422, body = base::error::ErrorBody)))]
-async fn hand_over(
-    State(ctx): State<Ctx>,
-    staff: Staff<Dispenses>,
-    Path(id): Path<String>,
-    Json(body): Json<HandOver>,
-) -> Result<Json<PrescriptionView>, ApiError> {
-    let shown = body.pickup_code.trim().to_uppercase();
-    dispense(&ctx, &staff, &id, move |tx, _, mut chart| {
-        let shown = shown.clone();
-        Box::pin(async move {
-            if chart.pickup_code.as_deref() != Some(shown.as_str()) {
-                return Err(ApiError::field("pickup_code", "取药码不正确"));
-            }
-            let (now, by) = (tx.now(), tx.actor().clone());
-            let to = chart.prescription()?.collect(now, &by)?;
-            table::moved(tx, &mut chart, to).await?;
-            Ok(chart)
-        })
-    })
-    .await
-}
-
-/// Gives the parcel to the courier.
-#[utoipa::path(post, path = "/pharmacist/prescriptions/{id}/ship", tag = "dispensing", params(("id" = String, Path)),
-    request_body = Shipment, responses((status = 200, body = PrescriptionView), (status = 409, body = base::error::ErrorBody)))]
-async fn ship(
-    State(ctx): State<Ctx>,
-    staff: Staff<Dispenses>,
-    Path(id): Path<String>,
-    Json(parcel): Json<Shipment>,
-) -> Result<Json<PrescriptionView>, ApiError> {
-    let good = |t: &str| !t.trim().is_empty() && t.chars().count() <= 40;
-    if !good(&parcel.courier) || !good(&parcel.waybill) {
-        return Err(ApiError::field("waybill", "请填写快递公司和单号"));
-    }
-    dispense(&ctx, &staff, &id, move |tx, ctx, mut chart| {
-        let parcel = parcel.clone();
-        Box::pin(async move {
-            if chart.fulfilment.as_deref() != Some("delivery") {
-                return Err(ApiError::conflict("pickup", "该处方为自提，不能发货"));
-            }
-            let (now, by) = (tx.now(), tx.actor().clone());
-            let note = format!("{} {}", parcel.courier.trim(), parcel.waybill.trim());
-            let to = chart.prescription()?.ship(now, &by, &note)?;
-            chart.courier = Some(parcel.courier.trim().to_owned());
-            chart.waybill = Some(parcel.waybill.trim().to_owned());
-            table::moved(tx, &mut chart, to).await?;
-            tell_delivery(tx, &ctx, &chart, "shipped").await?;
-            Ok(chart)
-        })
-    })
-    .await
-}
-
-pub(crate) fn routes() -> OpenApiRouter<Ctx> {
+pub(super) fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(show))
@@ -436,7 +312,4 @@ pub(crate) fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(pay))
         .routes(routes!(pdf))
         .routes(routes!(collected))
-        .routes(routes!(prepare))
-        .routes(routes!(hand_over))
-        .routes(routes!(ship))
 }

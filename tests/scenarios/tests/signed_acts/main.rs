@@ -1,15 +1,18 @@
 //! What doctors sign besides single documents, with the signature server of the appliance: everything left at the end of
-//! service with one PIN, a record written anew after its review, and an expert's opinion in a consilium.
+//! service with one PIN, a record written anew after its review, and an expert's opinion in a consilium; and what becomes of
+//! each when the cloud dies between the signature and what it stands for.
 #![expect(
     clippy::indexing_slicing,
     reason = "a story fails where it stands; JSON answers null"
 )]
 
+mod killed;
+
 use anyhow::{Context, Result, ensure};
 use scenarios::client::Person;
 use scenarios::counter::House;
 use scenarios::journey::{self, PIN};
-use serde_json::{Value, json};
+use serde_json::json;
 use site::Options;
 
 /// Rows: FT-124, FT-125, HZ-273
@@ -19,21 +22,30 @@ async fn what_is_left_is_signed_at_the_end_the_record_is_reviewed_and_an_expert_
     let house = House::open(folder.path(), Options::free_ports().unwrap())
         .await
         .unwrap();
-    let told = vec![("signed", story(&house).await)];
+    let expert = expert(&house).await.unwrap();
+    let told = vec![
+        ("signed", story(&house, &expert).await),
+        ("killed", killed::story(&house, &expert).await),
+    ];
     house.close(told).await.unwrap();
 }
 
-async fn story(house: &House) -> Result<()> {
-    let cast = &house.cast;
-    let medical = journey::sign_in_staff(&house.at, "medical").await?;
+/// Another doctor, who has a signature.
+async fn expert(house: &House) -> Result<Person> {
     let expert = journey::sign_in_staff(&house.at, "doctor2").await?;
     let capture = json!({ "image": journey::signature_image(), "pin": PIN });
     expert.post("doctor/signature", capture).await?;
+    Ok(expert)
+}
+
+async fn story(house: &House, expert: &Person) -> Result<()> {
+    let cast = &house.cast;
+    let medical = journey::sign_in_staff(&house.at, "medical").await?;
     let patient = house.patient(0).await?;
     let (visit, _) = house.paid_visit(&patient, &house.time(0).await?, "signed").await?;
     journey::accept(cast, &visit).await?;
     let prescription = journey::prescribe(cast, &visit).await?;
-    consilium(house, &expert, &visit).await?;
+    consilium(house, expert, &visit).await?;
     end_of_service(house, &visit, &prescription).await?;
     review(house, &medical, &visit).await
 }
@@ -44,11 +56,7 @@ async fn end_of_service(house: &House, visit: &str, prescription: &str) -> Resul
     let path = format!("doctor/visits/{visit}/end-of-service");
     let list = doctor.get(&path).await?;
     ensure!(list["unsigned"] == 2 && list["missing"] == json!([]), "{list}");
-    let papers = list["documents"].as_array().context("documents")?;
-    let seen: Value = papers
-        .iter()
-        .map(|d| json!({ "kind": d["kind"], "id": d["id"], "edition": d["edition"] }))
-        .collect();
+    let seen = journey::unsigned(&list);
     let wrong = json!({ "pin": "135799", "seen": seen });
     house.ask(doctor, "POST", &path, wrong).await?.refused(&[422])?;
     ensure!(doctor.get(&path).await? == list, "a wrong PIN changed something");
