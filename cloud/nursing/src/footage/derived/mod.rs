@@ -14,11 +14,15 @@
 //! Made outside any unit of work, by `media-worker` in a process of its own. A job whose maker died is noticed by its pulse
 //! ([`STILL`]) and begun anew, what it left among the kept files is swept up ([`sweep`]); a rescue that lacked a good file of its recorder is begun anew when one comes.
 
+mod bench;
+mod footing;
+mod playing;
 mod routes;
 pub(super) mod store;
 mod sweep;
 mod view;
 mod work;
+mod workshop;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,7 +32,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use routes::routes;
-pub use work::{Lane, Workshop, round};
+pub use work::{Lane, round};
+pub use workshop::Workshop;
 
 records::id_type!(
     /// A derived object.

@@ -11,18 +11,20 @@ use records::footage::ClipId;
 use records::id::BlobId;
 use serde::Deserialize;
 use serde_json::json;
-use store::{Scope, Tx};
+use store::Scope;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::footing::{Footing, footing, load};
+use super::playing::playable;
 use super::store::{self as sql, Wish};
-use super::view::{ClipMedia, DerivedMedia, Footing, media_of, playable};
-use super::work::{Tools, Workshop};
+use super::view::{ClipMedia, DerivedMedia, media_of};
+use super::workshop::{Tools, Workshop};
 use super::{DerivedId, Kind};
 use crate::footage::look::Look;
 use crate::footage::routes::{clip_id, file_name};
-use crate::footage::store::{self as clips, Clip};
+use crate::footage::store::Clip;
 
 /// Objects that every clip gets; they can be tried again.
 const ALWAYS: [Kind; 5] = [Kind::Probe, Kind::Poster, Kind::Strip, Kind::Remux, Kind::Salvage];
@@ -42,27 +44,6 @@ async fn tools(ctx: &Ctx, shop: &Shop) -> Tools {
             text: "本服务器不处理视音频；原始文件仍可播放或下载".to_owned(),
         },
     }
-}
-
-/// A kept clip with everything derived from it.
-async fn footing(tx: &mut Tx<'_>, id: &ClipId) -> Result<Footing, ApiError> {
-    let clip = clips::get(tx, id).await?.filter(|c| c.blob_id.is_some());
-    let clip = clip.ok_or_else(ApiError::not_found)?;
-    Ok(Footing {
-        hospital: base::tenants::by_id(tx).await?.name,
-        objects: sql::of_clip(tx, id).await?,
-        sizes: sql::sizes(tx, id).await?,
-        clip,
-    })
-}
-
-async fn load(ctx: &Ctx, scope: &Scope, id: ClipId) -> Result<Footing, ApiError> {
-    ctx.store
-        .read(scope, move |tx| {
-            let id = id.clone();
-            Box::pin(async move { footing(tx, &id).await })
-        })
-        .await
 }
 
 /// What there is of a recording besides the original, and what is being made.

@@ -1,70 +1,18 @@
 //! What is shown of a clip's derived objects.
 
-use std::collections::BTreeMap;
-
-use media::{Facts, Made, Reason};
+use media::{Facts, Made};
 use records::Timestamp;
-use records::id::BlobId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::bench::nurse;
+use super::footing::Footing;
+use super::playing::{nothing, playable};
 use super::store::Derived;
-use super::work::{Tools, nurse};
+use super::workshop::Tools;
 use super::{CANCELLED, DerivedId, Kind, State};
-use crate::footage::store::Clip;
-
-/// A kept clip with everything derived from it.
-pub(super) struct Footing {
-    pub(super) clip: Clip,
-    pub(super) hospital: String,
-    pub(super) objects: Vec<Derived>,
-    /// Bytes of each object.
-    pub(super) sizes: BTreeMap<String, u64>,
-}
-
-impl Kind {
-    /// Whether a browser may play it.
-    pub(super) const fn is_film(self) -> bool {
-        matches!(self, Self::Remux | Self::Salvage | Self::Proxy | Self::Export)
-    }
-}
 
 impl Footing {
-    fn one(&self, kind: Kind) -> Option<&Derived> {
-        self.objects.iter().find(|d| d.kind == kind)
-    }
-
-    pub(super) fn facts(&self) -> Option<Facts> {
-        match self.one(Kind::Probe).and_then(Derived::made) {
-            Some(Made::Facts(facts)) => Some(facts),
-            _ => None,
-        }
-    }
-
-    /// The object of this kind, when it is there.
-    pub(super) fn made(&self, kind: Kind) -> Option<(Option<DerivedId>, BlobId)> {
-        let object = self.one(kind)?;
-        Some((Some(object.id.clone()), object.blob_id.clone()?))
-    }
-
-    /// The bytes of an object; of the original without one.
-    pub(super) fn blob_of(&self, object: Option<&DerivedId>) -> Option<(Option<DerivedId>, BlobId)> {
-        let blob = match object {
-            None => self.clip.blob_id.clone()?,
-            Some(id) => self.objects.iter().find(|d| d.id == *id)?.blob_id.clone()?,
-        };
-        Some((object.cloned(), blob))
-    }
-
-    /// Length of what can be played.
-    pub(super) fn duration_ms(&self) -> Option<u64> {
-        let rescued = self.one(Kind::Salvage).and_then(Derived::made);
-        match rescued {
-            Some(Made::Rescued(r)) => Some(r.duration_ms),
-            _ => self.facts().and_then(|f| f.duration_ms).or(self.clip.duration_ms),
-        }
-    }
-
     pub(super) fn view(&self, d: &Derived) -> DerivedMedia {
         DerivedMedia {
             id: d.id.to_string(),
@@ -83,84 +31,6 @@ impl Footing {
             to_ms: d.to_ms,
         }
     }
-}
-
-/// What a browser is to play.
-pub(super) struct Playable {
-    kind: PlayKind,
-    /// None for the original.
-    pub(super) object: Option<DerivedId>,
-}
-
-/// The best there is now.
-pub(super) fn playable(footing: &Footing) -> Option<Playable> {
-    let object = |kind: Kind| {
-        let (object, _) = footing.made(kind)?;
-        let kind = match kind {
-            Kind::Remux => PlayKind::Remux,
-            Kind::Salvage => PlayKind::Salvage,
-            _ => PlayKind::Proxy,
-        };
-        Some(Playable { kind, object })
-    };
-    let rescued = match footing.one(Kind::Salvage).and_then(Derived::made) {
-        Some(Made::Rescued(r)) if r.codec == "h264" => object(Kind::Salvage),
-        _ => None,
-    };
-    object(Kind::Remux)
-        .or(rescued)
-        .or_else(|| object(Kind::Proxy))
-        .or_else(|| {
-            let own = footing.facts().is_some_and(|f| f.plays());
-            let plain =
-                matches!(footing.clip.container.as_str(), "wav" | "jpeg") && footing.clip.condition == "complete";
-            (own || plain).then_some(Playable {
-                kind: PlayKind::Original,
-                object: None,
-            })
-        })
-}
-
-/// Why nothing can be played, and what to do.
-fn nothing(footing: &Footing, tools: &Tools) -> String {
-    let pending = |kind| {
-        footing
-            .one(kind)
-            .is_some_and(|d| matches!(d.state, State::Wanted | State::Making))
-    };
-    let failed = |kind| {
-        footing
-            .one(kind)
-            .filter(|d| d.state == State::Failed)
-            .map(|d| d.note.clone())
-    };
-    if !tools.ready {
-        return tools.text.clone();
-    }
-    if pending(Kind::Proxy) {
-        return "正在生成预览，请稍候".to_owned();
-    }
-    if footing.facts().is_none() && footing.one(Kind::Probe).is_none_or(|d| d.state != State::Failed) {
-        return "正在识别文件，请稍候".to_owned();
-    }
-    if pending(Kind::Remux) {
-        return "正在准备播放文件，请稍候".to_owned();
-    }
-    if pending(Kind::Salvage) {
-        return "文件不完整，正在恢复，请稍候".to_owned();
-    }
-    let told = failed(Kind::Proxy)
-        .or_else(|| failed(Kind::Salvage))
-        .or_else(|| failed(Kind::Probe));
-    told.unwrap_or_else(|| {
-        let pictures = footing.facts().is_some_and(|f| f.video.is_some()) || footing.made(Kind::Salvage).is_some();
-        let reason = if pictures {
-            Reason::NeedsProxy
-        } else {
-            Reason::Unreadable
-        };
-        reason.text().to_owned()
-    })
 }
 
 /// Where a derived object stands.

@@ -1,25 +1,25 @@
 //! Makes what is wanted: one job after the other in each lane, outside any unit of work.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use base::blobs::{self, Blob};
 use base::{ApiError, Ctx};
-use media::{Export, Failure, Job, Made, Reason, Worker};
+use media::{Failure, Made, Reason};
+use records::TenantId;
 use records::id::BlobId;
-use records::{TenantId, Timestamp};
 use serde_json::json;
 use store::{Scope, StoreError, Tx};
 
+use super::bench::bench;
 use super::store::{self as sql, Derived, Wish};
-use super::{ATTEMPTS, BEAT, DerivedId, Kind, PAUSE, STILL, State, after_probe, note, pictures, sweep};
-use crate::footage::store::{self as clips, Clip};
+use super::workshop::{Tools, Workshop};
+use super::{ATTEMPTS, BEAT, DerivedId, Kind, PAUSE, after_probe, note, pictures, sweep};
+use crate::footage::store::Clip;
 
 /// Kept clips taken up in one round.
 const AT_ONCE: u32 = 50;
-/// Seconds that hospitals' time is ahead of UTC.
-const LOCAL: i32 = 8 * 3600;
 
 /// Which jobs a round takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,78 +28,6 @@ pub enum Lane {
     Quick,
     /// All, first those that a person waits for.
     Any,
-}
-
-/// Where derived objects are made.
-#[derive(Clone, Debug)]
-pub struct Workshop {
-    worker: Arc<Worker>,
-    /// A file with Chinese letters, for the watermark.
-    letters: PathBuf,
-    /// Folder of what is being made; on the file system of the kept files.
-    folder: PathBuf,
-    looked: Arc<Mutex<Option<(Timestamp, Tools)>>>,
-}
-
-/// Whether something can be made at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tools {
-    pub(super) ready: bool,
-    /// Versions, or what is missing, for people.
-    pub(super) text: String,
-}
-
-impl Workshop {
-    /// With this worker. What an earlier process left half made in the folder a day ago or longer is removed.
-    ///
-    /// # Errors
-    /// When the folder cannot be made or read.
-    pub fn open(worker: Worker, letters: PathBuf, folder: PathBuf, now: Timestamp) -> std::io::Result<Self> {
-        std::fs::create_dir_all(&folder)?;
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            let changed = entry.metadata()?.modified()?;
-            let age = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let a_day_ago = now.as_micros() / 1_000_000 - 86_400;
-            if i64::try_from(age.as_secs()).unwrap_or(0) < a_day_ago {
-                std::fs::remove_dir_all(entry.path())?;
-            }
-        }
-        Ok(Self {
-            worker: Arc::new(worker),
-            letters,
-            folder,
-            looked: Arc::default(),
-        })
-    }
-
-    /// Whether the worker and what it needs are there; asked at most once in [`STILL`].
-    pub(super) async fn tools(&self, now: Timestamp) -> Tools {
-        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, tools)) = looked.filter(|(at, _)| now.minus(STILL) < *at) {
-            return tools;
-        }
-        let tools = match self.worker.tools().await {
-            Ok(found) if found.missing.is_empty() => Tools {
-                ready: true,
-                text: found.versions,
-            },
-            Ok(found) => Tools {
-                ready: false,
-                text: format!("缺少 GStreamer 组件：{}；原始文件仍可下载", found.missing.join("、")),
-            },
-            Err(failure) => {
-                tracing::warn!(%failure, "no media worker");
-                let text = "未安装视音频处理程序（media-worker 或 GStreamer）；原始文件仍可播放或下载";
-                Tools {
-                    ready: false,
-                    text: text.to_owned(),
-                }
-            }
-        };
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, tools.clone()));
-        tools
-    }
 }
 
 /// One round: takes up kept clips, then does jobs until none is left. To be called in a loop for each job at once.
@@ -165,97 +93,6 @@ async fn want(ctx: &Ctx, tx: &mut Tx<'_>, clip: &Clip, kinds: &[Kind]) -> Result
         sql::want(tx, &id, clip, &Wish::of(*kind)).await?;
     }
     Ok(())
-}
-
-/// What a job needs to know.
-struct Bench {
-    clip: Clip,
-    hospital: String,
-    /// Where its input lies.
-    input: PathBuf,
-    /// Good files of the same recorder.
-    references: Vec<PathBuf>,
-    duration_ms: Option<u64>,
-}
-
-async fn bench(ctx: &Ctx, scope: &Scope, job: &Derived) -> Result<Option<Bench>, ApiError> {
-    let (clip_id, kind) = (job.clip_id.clone(), job.kind);
-    let found = ctx
-        .store
-        .read(scope, move |tx| {
-            let clip_id = clip_id.clone();
-            Box::pin(async move {
-                let Some(clip) = clips::get(tx, &clip_id).await? else {
-                    return Ok(None);
-                };
-                let hospital = base::tenants::by_id(tx).await?.name;
-                let all = sql::of_clip(tx, &clip_id).await?;
-                let rescued = all.iter().find(|d| d.kind == Kind::Salvage && d.state == State::Made);
-                let source = match (kind, rescued) {
-                    (Kind::Poster | Kind::Strip | Kind::Proxy | Kind::Export, Some(rescued)) => rescued.blob_id.clone(),
-                    _ => clip.blob_id.clone(),
-                };
-                let length = |made| match made {
-                    Made::Facts(facts) => facts.duration_ms,
-                    _ => None,
-                };
-                let probed = all.iter().find(|d| d.kind == Kind::Probe).and_then(Derived::made);
-                let duration = probed.and_then(length).or(clip.duration_ms);
-                let source = match source {
-                    Some(source) => blobs::get(tx, &source).await?,
-                    None => None,
-                };
-                let mut good = Vec::new();
-                if kind == Kind::Salvage {
-                    for reference in sql::references(tx, &clip).await? {
-                        if let Some(blob) = reference.blob_id {
-                            good.extend(blobs::get(tx, &blob).await?);
-                        }
-                    }
-                }
-                Ok::<_, StoreError>(source.map(|source| (clip, hospital, source, good, duration)))
-            })
-        })
-        .await?;
-    Ok(found.map(|(clip, hospital, source, good, duration_ms)| Bench {
-        input: ctx.blobs.path(&scope.tenant, &source),
-        references: good.iter().map(|good| ctx.blobs.path(&scope.tenant, good)).collect(),
-        clip,
-        hospital,
-        duration_ms,
-    }))
-}
-
-impl Bench {
-    fn job(&self, wanted: &Derived, letters: &Path) -> Job {
-        match wanted.kind {
-            Kind::Probe => Job::Probe,
-            Kind::Poster => Job::Poster,
-            Kind::Strip => Worker::strip(),
-            Kind::Remux => Job::Remux,
-            Kind::Salvage => Job::Salvage {
-                references: self.references.clone(),
-            },
-            Kind::Proxy => Job::Proxy,
-            Kind::Export => Job::Export(Export {
-                text: format!("{} · {}", self.hospital, nurse(&self.clip)),
-                began_us: self.clip.began_at.as_micros(),
-                utc_offset_s: LOCAL,
-                from_ms: wanted.from_ms.unwrap_or(0),
-                to_ms: wanted.to_ms,
-                font: letters.to_owned(),
-            }),
-        }
-    }
-}
-
-/// Whose name the watermark shows.
-pub(super) fn nurse(clip: &Clip) -> &str {
-    if clip.holder_name.is_empty() {
-        "未登记"
-    } else {
-        &clip.holder_name
-    }
 }
 
 async fn do_job(
