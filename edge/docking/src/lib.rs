@@ -19,6 +19,8 @@
 
 pub mod board;
 mod custody;
+mod inbox;
+mod overview;
 mod pipeline;
 mod plan;
 mod ports;
@@ -30,8 +32,9 @@ pub mod state;
 mod station;
 mod turns;
 
+pub use overview::{Overview, Standing};
 pub use plan::{Class, Plan};
 pub use ports::{Bays, Carried, Carrier, Light, NoBays, Sealer, Signer};
 pub use rows::{Clip, DockingRow};
 pub use state::{ClipState, DockingState};
-pub use station::{Docking, Options, Overview, Standing};
+pub use station::{Docking, Options};
