@@ -47,7 +47,7 @@ pub enum Alarm {
     RolledBack {
         /// Lane of the stream.
         lane: Lane,
-        /// First number we are not sure of.
+        /// First number that is not the same entry at both ends.
         ours: u64,
         /// What the receiver had applied.
         theirs: u64,
@@ -103,6 +103,17 @@ pub enum Effect {
         /// Last committed number.
         upto: u64,
     },
+    /// Read the marks of our own entries after `after` up to `upto`, answer with [`Session::recalled`].
+    Recall {
+        /// Lane of the stream.
+        lane: Lane,
+        /// Entries with greater numbers.
+        after: u64,
+        /// Last number.
+        upto: u64,
+        /// To be returned.
+        ticket: u64,
+    },
     /// The receiver's cursor agrees with our history: forget durably which entries were suspect, answer with
     /// [`Session::verified`].
     Verified {
@@ -116,7 +127,8 @@ pub enum Effect {
         /// Last entry of the shared history.
         after: u64,
     },
-    /// Read the cursor of a peer's stream (`base` when there is none), answer with [`Session::cursor`].
+    /// Read the cursor of a peer's stream (`base` when there is none), and the marks beyond `settled` that are still known,
+    /// answer with [`Session::cursor`].
     LoadCursor {
         /// Lane of the stream.
         lane: Lane,
@@ -124,8 +136,12 @@ pub enum Effect {
         epoch: u64,
         /// Where an unknown epoch starts.
         base: u64,
+        /// What the sender knows to be committed.
+        settled: u64,
+        /// To be returned.
+        ticket: u64,
     },
-    /// Apply items and move the cursor in one transaction, answer with [`Session::applied`] or
+    /// Apply items, move the cursor and keep the marks in one transaction, answer with [`Session::applied`] or
     /// [`Session::apply_failed`]. Items at or below the stored cursor are skipped.
     Apply {
         /// Lane of the stream.

@@ -4,6 +4,7 @@
 //! by zstd when flag bit 0 is set. Bodies are CBOR maps with integer keys. Keys are never renumbered; a released
 //! body only grows by optional fields. An unknown kind decodes to [`Body::Unknown`] and is passed over.
 
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 /// The newest envelope version this build speaks.
@@ -74,6 +75,10 @@ pub struct OutState {
     /// Number the next appended entry will get.
     #[n(4)]
     pub next: u64,
+    /// The receiver told us that it had committed so far; what it committed beyond, it proves with marks. Absent from
+    /// builds that knew no marks.
+    #[n(5)]
+    pub acked: Option<u64>,
     /// First entry written since the receiver's cursor was last compared; not sent.
     #[cbor(skip)]
     pub suspect_from: Option<u64>,
@@ -136,7 +141,7 @@ pub(crate) struct Gap {
 }
 
 /// An acknowledgement, or a request to send (again) from `from`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Cursor {
     #[n(0)]
@@ -153,6 +158,10 @@ pub(crate) struct Cursor {
     /// How long the entry `applied` waited here for its commit; not part of the time on the line.
     #[n(5)]
     pub(crate) held_us: Option<u64>,
+    /// In the answer to an announcement: the newest marks beyond what the sender knew to be committed, packed (see
+    /// [`crate::mark::Mark`]).
+    #[n(6)]
+    pub(crate) marks: Option<ByteVec>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -7,6 +7,7 @@ use records::Lane;
 
 use crate::effect::{Channel, Effect};
 use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
+use crate::mark::Mark;
 
 /// One thing to apply, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,15 @@ impl Item {
 pub(crate) struct Incoming {
     lane: Lane,
     epoch: u64,
+    base: u64,
+    /// What the sender knew to be committed when it announced its stream.
+    settled: u64,
+    /// The ticket under which the store was asked for the cursor.
+    asked: Option<u64>,
     /// Cursor as committed; `None` until the store has told it.
     applied: Option<u64>,
+    /// Marks beyond `settled`, until the sender goes on: it has seen them then.
+    marks: Vec<Mark>,
     /// Next number that may be queued.
     expected: u64,
     /// What waits to be applied, and since when.
@@ -53,23 +61,41 @@ pub(crate) struct Incoming {
 const UNIT_ITEMS: usize = 256;
 
 impl Incoming {
-    /// The sender announced a stream: the store is asked for its cursor.
-    pub(crate) fn announced(lane: Lane, stream: &OutState, effects: &mut VecDeque<Effect>) -> Self {
-        effects.push_back(Effect::LoadCursor {
-            lane,
-            epoch: stream.epoch,
-            base: stream.base,
-        });
+    /// The sender announced a stream.
+    pub(crate) const fn announced(lane: Lane, stream: &OutState) -> Self {
         Self {
             lane,
             epoch: stream.epoch,
+            base: stream.base,
+            settled: match stream.acked {
+                Some(acked) if acked > stream.base => acked,
+                _ => stream.base,
+            },
+            asked: None,
             applied: None,
+            marks: Vec::new(),
             expected: 0,
             queue: VecDeque::new(),
             applying: None,
             resync_at: None,
             rest_until: Duration::ZERO,
             failures: 0,
+        }
+    }
+
+    /// Asks the store for the cursor, once. Only when no unit of an earlier session is still on its way into the store:
+    /// it would be committed after the look, and what the sender sends then would be taken for a repetition.
+    pub(crate) fn ask(&mut self, tickets: &mut u64, effects: &mut VecDeque<Effect>) {
+        if self.asked.is_none() {
+            *tickets += 1;
+            self.asked = Some(*tickets);
+            effects.push_back(Effect::LoadCursor {
+                lane: self.lane,
+                epoch: self.epoch,
+                base: self.base,
+                settled: self.settled,
+                ticket: *tickets,
+            });
         }
     }
 
@@ -87,10 +113,18 @@ impl Incoming {
         true
     }
 
-    pub(crate) fn cursor(&mut self, epoch: u64, applied: u64, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
-        if epoch != self.epoch || self.applied.is_some() {
+    pub(crate) fn cursor(
+        &mut self,
+        ticket: u64,
+        applied: u64,
+        marks: Vec<Mark>,
+        credit: u64,
+        out: &mut VecDeque<(Channel, Body)>,
+    ) {
+        if self.asked != Some(ticket) || self.applied.is_some() {
             return;
         }
+        self.marks = marks;
         self.applied = Some(applied);
         self.expected = applied + 1;
         self.resync(credit, out);
@@ -104,12 +138,18 @@ impl Incoming {
             from: self.expected,
             credit,
             held_us: None,
+            marks: None,
         }
     }
 
     fn resync(&self, credit: u64, out: &mut VecDeque<(Channel, Body)>) {
         if let Some(applied) = self.applied {
-            out.push_back((Channel::Ctl, Body::Resync(self.at(applied, credit))));
+            let shown = (!self.marks.is_empty()).then(|| Mark::pack(&self.marks).into());
+            let resync = Cursor {
+                marks: shown,
+                ..self.at(applied, credit)
+            };
+            out.push_back((Channel::Ctl, Body::Resync(resync)));
         }
     }
 
@@ -172,7 +212,13 @@ impl Incoming {
             return false;
         }
         self.resync_at = None;
+        self.marks = Vec::new();
         true
+    }
+
+    /// The unit on its way into the store.
+    pub(crate) const fn applying(&self) -> Option<u64> {
+        self.applying
     }
 
     /// Starts the next unit when none is under way.

@@ -13,12 +13,14 @@
 //!   connection.
 //!
 //! # Epochs
-//! A stream is named by peer, lane and *epoch*. A receiver keeps one cursor per epoch. Entries that an appliance
-//! writes after it booted stay *suspect* until the receiver's cursor has been compared once: a cursor at or beyond
-//! the first suspect entry can only mean that this disk was rolled back or cloned, and that the numbers were used
-//! for other entries. The sender then begins a new epoch at the first suspect entry and raises an alarm; what lies
-//! before it is shared history and already applied. A receiver that was restored from a backup has a lower cursor,
-//! or none: entries are sent again from the retained rows.
+//! A stream is named by peer, lane and *epoch*. A receiver keeps one cursor per epoch, and the marks (short digests) of
+//! the newest entries it committed. When it stands further than the sender was ever told, it shows its marks: they are
+//! the sender's own entries, whose acknowledgement was lost, or those of another history under the same numbers, because
+//! this disk was rolled back or cloned. In that case the sender begins a new epoch after the last shared entry and raises
+//! an alarm; nothing of either history is lost or applied twice. Marks reach back thousands of entries; a disk that was
+//! rolled back further parts at its first *suspect* entry, the first one that the process wrote since it began, for all
+//! before it lay in the image. A receiver that was restored from a backup has a lower cursor, or none: entries are sent
+//! again from the retained rows.
 //!
 //! # Guarantee
 //! At least once on the wire; applied exactly once and in order, because cursor and effects commit together.
@@ -29,6 +31,7 @@ mod effect;
 mod frame;
 mod greeting;
 mod incoming;
+mod mark;
 mod outgoing;
 mod pace;
 mod session;
@@ -39,4 +42,5 @@ pub use call::{Answer, IncomingCall, OutgoingCall};
 pub use effect::{Alarm, Channel, DownReason, Effect, Role, Tuning};
 pub use frame::{Body, Entry, FrameError, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, OutState, VERSION, decode, encode};
 pub use incoming::Item;
+pub use mark::Mark;
 pub use session::Session;

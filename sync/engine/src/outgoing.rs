@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::effect::{Alarm, Channel, Effect};
 use crate::frame::{Batch, Body, Cursor, Entry, Gap, OutState};
+use crate::mark::{Mark, Own, parted_after};
 use crate::pace::Pace;
 
 /// Where a lane stands after a RESYNC or ACK.
@@ -22,17 +23,17 @@ pub(crate) struct Outgoing {
     pace: Pace,
     /// The ticket of the read that is under way.
     reading: Option<u64>,
-    /// First entry that was surely not sent by this history.
-    unsure_from: u64,
     /// There may be entries beyond `position`.
     more: bool,
     progress_at: Duration,
 }
 
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+#[derive(Debug)]
 enum Phase {
-    /// Announced at this time; waits for the receiver's cursor.
+    /// Waits for the receiver's cursor.
     Announced,
+    /// The receiver stands further than we were told: waits for the marks of our own entries, asked under this ticket.
+    Recalling(u64, Cursor),
     /// Waits for the store to begin a new epoch.
     Rebasing,
     /// Waits for the store to forget its suspicion. No suspect entry may be sent before that is durable: after a
@@ -43,12 +44,7 @@ enum Phase {
 
 impl Outgoing {
     /// A lane whose stream was just announced.
-    pub(crate) fn announce(
-        stream: OutState,
-        unsure_from: u64,
-        now: Duration,
-        out: &mut VecDeque<(Channel, Body)>,
-    ) -> Self {
+    pub(crate) fn announce(stream: OutState, now: Duration, out: &mut VecDeque<(Channel, Body)>) -> Self {
         out.push_back((Channel::Ctl, Body::Announce(stream)));
         Self {
             stream,
@@ -59,18 +55,14 @@ impl Outgoing {
             in_flight: VecDeque::new(),
             pace: Pace::new(),
             reading: None,
-            unsure_from,
             more: true,
             progress_at: now,
         }
     }
 
-    pub(crate) const fn epoch(&self) -> u64 {
-        self.stream.epoch
-    }
-
-    pub(crate) const fn position(&self) -> u64 {
-        self.position
+    /// The store begins a new epoch for this lane.
+    pub(crate) const fn is_rebasing(&self) -> bool {
+        matches!(self.phase, Phase::Rebasing)
     }
 
     /// The store could not read.
@@ -87,45 +79,96 @@ impl Outgoing {
         self.more = true;
     }
 
-    pub(crate) fn on_resync(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
-        if c.epoch != self.stream.epoch || matches!(self.phase, Phase::Rebasing | Phase::Verifying(_)) {
+    /// What the receiver is known to have committed of this history.
+    fn settled(&self) -> u64 {
+        self.stream.acked.unwrap_or(0).max(self.stream.base)
+    }
+
+    pub(crate) fn on_resync(
+        &mut self,
+        c: Cursor,
+        now: Duration,
+        lane: records::Lane,
+        tickets: &mut u64,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        if c.epoch != self.stream.epoch {
             return;
         }
-        if self.phase == Phase::Announced {
-            // Another history under our numbers: see the crate's header on epochs.
-            if c.applied >= self.unsure_from {
-                self.phase = Phase::Rebasing;
-                effects.push_back(Effect::Alarm(Alarm::RolledBack {
+        match self.phase {
+            Phase::Announced if c.applied > self.settled() => {
+                *tickets += 1;
+                effects.push_back(Effect::Recall {
                     lane,
-                    ours: self.unsure_from,
-                    theirs: c.applied,
-                }));
-                effects.push_back(Effect::Rebase {
-                    lane,
-                    after: self.unsure_from.saturating_sub(1),
+                    after: self.settled(),
+                    upto: c.applied,
+                    ticket: *tickets,
                 });
-                return;
+                self.phase = Phase::Recalling(*tickets, c);
             }
-            if self.stream.suspect_from.is_some() {
-                self.phase = Phase::Verifying(c);
-                effects.push_back(Effect::Verified { lane });
-                return;
-            }
-            self.phase = Phase::Running;
+            Phase::Announced => self.agreed(c, now, lane, effects),
+            Phase::Running => self.resume(&c, now, lane, effects),
+            Phase::Recalling(..) | Phase::Rebasing | Phase::Verifying(_) => {}
         }
-        self.resume(c, now, lane, effects);
+    }
+
+    /// The marks of our own entries: see the crate's header on epochs.
+    pub(crate) fn recalled(
+        &mut self,
+        ticket: u64,
+        ours: &[Mark],
+        now: Duration,
+        lane: records::Lane,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        let Phase::Recalling(asked, c) = &self.phase else {
+            return;
+        };
+        if *asked != ticket {
+            return;
+        }
+        let c = c.clone();
+        let own = Own {
+            settled: self.settled(),
+            last: self.stream.next.saturating_sub(1),
+            suspect_from: self.stream.suspect_from,
+        };
+        let theirs = c.marks.as_ref().map(|packed| Mark::unpack(packed)).unwrap_or_default();
+        let Some(after) = parted_after(&theirs, ours, c.applied, own) else {
+            self.agreed(c, now, lane, effects);
+            return;
+        };
+        self.phase = Phase::Rebasing;
+        effects.push_back(Effect::Alarm(Alarm::RolledBack {
+            lane,
+            ours: after + 1,
+            theirs: c.applied,
+        }));
+        effects.push_back(Effect::Rebase { lane, after });
+    }
+
+    /// The receiver's cursor is of our own history.
+    fn agreed(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+        if self.stream.suspect_from.is_some() {
+            self.phase = Phase::Verifying(c);
+            effects.push_back(Effect::Verified { lane });
+        } else {
+            self.phase = Phase::Running;
+            self.resume(&c, now, lane, effects);
+        }
     }
 
     /// The store has durably forgotten its suspicion.
     pub(crate) fn verified(&mut self, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
-        if let Phase::Verifying(c) = self.phase {
+        if let Phase::Verifying(c) = &self.phase {
+            let c = c.clone();
             self.stream.suspect_from = None;
             self.phase = Phase::Running;
-            self.resume(c, now, lane, effects);
+            self.resume(&c, now, lane, effects);
         }
     }
 
-    fn resume(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+    fn resume(&mut self, c: &Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
         self.credit = c.credit;
         self.forget_flight();
         self.position = c.from.saturating_sub(1).max(c.applied);
@@ -133,8 +176,8 @@ impl Outgoing {
         self.progress_at = now;
     }
 
-    pub(crate) fn on_ack(&mut self, c: Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
-        if c.epoch != self.stream.epoch || self.phase != Phase::Running {
+    pub(crate) fn on_ack(&mut self, c: &Cursor, now: Duration, lane: records::Lane, effects: &mut VecDeque<Effect>) {
+        if c.epoch != self.stream.epoch || !matches!(self.phase, Phase::Running) {
             return;
         }
         self.credit = c.credit;
@@ -247,7 +290,7 @@ impl Outgoing {
 
     /// There may be entries that were not handed to the wire yet. Until the receiver's cursor is settled nobody knows.
     pub(crate) fn has_more(&self) -> bool {
-        self.phase != Phase::Running || self.more || self.reading.is_some()
+        !matches!(self.phase, Phase::Running) || self.more || self.reading.is_some()
     }
 
     /// Asks for more entries when there may be some and the receiver has room.
@@ -258,7 +301,7 @@ impl Outgoing {
         tickets: &mut u64,
         effects: &mut VecDeque<Effect>,
     ) {
-        if self.phase != Phase::Running || self.reading.is_some() || !self.more {
+        if !matches!(self.phase, Phase::Running) || self.reading.is_some() || !self.more {
             return;
         }
         let flying: u64 = self.in_flight.iter().map(|(_, bytes, _)| bytes).sum();
@@ -285,7 +328,7 @@ impl Outgoing {
         let stuck = match self.phase {
             Phase::Announced => true,
             Phase::Running => !self.in_flight.is_empty(),
-            Phase::Rebasing | Phase::Verifying(_) => false,
+            Phase::Recalling(..) | Phase::Rebasing | Phase::Verifying(_) => false,
         };
         if stuck {
             // Ask where the receiver stands instead of guessing what was lost.

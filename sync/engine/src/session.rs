@@ -1,6 +1,6 @@
 //! One end of one line: greets, watches, and drives the lanes and calls of a peer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use records::{Lane, Timestamp};
@@ -10,6 +10,7 @@ use crate::effect::{Alarm, Channel, DownReason, Effect, Role, Tuning};
 use crate::frame::{self, Body, Entry, FrameError, OutState, Ping};
 use crate::greeting::{Generation, bye};
 use crate::incoming::Incoming;
+use crate::mark::Mark;
 use crate::outgoing::Outgoing;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,10 @@ pub struct Session {
     pub(crate) bye_at: Option<Duration>,
     pub(crate) out: BTreeMap<Lane, Outgoing>,
     pub(crate) inn: BTreeMap<Lane, Incoming>,
-    /// First number per stream that this process surely did not send; see the crate's header on epochs.
-    pub(crate) unsent: BTreeMap<(Lane, u64), u64>,
+    /// Units on their way into the store, also those of an earlier session.
+    pub(crate) storing: BTreeMap<Lane, u64>,
+    /// Lanes for which the store begins a new epoch, also on behalf of an earlier session.
+    pub(crate) rebasing: BTreeSet<Lane>,
     pub(crate) asking: Asking,
     pub(crate) answering: Answering,
     pub(crate) ticket: u64,
@@ -73,7 +76,8 @@ impl Session {
             bye_at: None,
             out: BTreeMap::new(),
             inn: BTreeMap::new(),
-            unsent: BTreeMap::new(),
+            storing: BTreeMap::new(),
+            rebasing: BTreeSet::new(),
             asking: Asking::default(),
             answering: Answering::default(),
             ticket: 0,
@@ -150,10 +154,14 @@ impl Session {
         self.look_at = now + self.tuning.look;
         self.drop_lanes();
         self.effects.push_back(Effect::Up);
+        self.load_streams();
+        self.asking.up(now, &mut self.frames);
+    }
+
+    fn load_streams(&mut self) {
         self.ticket += 1;
         self.streams_ticket = Some(self.ticket);
         self.effects.push_back(Effect::LoadStreams { ticket: self.ticket });
-        self.asking.up(now, &mut self.frames);
     }
 
     /// Bytes from the peer.
@@ -220,12 +228,12 @@ impl Session {
             Body::Ack(c) | Body::Resync(c) if Lane::from_number(c.lane).is_none() => {}
             Body::Ack(c) => {
                 if let Some((lane, l)) = Lane::from_number(c.lane).and_then(|n| Some((n, self.out.get_mut(&n)?))) {
-                    l.on_ack(c, now, lane, &mut self.effects);
+                    l.on_ack(&c, now, lane, &mut self.effects);
                 }
             }
             Body::Resync(c) => {
                 if let Some((lane, l)) = Lane::from_number(c.lane).and_then(|n| Some((n, self.out.get_mut(&n)?))) {
-                    l.on_resync(c, now, lane, &mut self.effects);
+                    l.on_resync(c, now, lane, &mut self.ticket, &mut self.effects);
                 }
             }
             Body::Call(call) => self
@@ -253,8 +261,22 @@ impl Session {
             .get_mut(&lane)
             .is_some_and(|l| l.announced_again(stream, self.tuning.credit, &mut self.frames));
         if !known {
-            self.inn
-                .insert(lane, Incoming::announced(lane, stream, &mut self.effects));
+            self.inn.insert(lane, Incoming::announced(lane, stream));
+            self.ask_cursor(lane);
+        }
+    }
+
+    fn ask_cursor(&mut self, lane: Lane) {
+        if let Some(l) = self.inn.get_mut(&lane).filter(|_| !self.storing.contains_key(&lane)) {
+            l.ask(&mut self.ticket, &mut self.effects);
+        }
+    }
+
+    /// A unit has left the store, committed or not.
+    fn stored(&mut self, lane: Lane, ticket: u64) {
+        if self.storing.get(&lane) == Some(&ticket) {
+            self.storing.remove(&lane);
+            self.ask_cursor(lane);
         }
     }
 
@@ -268,20 +290,31 @@ impl Session {
         self.pump(now);
     }
 
-    fn start_lane(&mut self, lane: Lane, mut stream: OutState, now: Duration) {
-        let unsent = self
-            .unsent
-            .entry((lane, stream.epoch))
-            .or_insert(stream.suspect_from.unwrap_or(stream.next));
-        stream.suspect_from = stream.suspect_from.map(|s| s.max(*unsent));
-        let unsure_from = *unsent;
-        self.out
-            .insert(lane, Outgoing::announce(stream, unsure_from, now, &mut self.frames));
+    fn start_lane(&mut self, lane: Lane, stream: OutState, now: Duration) {
+        // Its epoch is about to end: [`Self::rebased`] starts it.
+        if !self.rebasing.contains(&lane) {
+            self.out.insert(lane, Outgoing::announce(stream, now, &mut self.frames));
+        }
+    }
+
+    /// Answer to [`Effect::Recall`]: those of our entries that are still there, ascending.
+    pub fn recalled(&mut self, lane: Lane, ticket: u64, marks: &[Mark], now: Duration) {
+        if let Some(l) = self.out.get_mut(&lane) {
+            l.recalled(ticket, marks, now, lane, &mut self.effects);
+            if l.is_rebasing() {
+                self.rebasing.insert(lane);
+            }
+        }
+        self.pump(now);
     }
 
     /// Answer to [`Effect::Rebase`].
     pub fn rebased(&mut self, lane: Lane, stream: OutState, now: Duration) {
-        if self.out.contains_key(&lane) {
+        self.rebasing.remove(&lane);
+        if self.streams_ticket.is_some() {
+            // What is being read may be from before: read once more.
+            self.load_streams();
+        } else if self.is_up() {
             self.start_lane(lane, stream, now);
         }
         self.pump(now);
@@ -299,8 +332,6 @@ impl Session {
     pub fn loaded(&mut self, lane: Lane, ticket: u64, entries: Vec<(u64, Entry)>, now: Duration) {
         if let Some(l) = self.out.get_mut(&lane) {
             l.loaded(ticket, entries, now, &mut self.frames);
-            let sent = self.unsent.entry((lane, l.epoch())).or_insert(0);
-            *sent = (*sent).max(l.position() + 1);
         }
         self.pump(now);
     }
@@ -320,10 +351,10 @@ impl Session {
         self.pump(now);
     }
 
-    /// Answer to [`Effect::LoadCursor`].
-    pub fn cursor(&mut self, lane: Lane, epoch: u64, applied: u64, now: Duration) {
+    /// Answer to [`Effect::LoadCursor`]: the cursor, and the marks beyond what the sender knows, ascending.
+    pub fn cursor(&mut self, lane: Lane, ticket: u64, applied: u64, marks: Vec<Mark>, now: Duration) {
         if let Some(l) = self.inn.get_mut(&lane) {
-            l.cursor(epoch, applied, self.tuning.credit, &mut self.frames);
+            l.cursor(ticket, applied, marks, self.tuning.credit, &mut self.frames);
         }
         self.pump(now);
     }
@@ -333,6 +364,7 @@ impl Session {
         if let Some(l) = self.inn.get_mut(&lane) {
             l.applied(ticket, last, self.tuning.credit, now, &mut self.frames);
         }
+        self.stored(lane, ticket);
         self.pump(now);
     }
 
@@ -341,6 +373,7 @@ impl Session {
         if let Some(l) = self.inn.get_mut(&lane) {
             l.apply_failed(ticket, now);
         }
+        self.stored(lane, ticket);
         self.pump(now);
     }
 
@@ -444,9 +477,12 @@ impl Session {
             }
             // What arrived first is committed first: telemetry does not overtake on this side either.
             let mut before = false;
-            for l in self.inn.values_mut() {
+            for (lane, l) in &mut self.inn {
                 if !before {
                     l.pump(now, &mut self.ticket, &mut self.effects);
+                    if let Some(unit) = l.applying() {
+                        self.storing.insert(*lane, unit);
+                    }
                 }
                 before |= l.is_busy();
             }

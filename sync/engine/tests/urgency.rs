@@ -59,6 +59,7 @@ impl End {
             base: 0,
             first: 1,
             next: self.log[&lane].len() as u64 + 1,
+            acked: None,
             suspect_from: self.doubts.map(|_| 1),
         }
     }
@@ -86,7 +87,9 @@ impl End {
                     self.sent.extend(entries.iter().map(|_| lane));
                     self.session.loaded(lane, ticket, entries, now);
                 }
-                Effect::LoadCursor { lane, epoch, base } => self.session.cursor(lane, epoch, base, now),
+                Effect::LoadCursor { lane, base, ticket, .. } => {
+                    self.session.cursor(lane, ticket, base, Vec::new(), now)
+                }
                 Effect::Apply {
                     lane, items, ticket, ..
                 } => {

@@ -32,6 +32,7 @@ pub mod tls;
 mod dial;
 mod ends;
 mod line;
+mod marks;
 mod streams;
 mod switchboard;
 mod topic;

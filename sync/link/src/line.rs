@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Answer, Channel, DownReason, Effect, IncomingCall, OutState, OutgoingCall, Session};
+use engine::{Answer, Channel, DownReason, Effect, IncomingCall, Mark, OutState, OutgoingCall, Session};
 use records::{Clock, Lane, Outcome};
 use serde_json::Value;
 use store::StoreError;
@@ -51,18 +51,33 @@ pub(crate) enum Ask {
 enum Done {
     Streams(u64, Result<Vec<(Lane, OutState)>, StoreError>),
     Read(Lane, u64, Result<Vec<(u64, engine::Entry)>, StoreError>),
+    Recalled(Recall, Result<Vec<Mark>, StoreError>),
     Verified(Lane, Result<(), StoreError>),
     Rebased(Lane, u64, Result<OutState, StoreError>),
-    Cursor {
-        lane: Lane,
-        epoch: u64,
-        base: u64,
-        applied: Result<u64, StoreError>,
-    },
+    Cursor(Look, Result<(u64, Vec<Mark>), StoreError>),
     Applied(Lane, u64, Result<u64, StoreError>),
     Acked,
     Depth(Option<u64>),
     Reply([u8; 16], Outcome<Value>),
+}
+
+/// Our own entries whose marks are wanted.
+#[derive(Clone, Copy)]
+struct Recall {
+    lane: Lane,
+    after: u64,
+    upto: u64,
+    ticket: u64,
+}
+
+/// A peer's stream whose cursor is wanted.
+#[derive(Clone, Copy)]
+struct Look {
+    lane: Lane,
+    epoch: u64,
+    base: u64,
+    settled: u64,
+    ticket: u64,
 }
 
 /// Everything a line needs.
@@ -243,20 +258,17 @@ impl<P: Port> Line<P> {
                 self.store_failed(&e);
                 self.rebase(lane, after, STORE_REST);
             }
-            Done::Cursor {
-                lane,
-                epoch,
-                applied: Ok(applied),
-                ..
-            } => self.p.session.cursor(lane, epoch, applied, now),
-            Done::Cursor {
-                lane,
-                epoch,
-                base,
-                applied: Err(e),
-            } => {
+            Done::Recalled(wanted, Ok(marks)) => self.p.session.recalled(wanted.lane, wanted.ticket, &marks, now),
+            Done::Recalled(wanted, Err(e)) => {
                 self.store_failed(&e);
-                self.load_cursor(lane, epoch, base, STORE_REST);
+                self.recall(wanted, STORE_REST);
+            }
+            Done::Cursor(look, Ok((applied, marks))) => {
+                self.p.session.cursor(look.lane, look.ticket, applied, marks, now);
+            }
+            Done::Cursor(look, Err(e)) => {
+                self.store_failed(&e);
+                self.load_cursor(look, STORE_REST);
             }
             Done::Applied(lane, ticket, Ok(last)) => self.p.session.applied(lane, ticket, last, now),
             Done::Applied(lane, ticket, Err(e)) => {
@@ -360,7 +372,36 @@ impl<P: Port> Line<P> {
             Effect::LoadStreams { ticket } => self.load_streams(ticket, Duration::ZERO),
             Effect::Verified { lane } => self.verify(lane, Duration::ZERO),
             Effect::Rebase { lane, after } => self.rebase(lane, after, Duration::ZERO),
-            Effect::LoadCursor { lane, epoch, base } => self.load_cursor(lane, epoch, base, Duration::ZERO),
+            Effect::Recall {
+                lane,
+                after,
+                upto,
+                ticket,
+            } => {
+                let wanted = Recall {
+                    lane,
+                    after,
+                    upto,
+                    ticket,
+                };
+                self.recall(wanted, Duration::ZERO);
+            }
+            Effect::LoadCursor {
+                lane,
+                epoch,
+                base,
+                settled,
+                ticket,
+            } => {
+                let look = Look {
+                    lane,
+                    epoch,
+                    base,
+                    settled,
+                    ticket,
+                };
+                self.load_cursor(look, Duration::ZERO);
+            }
             Effect::Acked { lane, epoch, upto } => {
                 self.acks.insert(lane, (epoch, upto));
             }
@@ -433,16 +474,21 @@ impl<P: Port> Line<P> {
         });
     }
 
-    fn load_cursor(&mut self, lane: Lane, epoch: u64, base: u64, rest: Duration) {
+    fn load_cursor(&mut self, look: Look, rest: Duration) {
         let streams = self.p.streams.clone();
         self.jobs.spawn(async move {
             tokio::time::sleep(rest).await;
-            Done::Cursor {
-                lane,
-                epoch,
-                base,
-                applied: streams.cursor(lane, epoch, base).await,
-            }
+            let found = streams.cursor(look.lane, look.epoch, look.base, look.settled).await;
+            Done::Cursor(look, found)
+        });
+    }
+
+    fn recall(&mut self, wanted: Recall, rest: Duration) {
+        let streams = self.p.streams.clone();
+        self.jobs.spawn(async move {
+            tokio::time::sleep(rest).await;
+            let found = streams.recall(wanted.lane, wanted.after, wanted.upto).await;
+            Done::Recalled(wanted, found)
         });
     }
 

@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
-use engine::{Item, OutState};
+use engine::{Item, Mark, OutState};
 use records::id::EdgeId;
 use records::{Actor, Lane, PeerId, TenantId};
 use store::{Cursor, Entry, Migration, Scope, Store, StoreError, StreamKey, Taken, Tx};
 
 use crate::ends::{ApplyError, Inbox};
+use crate::marks;
 
 /// Tables of the link; applied by [`crate::edge::EdgeLink::start`] and [`crate::cloud::CloudLink::start`].
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[STREAMS, marks::MIGRATION];
+
+const STREAMS: Migration = Migration {
     name: "link/0001_streams",
     sql: "CREATE TABLE link_stream(
             tenant_id TEXT NOT NULL, peer TEXT NOT NULL, lane BIGINT NOT NULL,
@@ -21,10 +24,13 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             tenant_id TEXT NOT NULL, peer TEXT NOT NULL, lane BIGINT NOT NULL,
             epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
             PRIMARY KEY (tenant_id, peer, lane, epoch));",
-}];
+};
 
 /// Entries per read; the bytes usually end it earlier.
 const READ_ENTRIES: usize = 512;
+
+/// Bodies per read when only their marks are wanted.
+const RECALL_BYTES: u64 = 1024 * 1024;
 
 /// Telemetry that may wait before older values are dropped for newer ones: an hour of an appliance's health.
 const TELEMETRY_AT_EASE: u64 = 64;
@@ -93,6 +99,7 @@ impl Streams {
             base,
             first: stream.first_retained,
             next,
+            acked: Some(stream.acked_seq),
             suspect_from,
         })
     }
@@ -151,6 +158,25 @@ impl Streams {
         Ok(entries.into_iter().map(|e| (e.seq, to_wire(e))).collect())
     }
 
+    /// The marks of our own entries after `after` up to `upto` that are still there, ascending.
+    pub(crate) async fn recall(&self, lane: Lane, after: u64, upto: u64) -> Result<Vec<Mark>, StoreError> {
+        // More than the receiver remembers cannot be compared.
+        let mut from = after.max(upto.saturating_sub(marks::REMEMBERED));
+        let mut found = Vec::new();
+        while from < upto {
+            let entries = self.read(lane, from, RECALL_BYTES).await?;
+            let Some((last, _)) = entries.last() else { break };
+            from = *last;
+            found.extend(
+                entries
+                    .iter()
+                    .filter(|(seq, _)| *seq <= upto)
+                    .map(|(seq, e)| Mark::of(*seq, e)),
+            );
+        }
+        Ok(found)
+    }
+
     pub(crate) async fn acked(&self, lane: Lane, epoch: u64, upto: u64) -> Result<(), StoreError> {
         self.store.outbox_ack(&self.key(lane), epoch, upto).await
     }
@@ -178,18 +204,32 @@ impl Streams {
         Ok(clinical.map_or(0, store::StreamState::depth) + telemetry)
     }
 
-    /// The cursor of an epoch of the peer's stream, which becomes the current one.
-    pub(crate) async fn cursor(&self, lane: Lane, epoch: u64, base: u64) -> Result<u64, StoreError> {
+    /// The cursor of an epoch of the peer's stream, which becomes the current one, and its marks beyond `settled`.
+    pub(crate) async fn cursor(
+        &self,
+        lane: Lane,
+        epoch: u64,
+        base: u64,
+        settled: u64,
+    ) -> Result<(u64, Vec<Mark>), StoreError> {
         let key = self.key(lane);
         self.store
             .write(&self.scope(), move |tx| {
                 let key = key.clone();
-                Box::pin(async move { switch_epoch(tx, &key, epoch, base).await })
+                Box::pin(async move {
+                    let applied = switch_epoch(tx, &key, epoch, base).await?;
+                    let marks = if applied > settled {
+                        marks::after(tx, &key, epoch, settled).await?
+                    } else {
+                        Vec::new()
+                    };
+                    Ok((applied, marks))
+                })
             })
             .await
     }
 
-    /// Applies items and moves the cursor, in one commit. Answers the cursor.
+    /// Applies items, moves the cursor and keeps their marks, in one commit. Answers the cursor.
     pub(crate) async fn apply(
         &self,
         lane: Lane,
@@ -203,12 +243,17 @@ impl Streams {
             .write(&Scope::new(self.tenant.clone(), actor), move |tx| {
                 let (key, items, inbox) = (key.clone(), items.clone(), inbox.clone());
                 Box::pin(async move {
+                    let before = tx.cursor(&key.peer, key.lane).await?;
                     for item in items.iter() {
                         if !apply_item(tx, &key, epoch, item, &inbox).await? {
                             break;
                         }
                     }
-                    Ok(tx.cursor(&key.peer, key.lane).await?.seq)
+                    let after = tx.cursor(&key.peer, key.lane).await?.seq;
+                    if before.epoch == epoch {
+                        marks::keep(tx, &key, epoch, (before.seq, after), &items).await?;
+                    }
+                    Ok(after)
                 })
             })
             .await

@@ -394,6 +394,50 @@ async fn a_cloned_appliance_and_its_original_raise_the_alarm_and_no_entry_of_eit
     site.close().await;
 }
 
+/// What an appliance sent in vain has the same numbers as what its twin delivered meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_swallowed_by_the_line_while_a_twin_used_their_numbers_are_not_taken_for_delivered() {
+    let site = Site::open().await;
+    append(&site.here, &PeerId::cloud(), 0..5).await;
+    wait_seen(&site.there, 5, Duration::from_secs(20)).await;
+    wait_status(&mut site.appliance.status(), "drained", |s| s.buffer_depth == 0).await;
+    let image = site.folder.path().join("clone.db");
+    backup(&site.folder.path().join("edge.db"), &image);
+
+    let swallowed = site.proxy.swallowed_bytes();
+    site.proxy.set(proxy::Weather::BlackHole);
+    append(&site.here, &PeerId::cloud(), 200..210).await;
+    let end = Instant::now() + Duration::from_secs(20);
+    while site.proxy.swallowed_bytes() < swallowed + 200 {
+        assert!(Instant::now() < end, "nothing was sent into the hole");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    let twin_store = open_store(&image).await;
+    let broker = site.cloud.broker_address().unwrap().port();
+    let twin = start_edge(&twin_store, &site.authority, &site.edge, broker).await;
+    append(&twin_store, &PeerId::cloud(), 100..110).await;
+    wait_seen(&site.there, 15, Duration::from_secs(20)).await;
+    twin.stop().await;
+
+    site.proxy.set(proxy::Weather::Fair);
+    let seen = wait_seen(&site.there, 25, Duration::from_secs(90)).await;
+    assert_eq!(seen, [numbers(0..5), numbers(100..110), numbers(200..210)].concat());
+    let alarm = site.appliance.status().borrow().alarm.clone();
+    assert!(
+        matches!(
+            alarm,
+            Some(link::Alarm::RolledBack {
+                ours: 6,
+                theirs: 15,
+                ..
+            })
+        ),
+        "{alarm:?}"
+    );
+    site.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_panics_answers_unknown_and_the_next_call_is_served() {
     let site = Site::open().await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use engine::{Alarm, Answer, Channel, Effect, Entry, Item, OutState, OutgoingCall, Role, Session, Tuning};
+use engine::{Alarm, Answer, Channel, Effect, Entry, Item, Mark, OutState, OutgoingCall, Role, Session, Tuning};
 use records::{Lane, Timestamp};
 
 /// What survives a crash.
@@ -17,6 +17,9 @@ pub(crate) struct Disk {
     pub(crate) suspect: Option<u64>,
     /// Cursor per epoch of the peer.
     pub(crate) cursors: BTreeMap<u64, u64>,
+    /// Marks per epoch of the peer, and how many are remembered.
+    pub(crate) marks: BTreeMap<u64, Vec<Mark>>,
+    pub(crate) remembered: usize,
     /// What the peer's entries did here, in order.
     pub(crate) effects: Vec<String>,
     pub(crate) gaps: Vec<(u64, u64)>,
@@ -32,6 +35,8 @@ impl Disk {
             base: 0,
             suspect: None,
             cursors: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            remembered: usize::MAX,
             effects: Vec::new(),
             gaps: Vec::new(),
         }
@@ -59,18 +64,21 @@ impl Disk {
             base: self.base,
             first: self.out.keys().next().copied().unwrap_or(self.next),
             next: self.next,
+            acked: Some(self.acked),
             suspect_from: self.suspect,
         }
     }
 
     fn apply(&mut self, epoch: u64, items: &[Item]) -> u64 {
         let cursor = self.cursors.entry(epoch).or_insert(0);
+        let marks = self.marks.entry(epoch).or_default();
         for item in items {
             match item {
                 Item::Entry(seq, _) | Item::Gap { last: seq, .. } if *seq <= *cursor => {}
                 Item::Entry(seq, entry) => {
                     assert_eq!(*seq, *cursor + 1, "an entry was offered out of order");
                     self.effects.push(String::from_utf8(entry.body.clone()).unwrap());
+                    marks.push(Mark::of(*seq, entry));
                     *cursor = *seq;
                 }
                 Item::Gap { first, last } => {
@@ -80,6 +88,7 @@ impl Disk {
                 }
             }
         }
+        marks.drain(..marks.len().saturating_sub(self.remembered));
         *cursor
     }
 }
@@ -185,9 +194,27 @@ impl End {
                 (self.disk.base, self.disk.acked, self.disk.suspect) = (after, after, None);
                 self.session.rebased(lane, self.disk.stream(), now);
             }
-            Effect::LoadCursor { lane, epoch, base } => {
+            Effect::LoadCursor {
+                lane,
+                epoch,
+                base,
+                settled,
+                ticket,
+            } => {
                 let applied = *self.disk.cursors.entry(epoch).or_insert(base);
-                self.session.cursor(lane, epoch, applied, now);
+                let marks = self.disk.marks.entry(epoch).or_default().iter();
+                let marks = marks.filter(|m| m.seq > settled).copied().collect();
+                self.session.cursor(lane, ticket, applied, marks, now);
+            }
+            Effect::Recall {
+                lane,
+                after,
+                upto,
+                ticket,
+            } => {
+                let ours = self.disk.out.range(after + 1..).take_while(|(seq, _)| **seq <= upto);
+                let marks: Vec<_> = ours.map(|(seq, entry)| Mark::of(*seq, entry)).collect();
+                self.session.recalled(lane, ticket, &marks, now);
             }
             Effect::Apply { lane, ticket, .. } if fail => self.session.apply_failed(lane, ticket, now),
             Effect::Apply {
