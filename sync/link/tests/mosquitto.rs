@@ -169,23 +169,26 @@ async fn mosquitto_with_our_access_list_lets_nobody_speak_or_hear_for_another_ap
     let mut listening = tokio::task::JoinSet::new();
     listening.spawn(async move {
         let mut granted = 0;
-        while let Ok(event) = events.poll().await {
-            match event {
-                Event::Incoming(Packet::SubAck(_)) => {
-                    granted += 1;
-                    if granted == 3 {
-                        // First in another's name, then in its own: what arrives last shows that the first could have.
-                        for (topic, frame) in [("yq/v1/edg_1/up/ctl", &hello), ("yq/v1/edg_2/up/ctl", &own_hello)] {
-                            intruder
-                                .try_publish(topic, frame.clone(), PublishOptions::new(QoS::AtMostOnce))
-                                .unwrap();
-                        }
+        // The cloud may subscribe later than we speak, and the broker keeps nothing: said until it is heard.
+        let mut again = tokio::time::interval(Duration::from_millis(300));
+        loop {
+            tokio::select! {
+                event = events.poll() => match event {
+                    Ok(Event::Incoming(Packet::SubAck(_))) => granted += 1,
+                    Ok(Event::Incoming(Packet::Publish(p))) => {
+                        ears.lock().unwrap().push(String::from_utf8(p.topic.to_vec()).unwrap());
+                    }
+                    Ok(_) => {}
+                    Err(_) => break,
+                },
+                _ = again.tick(), if granted == 3 => {
+                    // First in another's name, then in its own: what arrives last shows that the first could have.
+                    for (topic, frame) in [("yq/v1/edg_1/up/ctl", &hello), ("yq/v1/edg_2/up/ctl", &own_hello)] {
+                        intruder
+                            .try_publish(topic, frame.clone(), PublishOptions::new(QoS::AtMostOnce))
+                            .unwrap();
                     }
                 }
-                Event::Incoming(Packet::Publish(p)) => {
-                    ears.lock().unwrap().push(String::from_utf8(p.topic.to_vec()).unwrap());
-                }
-                _ => {}
             }
         }
     });
