@@ -3,12 +3,12 @@
 use axum::Extension;
 use axum::extract::State;
 use base::permission::SeesAppliances;
-use base::{ApiError, Ctx, Json, Staff};
+use base::{ApiError, Ctx, Json, Staff, audit};
 use fleet::Fleet;
-use records::line::ApplianceHealth;
+use records::line::{ApplianceHealth, CardCheck, CardCheckOutcome};
 use records::{PeerId, Timestamp};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{Migration, StoreError, Tx};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +34,19 @@ pub(crate) async fn reported(tx: &mut Tx<'_>, from: &PeerId, body: &Value) -> Re
     )
     .await
     .map(drop)
+}
+
+/// Notes in the audit that the bearer of a hospital card was asked for more at a terminal.
+pub(crate) async fn card_checked(tx: &mut Tx<'_>, check: &CardCheck) -> Result<(), StoreError> {
+    let action = match check.outcome {
+        CardCheckOutcome::Passed => "terminal.card_passed",
+        CardCheckOutcome::Wrong => "terminal.card_refused",
+    };
+    let detail = json!({
+        "terminal": check.terminal, "wrong": check.wrong, "card_locked_until": check.card_locked_until,
+        "terminal_locked_until": check.terminal_locked_until, "at": check.at,
+    });
+    audit::record(tx, action, &check.his_patient_id, detail).await
 }
 
 /// An appliance.

@@ -213,6 +213,7 @@ pub(crate) async fn apply(
 ) -> Result<(), ApplyError> {
     match entry.kind.as_str() {
         kind::APPLIANCE_HEALTH => Ok(appliances::reported(tx, from, &read(entry)?).await?),
+        kind::CARD_CHECK => Ok(appliances::card_checked(tx, &read(entry)?).await?),
         kind::HIS_COMMAND_RESULT => settled(ctx, desks, tx, &read(entry)?).await,
         kind::PRINT_STATE => printed(ctx, desks, tx, &read(entry)?).await,
         kind::HIS_STOP_CLINIC => {

@@ -3,11 +3,13 @@
 use records::his::HistoryQuestion;
 use store::StoreError;
 
+use crate::card::Tail;
 use crate::desk::Kiosk;
 use crate::hospital::{Content, Person, Token, Trouble};
 use crate::paper::{self, Document, Paper};
 use crate::prescription::NotPrinted;
 use crate::session::{Answer, Ask, Task};
+use crate::tries::Checked;
 
 impl Kiosk {
     pub(crate) async fn answer(&self, ask: Ask) -> Option<Answer> {
@@ -25,6 +27,7 @@ impl Kiosk {
                 Err(refused) => Answer::Who(Err(Trouble::Refused(refused.to_string()))),
             },
             Ask::Who(token) => Answer::Who(hospital.who(&token).await),
+            Ask::Check(person, card, tail) => Answer::Checked(self.check(&person, &card, tail).await),
             Ask::Visits(person) => Answer::Visits(hospital.visits(&person, now.local_date()).await),
             Ask::CheckIn(person, visit) => {
                 let place = hospital.check_in(&visit.order).await;
@@ -103,6 +106,30 @@ impl Kiosk {
                 return None;
             }
         })
+    }
+
+    /// Whether what was typed is what the hospital has of whoever owns the card. While it is locked nothing is compared,
+    /// and what the hospital did not answer is no wrong answer.
+    async fn check(&self, person: &Person, card: &Token, tail: Tail) -> Result<Checked, Trouble> {
+        let inner = &self.inner;
+        let away = |error: StoreError| {
+            tracing::error!(%error, "what was typed beside a card was not judged");
+            Trouble::Away
+        };
+        let patient = &person.his_patient_id;
+        if let Some(locked) = inner.tries.locked(patient).await.map_err(away)? {
+            return Ok(locked);
+        }
+        let found = inner.hospital.by_card(card).await?;
+        let found = found.filter(|found| found.his_patient_id == *patient);
+        let expected = found
+            .map(|found| inner.config.card.expected(&found))
+            .unwrap_or_default();
+        if expected.is_empty() {
+            return Ok(Checked::NotOnRecord);
+        }
+        let right = expected.contains(&tail);
+        inner.tries.judge(patient, right).await.map_err(away)
     }
 
     /// What the hospital is asked for of a person's past.

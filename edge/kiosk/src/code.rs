@@ -24,6 +24,7 @@ CREATE TABLE kiosk_code_used (
 ",
     },
     crate::prescription::MIGRATION,
+    crate::tries::MIGRATION,
 ];
 
 /// Takes the key that codes are judged with from now on, in the unit that moves the inbox cursor.

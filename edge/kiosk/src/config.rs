@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::card::CardRules;
+
 /// A terminal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +43,9 @@ pub struct Config {
     /// Days back for which reports and prescriptions are offered.
     #[serde(default = "days")]
     pub history_days: u32,
+    /// What a hospital card does here.
+    #[serde(default)]
+    pub card: CardRules,
 }
 
 fn name() -> String {
@@ -65,6 +70,12 @@ pub enum Wrong {
     /// Open to the whole network.
     #[error("[kiosk] listen 不是本机地址时，须在 allow 中列出自助机的地址")]
     Open,
+    /// Anybody who has seen the number would read them.
+    #[error("[kiosk.card] alone 只能有 check_in（报到取号）和 fees（费用）：报告和处方不能只凭就诊卡号办理")]
+    Alone,
+    /// None at all, or so many that four digits are guessed.
+    #[error("[kiosk.card] tries 应为 1 到 5 次，terminal_tries 应为 3 到 60 次，lock_min 应为 5 到 1440 分钟")]
+    Tries,
     /// Two terminals would serve each other's people, or print each other's paper.
     #[error("[[kiosk]] 两台自助机的 {0} 相同（{1}），每台须有自己的")]
     Shared(&'static str, String),
@@ -106,6 +117,18 @@ impl Config {
         }
         if !self.listen.ip().is_loopback() && self.allow.is_empty() {
             return Err(Wrong::Open);
+        }
+        if self.card.alone.iter().any(|task| task.is_private()) {
+            return Err(Wrong::Alone);
+        }
+        let CardRules {
+            tries,
+            lock_min,
+            terminal_tries,
+            ..
+        } = self.card;
+        if !(1..=5).contains(&tries) || !(5..=1_440).contains(&lock_min) || !(3..=60).contains(&terminal_tries) {
+            return Err(Wrong::Tries);
         }
         match &self.printer {
             Some(printer) if !printers.any(|p| p == printer) => Err(Wrong::Printer(printer.clone())),

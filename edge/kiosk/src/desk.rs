@@ -22,6 +22,7 @@ use crate::prescription::{PaperCode, Papers};
 use crate::screen::Screen;
 use crate::session::{Act, Answer, Ask, Session};
 use crate::show::{self, Around};
+use crate::tries::Tries;
 
 /// What a terminal needs of the appliance.
 pub struct Needs {
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) codes: Codes,
     pub(crate) papers: Papers,
     pub(crate) money: Money,
+    pub(crate) tries: Tries,
     pub(crate) hub: Hub,
     pub(crate) clock: Arc<dyn Clock>,
     online: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -99,6 +101,13 @@ impl Kiosk {
                 store: needs.store.clone(),
                 scope: needs.scope.clone(),
                 hospital: config.hospital.clone(),
+            },
+            tries: Tries {
+                store: needs.store.clone(),
+                scope: needs.scope.clone(),
+                clock: Arc::clone(&needs.clock),
+                terminal: config.name.clone(),
+                rules: config.card.clone(),
             },
             hospital: Hospital {
                 bridge: needs.bridge,
@@ -161,7 +170,8 @@ impl Kiosk {
     async fn serve(&self) {
         let inner = &self.inner;
         let (mut incoming, mut read) = (inner.incoming.lock().await, inner.read.lock().await);
-        let mut session = Session::new(Duration::from_secs(inner.config.idle_s), Instant::now());
+        let idle = Duration::from_secs(inner.config.idle_s);
+        let mut session = Session::new(idle, Instant::now()).with_cards(inner.config.card.clone());
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -163,12 +163,7 @@ impl Hospital {
                 };
                 self.ask::<PatientQuery>(None, &key).await?
             }
-            Token::HospitalCard(number) => {
-                let key = CardKey {
-                    card_number: number.clone(),
-                };
-                self.ask::<PatientByCard>(None, &key).await?
-            }
+            Token::HospitalCard(_) => self.by_card(token).await?,
             Token::Insurance(code) => {
                 let key = InsuranceCode { code: code.clone() };
                 self.ask::<PatientByInsurance>(None, &key).await?
@@ -180,6 +175,17 @@ impl Hospital {
             his_patient_id: p.his_patient_id,
             name: p.name,
         }))
+    }
+
+    /// Whose hospital card this is, with all the hospital has of them; for another token nobody.
+    pub(crate) async fn by_card(&self, token: &Token) -> Result<Option<HisPatient>, Trouble> {
+        let Token::HospitalCard(number) = token else {
+            return Ok(None);
+        };
+        let key = CardKey {
+            card_number: number.clone(),
+        };
+        self.ask::<PatientByCard>(None, &key).await
     }
 
     /// The registrations of a day that concern a person who has come.

@@ -6,6 +6,9 @@
 //! it ends when they leave, and what was known is dropped. An appliance serves several terminals, each with its own
 //! readers, printer and session ([`check_all`]).
 //!
+//! A hospital card's number alone opens only what harms nobody; for reports, prescriptions and whatever else tells of a
+//! person, its bearer is asked for what the card does not carry ([`CardRules`]), a few times and no more.
+//!
 //! What needs only the hospital's own system works without the internet: people are found, checked in and served over
 //! the bridge ([`his`]), their patient codes are judged here ([`accept_key`]), the codes on e-prescriptions are known here
 //! ([`accept_prescription`]), paper goes through the spool ([`hub`]).
@@ -16,6 +19,7 @@
 //! what it shows, so the same act gives the same ticket and the same paper; another copy is asked for and says 补打.
 
 mod answer;
+mod card;
 mod code;
 mod config;
 mod desk;
@@ -27,8 +31,10 @@ mod routes;
 pub mod screen;
 pub mod session;
 mod show;
+mod tries;
 mod words;
 
+pub use card::{CardRules, Second, Tail};
 pub use code::{MIGRATIONS, Refused, accept_key};
 pub use config::{Config, Wrong, check_all};
 pub use desk::{Kiosk, Needs};

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Screen {
     /// Which person's screen it is; a tap names it, so that a late tap does nothing to the next person.
     pub session: u64,
-    /// `home`, `identify`, `wait`, `menu`, `list`, `ticket`, `fee`, `problem`.
+    /// `home`, `identify`, `prove`, `wait`, `menu`, `list`, `ticket`, `fee`, `problem`.
     pub view: &'static str,
     /// The hospital's name.
     pub hospital: String,
@@ -17,6 +17,8 @@ pub struct Screen {
     pub lead: String,
     /// Who stands there, masked.
     pub person: Option<String>,
+    /// Something to be typed, when it is.
+    pub entry: Option<Entry>,
     /// Large buttons.
     pub tiles: Vec<Tile>,
     /// Rows of a list.
@@ -37,6 +39,17 @@ pub struct Screen {
     pub idle_ms: Option<u64>,
     /// Build of the page that fits; another one loads itself again.
     pub build: &'static str,
+}
+
+/// Something to be typed; the page shows how many characters there are, never which, and sends `check:` with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Exactly so many characters.
+    pub length: usize,
+    /// Keys besides the digits.
+    pub letters: &'static str,
+    /// Why the last one was not taken.
+    pub trouble: Option<String>,
 }
 
 /// A large button.

@@ -53,6 +53,8 @@ pub mod kind {
     pub const PATIENT_CODE_KEY: &str = "patient.code_key";
     /// edge → cloud: state of a print job; body [`super::PrintState`].
     pub const PRINT_STATE: &str = "print.state";
+    /// edge → cloud: the bearer of a hospital card was asked for more at a terminal; body [`super::CardCheck`].
+    pub const CARD_CHECK: &str = "kiosk.card_check";
     /// edge → cloud: health of the appliance; body [`super::ApplianceHealth`], lane telemetry.
     pub const APPLIANCE_HEALTH: &str = "appliance.health";
 }
@@ -135,6 +137,35 @@ pub struct SlipItem {
     pub amount_fen: Option<Fen>,
     /// Usage line under the item.
     pub note: String,
+}
+
+/// The bearer of a hospital card was asked at a terminal for what the card does not carry: for the audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardCheck {
+    /// Name of the terminal.
+    pub terminal: String,
+    /// Whose card it is, in the HIS.
+    pub his_patient_id: String,
+    /// What came of it.
+    pub outcome: CardCheckOutcome,
+    /// Wrong answers for this card since the last right one.
+    pub wrong: u32,
+    /// Until when no answer is taken for this card.
+    pub card_locked_until: Option<Timestamp>,
+    /// Until when no answer is taken at this terminal.
+    pub terminal_locked_until: Option<Timestamp>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What came of a [`CardCheck`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardCheckOutcome {
+    /// It was right: the person saw what is theirs.
+    Passed,
+    /// It was wrong.
+    Wrong,
 }
 
 /// State of a print job.

@@ -21,6 +21,7 @@ const ACTS: Record<string, string> = {
   'nursing.create': '新建护理订单', 'nursing.change': '修改护理订单', 'nursing.assign': '指派护理订单', 'nursing.accept': '护士接单', 'nursing.decline': '护士谢绝订单', 'nursing.take': '领取记录仪', 'nursing.put_back': '归还未用的记录仪', 'nursing.open_bay': '再次打开卡位',
   'nursing.start': '开始上门服务', 'nursing.finish': '完成上门服务', 'nursing.end': '代护士结束上门服务', 'nursing.hand_over': '转交上门服务', 'nursing.record': '补写服务记录', 'nursing.cancel': '取消护理订单', 'nursing.view': '查看护理订单', 'nursing.search': '按患者查找护理订单', 'nursing.track': '查看护士轨迹', 'nursing.fill_form': '填写评估量表',
   'alarm.raise': '一键报警', 'alarm.acknowledge': '确认报警', 'alarm.close': '报警处理完毕', 'form.save': '保存评估量表', 'form.retire': '停用评估量表', 'form.restore': '启用评估量表',
+  'terminal.card_passed': '自助机就诊卡核对通过', 'terminal.card_refused': '自助机就诊卡核对不一致',
   'print.template': '修改打印模板', 'print.decide': '处理打印任务', 'print.test': '打印测试页', 'print.find': '查找打印机',
 }
 /** An action in words. */

@@ -41,6 +41,69 @@
     return element
   }
 
+  // What is being typed stays here until it is sent, and is shown as dots.
+  var typed = ''
+  var spillsUntil = 0
+  var saidAt = 0
+
+  function type(letter) {
+    var entry = screen && screen.entry
+    if (!entry || Date.now() < busyUntil || typed.length >= entry.length) return
+    typed += letter
+    if (Date.now() - saidAt > 5000) {
+      saidAt = Date.now()
+      post('/api/tap', { session: screen.session, act: 'stay' }).catch(function () { listen() })
+    }
+    dots()
+  }
+
+  function erase() {
+    typed = typed.slice(0, -1)
+    dots()
+  }
+
+  // A scanner that types a card's number and Enter sends more than fits, at once: nothing of it is an answer.
+  function keyed(letter) {
+    var full = screen.entry.length <= typed.length
+    if (full || Date.now() < spillsUntil) {
+      spillsUntil = Date.now() + 500
+      typed = ''
+      return dots()
+    }
+    type(letter)
+  }
+
+  function check() {
+    var entry = screen && screen.entry
+    if (!entry || typed.length !== entry.length) return
+    var sent = typed
+    typed = ''
+    tap('check:' + sent)
+    dots()
+  }
+
+  function dots() {
+    var entry = screen && screen.entry
+    var row = document.querySelector('.dots')
+    if (!entry || !row) return
+    row.textContent = ''
+    for (var n = 0; n < entry.length; n += 1) row.appendChild(make('span', n < typed.length ? 'dot full' : 'dot', n < typed.length ? '●' : ''))
+    row.setAttribute('aria-label', '已输入 ' + typed.length + ' 位，共 ' + entry.length + ' 位')
+    document.querySelector('.confirm').disabled = typed.length !== entry.length
+    document.querySelector('.erase').disabled = typed.length === 0
+  }
+
+  function key(label, className, press) {
+    var element = make('button', 'button ' + className, label)
+    element.type = 'button'
+    element.addEventListener('click', function () {
+      // Whoever goes by keys stays on the key; a finger leaves none behind for an Enter to press.
+      if (!document.body.classList.contains('keys')) element.blur()
+      press()
+    })
+    return element
+  }
+
   function heading(into, className) {
     into.appendChild(make('h1', className, screen.title))
     if (screen.lead) into.appendChild(make('p', 'lead', screen.lead))
@@ -99,6 +162,29 @@
       })
       main.appendChild(ways)
     },
+    prove: function (main) {
+      if (screen.big) main.appendChild(make('span', 'task', screen.big))
+      heading(main)
+      var desk = make('div', 'desk')
+      var column = make('div', 'column')
+      var row = make('div', 'dots')
+      row.setAttribute('role', 'img')
+      column.appendChild(row)
+      var trouble = make('p', 'trouble bad', screen.entry.trouble || '')
+      trouble.setAttribute('role', 'alert')
+      column.appendChild(trouble)
+      column.appendChild(key('确认', 'main confirm', check))
+      desk.appendChild(column)
+      var pad = make('div', 'pad')
+      '123456789'.split('').forEach(function (digit) { pad.appendChild(key(digit, 'digit', function () { type(digit) })) })
+      var letter = screen.entry.letters
+      pad.appendChild(letter ? key(letter, 'digit', function () { type(letter) }) : make('span', 'digit'))
+      pad.appendChild(key('0', 'digit', function () { type('0') }))
+      pad.appendChild(key('删除', 'digit erase', erase))
+      desk.appendChild(pad)
+      main.appendChild(desk)
+      dots()
+    },
     wait: function (main) {
       var box = make('div', 'wait')
       heading(box)
@@ -146,6 +232,7 @@
   views.home = views.menu = views.tiles
 
   function draw(next) {
+    if (!next.entry || !screen || next.session !== screen.session) typed = ''
     screen = next
     endsAt = next.idle_ms === null ? null : Date.now() + next.idle_ms
     var same = JSON.stringify(Object.assign({}, next, { idle_ms: null }))
@@ -200,6 +287,12 @@
   document.addEventListener('contextmenu', function (event) { event.preventDefault() })
   document.addEventListener('keydown', function (event) {
     if (event.key === 'Tab') document.body.classList.add('keys')
+    if (screen && screen.entry) {
+      var letter = event.key.toUpperCase()
+      if (/^[0-9]$/.test(letter) || (letter.length === 1 && screen.entry.letters.indexOf(letter) >= 0)) keyed(letter)
+      if (event.key === 'Backspace') erase()
+      if (event.key === 'Enter' && !(document.activeElement && document.activeElement.closest('button'))) { if (Date.now() >= spillsUntil) check() }
+    }
     if (event.key === 'Escape') tap('back')
     var buttons = document.querySelectorAll('.tile, .button')
     // Enter presses only what was reached with the keyboard: scanners that type end with it.

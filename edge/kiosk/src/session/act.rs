@@ -3,8 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+use crate::card::Tail;
+
 /// What somebody came for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Task {
     /// 报到取号.
     CheckIn,
@@ -23,6 +28,11 @@ impl Task {
     /// The task of a word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.as_str() == word)
+    }
+
+    /// Whether it tells of somebody's health: never by a card's number alone.
+    pub const fn is_private(self) -> bool {
+        matches!(self, Self::Reports | Self::Prescriptions)
     }
 
     /// Its word.
@@ -61,6 +71,10 @@ pub enum Act {
     Receipt(usize),
     /// The same again after a failure.
     Retry,
+    /// Ask me for what my card does not carry.
+    Verify,
+    /// This is it.
+    Check(Tail),
 }
 
 impl fmt::Display for Act {
@@ -77,6 +91,9 @@ impl fmt::Display for Act {
             Self::Bill(n) => write!(f, "bill:{n}"),
             Self::Receipt(n) => write!(f, "receipt:{n}"),
             Self::Retry => f.write_str("retry"),
+            Self::Verify => f.write_str("verify"),
+            // What was typed is written nowhere.
+            Self::Check(_) => f.write_str("check"),
         }
     }
 }
@@ -98,6 +115,8 @@ impl FromStr for Act {
             "bill" => number().map(Self::Bill),
             "receipt" => number().map(Self::Receipt),
             "retry" => Ok(Self::Retry),
+            "verify" => Ok(Self::Verify),
+            "check" => Tail::parse(rest).map(Self::Check).ok_or(()),
             _ => Err(()),
         }
     }

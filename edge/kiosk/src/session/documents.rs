@@ -46,6 +46,10 @@ impl Session {
 
     /// The prescription that was scanned, when it is that of the person who stands there.
     pub(super) fn open_scanned(&mut self) -> Vec<Ask> {
+        if !self.is_proven() {
+            // Not even whether it is theirs.
+            return self.prove(Some(Task::Prescriptions));
+        }
         let (Some(wanted), Some(person)) = (self.wanted.take(), self.person.clone()) else {
             return Vec::new();
         };

@@ -76,7 +76,8 @@ impl Session {
         }
         *paying = news;
         let mut asks = Vec::new();
-        if let Some(receipt) = paying.receipt_mut() {
+        let proven = self.card.is_none();
+        if let Some(receipt) = paying.receipt_mut().filter(|_| proven) {
             let key = receipt.key.clone();
             asks.extend(on_paper(receipt));
             self.watch(&key);
@@ -86,6 +87,9 @@ impl Session {
     }
 
     pub(super) fn print_receipt(&mut self, at: usize) -> Vec<Ask> {
+        if !self.is_proven() {
+            return self.verify();
+        }
         let receipt = match &mut self.stage {
             Stage::Fees { receipts, .. } => receipts.get_mut(at),
             Stage::Fee { paying, .. } => paying.receipt_mut(),

@@ -12,6 +12,8 @@ impl Session {
             Stage::Home => (None, Vec::new()),
             Stage::Identify { task, .. } => (*task, Vec::new()),
             Stage::Waiting { .. } => return Vec::new(),
+            // More than the card: whoever shows it goes on with what they came for.
+            Stage::Prove { task, .. } => (*task, self.begin_anew()),
             _ => (None, self.end()),
         };
         asks.extend(self.ask(Ask::Who(token), task));
@@ -24,17 +26,25 @@ impl Session {
         let task = match &self.stage {
             Stage::Home => None,
             Stage::Identify { task, .. } => *task,
+            Stage::Prove { task, .. } => {
+                self.stage = Stage::Prove {
+                    task: *task,
+                    trouble: Some(words.to_owned()),
+                };
+                return self.touch(now);
+            }
             _ => return,
         };
         self.once_more(task, words.to_owned());
         self.touch(now);
     }
 
-    pub(super) fn known(&mut self, found: Option<Person>, task: Option<Task>) -> Vec<Ask> {
+    pub(super) fn known(&mut self, found: Option<Person>, card: Option<Token>, task: Option<Task>) -> Vec<Ask> {
         let Some(person) = found else {
             return self.once_more(task, "没有查到您的建档信息，请先到窗口建档".to_owned());
         };
         self.person = Some(person);
+        self.card = card;
         if self.wanted.is_some() {
             return self.open_scanned();
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! home ─task─▶ identify ─card, code─▶ looking ─found─▶ menu or the task
+//! bare number of a card ─what tells of a person─▶ prove ─right─▶ the task;  ─wrong─▶ prove, until it is locked
 //! code of a prescription ─found─▶ identify ─its patient─▶ printing;  ─anybody else─▶ not yours
 //! any list ─act─▶ ticket │ printing │ fee ─journal─▶ paid;  every stage ─leave, silence─▶ home, and nothing is known any more
 //! ```
@@ -12,6 +13,7 @@
 //! | file | stages |
 //! |---|---|
 //! | `identify` | who it is: card, codes, the menu |
+//! | `prove` | what the bearer of a hospital card is asked for besides it |
 //! | `check_in` | visits of today, the number and its ticket |
 //! | `documents` | reports and prescriptions on paper, by list or by the code on a prescription |
 //! | `fees` | bills, their payment, receipts |
@@ -21,6 +23,7 @@ mod check_in;
 mod documents;
 mod fees;
 mod identify;
+mod prove;
 mod stage;
 
 use std::time::{Duration, Instant};
@@ -28,7 +31,8 @@ use std::time::{Duration, Instant};
 pub use act::{Act, Task};
 pub use stage::{Answer, Ask, Stage};
 
-use crate::hospital::{Person, Trouble};
+use crate::card::{CardRules, Second};
+use crate::hospital::{Person, Token, Trouble};
 use crate::paper::{Document, Paper};
 use crate::prescription::Prescribed;
 
@@ -40,6 +44,9 @@ pub const ROWS: usize = 4;
 pub struct Session {
     stage: Stage,
     person: Option<Person>,
+    /// The hospital card by whose bare number they are known, until they showed more.
+    card: Option<Token>,
+    rules: CardRules,
     number: u64,
     turn: u64,
     until: Instant,
@@ -56,6 +63,8 @@ impl Session {
         Self {
             stage: Stage::Home,
             person: None,
+            card: None,
+            rules: CardRules::default(),
             number: 1,
             turn: 0,
             until: now,
@@ -65,6 +74,12 @@ impl Session {
         }
     }
 
+    /// With what this hospital lets a card do.
+    #[must_use]
+    pub fn with_cards(self, rules: CardRules) -> Self {
+        Self { rules, ..self }
+    }
+
     /// What is on the screen.
     pub const fn stage(&self) -> &Stage {
         &self.stage
@@ -72,6 +87,14 @@ impl Session {
     /// Who stands there.
     pub const fn person(&self) -> Option<&Person> {
         self.person.as_ref()
+    }
+    /// The card by whose bare number they are known; none when they showed more.
+    pub const fn bare_card(&self) -> Option<&Token> {
+        self.card.as_ref()
+    }
+    /// What the bearer of a card is asked for.
+    pub const fn second(&self) -> Second {
+        self.rules.second
     }
     /// Whether a prescription was scanned that waits for its patient.
     pub const fn awaits_patient(&self) -> bool {
@@ -134,6 +157,8 @@ impl Session {
             Act::PrintTicket => self.print_ticket(),
             Act::Bill(at) => self.choose_bill(at),
             Act::Receipt(at) => self.print_receipt(at),
+            Act::Verify => self.verify(),
+            Act::Check(tail) => self.check(tail),
         }
     }
 
@@ -162,8 +187,15 @@ impl Session {
 
     fn heard(&mut self, answer: Answer, ask: Ask, task: Option<Task>) -> Vec<Ask> {
         match answer {
-            Answer::Who(Ok(found)) => self.known(found, task),
-            Answer::Bearer(person, wants) => self.known(Some(person), task.or(wants)),
+            Answer::Who(Ok(found)) => {
+                let card = match ask {
+                    Ask::Who(card @ Token::HospitalCard(_)) => Some(card),
+                    _ => None,
+                };
+                self.known(found, card, task)
+            }
+            Answer::Bearer(person, wants) => self.known(Some(person), None, task.or(wants)),
+            Answer::Checked(checked) => self.checked(checked, task),
             // A code that ran out: shown again, it works.
             Answer::Who(Err(Trouble::Refused(words))) => self.once_more(task, words),
             Answer::Visits(Ok(visits)) => {
@@ -185,7 +217,12 @@ impl Session {
             Answer::Prescribed(Ok(found)) => self.prescribed(found),
             // Nobody is known yet: with a card their prescriptions are found all the same.
             Answer::Prescribed(Err(Trouble::Refused(words))) if self.person.is_none() => self.once_more(task, words),
-            Answer::Bills(Ok((bills, receipts))) => {
+            Answer::Bills(Ok((mut bills, mut receipts))) => {
+                if !self.is_proven() {
+                    // What is bought tells of an illness, a receipt of a person: neither is even known here.
+                    bills.iter_mut().for_each(|bill| bill.items.clear());
+                    receipts.clear();
+                }
                 self.stage = Stage::Fees {
                     bills,
                     receipts,
@@ -245,6 +282,7 @@ impl Session {
     fn end(&mut self) -> Vec<Ask> {
         self.stage = Stage::Home;
         self.person = None;
+        self.card = None;
         self.wanted = None;
         self.number += 1;
         self.turn += 1;
@@ -256,7 +294,7 @@ impl Session {
 
     fn ask(&mut self, ask: Ask, task: Option<Task>) -> Vec<Ask> {
         let words = match &ask {
-            Ask::Who(_) => "正在核对身份",
+            Ask::Who(_) | Ask::Check(..) => "正在核对身份",
             Ask::CheckIn(..) => "正在为您报到",
             Ask::Prescribed(_) => "正在查找处方",
             _ => "正在查询",
@@ -280,6 +318,9 @@ impl Session {
             }
             return Vec::new();
         };
+        if !self.is_proven() && !self.rules.opens(task) {
+            return self.prove(Some(task));
+        }
         let ask = match task {
             Task::CheckIn => Ask::Visits(person),
             Task::Reports | Task::Prescriptions => Ask::Documents(person, task),
@@ -299,8 +340,9 @@ impl Session {
             Stage::Home | Stage::Identify { .. } | Stage::Menu => return self.end(),
             _ if self.person.is_none() => return self.end(),
             _ => {
-                // An answer on its way is not waited for any more.
+                // An answer on its way is not waited for any more, nor is a paper's patient.
                 self.turn += 1;
+                self.wanted = None;
                 self.stage = Stage::Menu;
             }
         }

@@ -3,16 +3,20 @@
 use records::his::{Bill, QueuePlace};
 
 use super::act::Task;
+use crate::card::Tail;
 use crate::hospital::{Person, Token, Trouble, Visit};
 use crate::money::Paying;
 use crate::paper::{Document, Paper};
 use crate::prescription::{PaperCode, Prescribed};
+use crate::tries::Checked;
 
 /// What is asked of the outside; the answer comes back as [`Answer`] with the same turn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// Who shows this.
     Who(Token),
+    /// Whether what was typed is what the hospital has of the person whose card this is.
+    Check(Person, Token, Tail),
     /// The visits of today.
     Visits(Person),
     /// Report in.
@@ -40,6 +44,8 @@ pub enum Answer {
     Who(Result<Option<Person>, Trouble>),
     /// Who it is by a patient code, and what they came for, when the code says so.
     Bearer(Person, Option<Task>),
+    /// Whether it was.
+    Checked(Result<Checked, Trouble>),
     /// Visits.
     Visits(Result<Vec<Visit>, Trouble>),
     /// The number and its ticket.
@@ -63,6 +69,13 @@ pub enum Stage {
     Home,
     /// A card or code is awaited.
     Identify {
+        /// For what.
+        task: Option<Task>,
+        /// Why the last try was none.
+        trouble: Option<String>,
+    },
+    /// What the card does not carry is awaited.
+    Prove {
         /// For what.
         task: Option<Task>,
         /// Why the last try was none.

@@ -13,6 +13,18 @@ use crate::words::yuan;
 /// Lines of a bill that fit.
 const MOST_LINES: usize = 8;
 
+/// Of a bill's lines and of receipts a card alone shows nothing.
+pub(super) fn by_card_alone(screen: &mut Screen) {
+    if screen.rows.is_empty() {
+        "没有待缴的费用。已支付的凭条，核对身份后可以打印".clone_into(&mut screen.lead);
+    }
+    screen.buttons.insert(1, verify("核对身份，看明细和凭条"));
+}
+
+fn verify(label: &'static str) -> Button {
+    Button::new(Act::Verify, label, false)
+}
+
 /// What is to be paid, then what was paid of late.
 pub(super) fn list(screen: &mut Screen, bills: &[Bill], receipts: &[Document], page: usize) {
     screen.view = "list";
@@ -55,7 +67,7 @@ pub(super) fn list(screen: &mut Screen, bills: &[Bill], receipts: &[Document], p
 }
 
 /// One bill, and how its payment stands.
-pub(super) fn one(screen: &mut Screen, bill: &Bill, paying: &Paying, around: &Around) {
+pub(super) fn one(screen: &mut Screen, bill: &Bill, paying: &Paying, around: &Around, bare: bool) {
     screen.view = "fee";
     screen.big = Some(yuan(bill.total_fen));
     let line = |i: &BillItem| {
@@ -69,6 +81,9 @@ pub(super) fn one(screen: &mut Screen, bill: &Bill, paying: &Paying, around: &Ar
         let more = format!("另有 {} 项", bill.items.len() - MOST_LINES);
         screen.facts.push((more, String::new()));
     }
+    if bare {
+        screen.facts = vec![("费用明细".to_owned(), "核对身份后显示".to_owned())];
+    }
     let back = |label| Button::new(Act::Back, label, false);
     let leave = |main| Button::new(Act::Leave, if main { "完成" } else { "退出" }, main);
     match paying {
@@ -80,6 +95,10 @@ pub(super) fn one(screen: &mut Screen, bill: &Bill, paying: &Paying, around: &Ar
                 Button::new(Act::Task(Task::Fees), "刷新", false),
                 leave(false),
             ];
+            if bare {
+                screen.title = "待缴费用".to_owned();
+                screen.buttons.insert(2, verify("核对身份，看明细"));
+            }
         }
         Paying::Arrived => {
             screen.title = "已收到支付，正在入账".to_owned();

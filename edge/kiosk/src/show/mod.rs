@@ -1,13 +1,14 @@
 //! What is drawn of a session.
 
 mod fees;
+mod prove;
 
 use std::time::{Duration, Instant};
 
 use records::LocalDate;
 use records::his::HisOrderState;
 
-use crate::hospital::{Trouble, Visit};
+use crate::hospital::{Token, Trouble, Visit};
 use crate::paper::{Document, MOST_COPIES, Paper};
 use crate::screen::{Button, Row, Screen, Tile};
 use crate::session::{Act, ROWS, Session, Stage, Task};
@@ -37,7 +38,7 @@ pub(crate) fn screen(
     let mut screen = Screen {
         session: session.number(),
         hospital: around.hospital.clone(),
-        person: session.person().map(|p| masked(&p.name)),
+        person: person(session),
         idle_ms: session
             .until()
             .map(|until| millis(until.saturating_duration_since(now))),
@@ -69,9 +70,13 @@ pub(crate) fn screen(
             screen.view = "menu";
             screen.title = format!("{}，您好", screen.person.clone().unwrap_or_default());
             screen.lead = "请选择要办理的事项".to_owned();
+            if session.bare_card().is_some() {
+                screen.title = "您好".to_owned();
+            }
             screen.tiles = tiles();
             screen.buttons = vec![Button::new(Act::Leave, "退出", false)];
         }
+        Stage::Prove { task, trouble } => prove::screen(&mut screen, session.second(), *task, trouble.as_deref()),
         Stage::Visits { visits, page } => {
             screen.view = "list";
             screen.title = format!("今天（{}）的挂号", day(today));
@@ -124,10 +129,15 @@ pub(crate) fn screen(
             screen.rows = shown.map(|(n, d)| document(n, d)).collect();
             paged(&mut screen, documents.len(), *page);
         }
-        Stage::Fees { bills, receipts, page } => fees::list(&mut screen, bills, receipts, *page),
+        Stage::Fees { bills, receipts, page } => {
+            fees::list(&mut screen, bills, receipts, *page);
+            if session.bare_card().is_some() {
+                fees::by_card_alone(&mut screen);
+            }
+        }
         Stage::Fee { bills, at, paying, .. } => {
             if let Some(bill) = bills.get(*at) {
-                fees::one(&mut screen, bill, paying, around);
+                fees::one(&mut screen, bill, paying, around, session.bare_card().is_some());
             }
         }
         Stage::Problem { trouble, task, .. } => problem(&mut screen, trouble, *task, session.person().is_some()),
@@ -135,8 +145,25 @@ pub(crate) fn screen(
     screen
 }
 
+/// Who stands there, as bystanders may read it. A number tells nobody's name.
+fn person(session: &Session) -> Option<String> {
+    match (session.bare_card(), session.person()) {
+        (Some(Token::HospitalCard(number)), _) => {
+            let tail = number.len().saturating_sub(4);
+            Some(format!("就诊卡 尾号 {}", number.get(tail..).unwrap_or_default()))
+        }
+        (_, person) => person.map(|p| masked(&p.name)),
+    }
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What they came for, beside the heading.
+fn name(task: Task) -> Option<String> {
+    let name = tiles().into_iter().find(|t| t.act == Act::Task(task).to_string());
+    name.map(|t| t.title.to_owned())
 }
 
 fn tiles() -> Vec<Tile> {
@@ -195,10 +222,7 @@ fn identify(screen: &mut Screen, task: Option<Task>, trouble: Option<&str>, arou
         format!("请{}", ways.join("，或"))
     };
     screen.facts = ways.iter().map(|w| ((*w).to_owned(), String::new())).collect();
-    if let Some(task) = task {
-        let name = tiles().into_iter().find(|t| t.act == Act::Task(task).to_string());
-        screen.big = name.map(|t| t.title.to_owned());
-    }
+    screen.big = task.and_then(name);
     screen.buttons = vec![Button::new(Act::Back, "返回首页", false)];
 }
 

@@ -1,5 +1,6 @@
 //! One person after another, without a hospital.
 
+mod cards;
 mod fees;
 mod papers;
 mod people;
@@ -157,12 +158,19 @@ fn every_act_is_read_back_and_nothing_else_is_one() {
     ];
     for act in acts
         .into_iter()
-        .chain([Act::PrintTicket, Act::Bill(1), Act::Receipt(2), Act::Retry])
+        .chain([Act::PrintTicket, Act::Bill(1), Act::Receipt(2), Act::Retry, Act::Verify])
     {
         assert_eq!(act.to_string().parse(), Ok(act));
     }
+    // What was typed is read, and written nowhere.
+    let typed: Act = "check:002x".parse().unwrap();
+    assert_eq!(Ok(typed), "check:002X".parse());
+    assert!(!format!("{typed} {typed:?}").contains("002"));
     for none in [
         "",
+        "check",
+        "check:002",
+        "check:002XX",
         "task:",
         "task:admin",
         "page:-1",

@@ -123,7 +123,8 @@ fn nobody_gets_the_prescription_of_somebody_else() {
     };
     let mut session = Session::new(IDLE, now);
     scanned(&mut session, now);
-    session.shown(Token::HospitalCard("8000000002".to_owned()), now);
+    let voucher = Token::Insurance(format!("431100{:022}", 2));
+    session.shown(voucher, now);
     let asks = session.answered(session.turn(), Answer::Who(Ok(Some(other.clone()))), now);
     assert_eq!(asks, [], "the hospital is not even asked");
     let screen = drawn(&session, &around(), now);

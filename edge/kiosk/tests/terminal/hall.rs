@@ -10,10 +10,17 @@ use his::{Bridge, Profile};
 use hub::{Hub, SlipFont};
 use kiosk::{Config, Kiosk, Needs};
 use kit::process::{Process, binary};
-use records::{Clock, Ids, SystemClock, TenantId};
+use records::line::{CardCheck, kind};
+use records::{Clock, Ids, Lane, PeerId, SystemClock, TenantId};
 use serde_json::{Value, json};
-use store::{Scope, SqliteOptions, Store};
+use store::{Scope, SqliteOptions, Store, StreamKey};
 use tokio_util::sync::CancellationToken;
+
+/// The last four of a patient's identity document.
+pub(crate) fn tail(patient: &Value) -> String {
+    let number = patient["id_number"].as_str().unwrap();
+    number[number.len() - 4..].to_owned()
+}
 
 const PROFILE: &str = include_str!("../../../his/profiles/bench.toml");
 
@@ -245,13 +252,26 @@ impl Hall {
     }
 
     pub(crate) async fn taken(&self) -> usize {
+        self.asked("takeNetNo").await
+    }
+
+    /// How often the hospital was asked this.
+    pub(crate) async fn asked(&self, operation: &str) -> usize {
         let calls = self.told(format!("{}/requests", self.his)).await;
         calls
             .as_array()
             .unwrap()
             .iter()
-            .filter(|c| c["op"] == "takeNetNo")
+            .filter(|c| c["op"] == operation)
             .count()
+    }
+
+    /// What goes to the hospital's audit, the oldest first.
+    pub(crate) async fn card_checks(&self) -> Vec<CardCheck> {
+        let key = StreamKey::new(self.scope.tenant.clone(), PeerId::cloud(), Lane::Clinical);
+        let waiting = self.store.outbox_after(&key, 0, 1_000, 1 << 20).await.unwrap();
+        let checks = waiting.iter().filter(|entry| entry.kind == kind::CARD_CHECK);
+        checks.map(|entry| serde_json::from_str(&entry.body).unwrap()).collect()
     }
 
     /// Registers somebody for today and brings them to the list of visits by the barcode of their card.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 #![expect(clippy::indexing_slicing, reason = "JSON answers null")]
 
+mod cards;
 mod codes;
 mod door;
 mod hall;

@@ -11,7 +11,7 @@ use records::{Clock, Fen, HisCommand, LocalDate, Outcome, SystemClock};
 use serde_json::{Value, json};
 use store::StoreError;
 
-use crate::hall::Hall;
+use crate::hall::{Hall, tail};
 
 fn today() -> LocalDate {
     SystemClock.now().local_date()
@@ -194,6 +194,9 @@ async fn the_code_on_a_prescription_prints_it_for_its_patient_and_for_nobody_els
     scan(address("heldheldheldheld")).await;
     hall.until_at(page, "found", found).await;
     scan(other["card"].as_str().unwrap().to_owned()).await;
+    hall.until_at(page, "asked for more than a card", |s| s["view"] == "prove")
+        .await;
+    hall.tap_at(page, &format!("check:{}", tail(other))).await;
     let refused = hall.until_at(page, "told", |s| s["view"] == "problem").await;
     assert!(refused["lead"].to_string().contains("不是您本人的"), "{refused}");
     assert!(!refused.to_string().contains(number) && hall.papers().await == 0);

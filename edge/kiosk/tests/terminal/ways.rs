@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::hall::Hall;
+use crate::hall::{Hall, tail};
 use crate::phone::Phone;
 
 /// How somebody shows who they are.
@@ -52,6 +52,11 @@ impl Visitor<'_> {
         };
         if let Some(code) = code {
             hall.post(format!("{reader}/code"), json!({ "text": code })).await;
+        }
+        if matches!(way, Way::HospitalCard) && matches!(task, "reports" | "prescriptions") {
+            hall.until_at(page, "asked for more than a card", |s| s["view"] == "prove")
+                .await;
+            hall.tap_at(page, &format!("check:{}", tail(&self.who))).await;
         }
         let list = hall.until_at(page, "a list", |s| s["view"] == "list").await;
         assert!(!list.to_string().contains(self.who["name"].as_str().unwrap()), "{list}");
