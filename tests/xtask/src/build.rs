@@ -32,10 +32,11 @@ pub(crate) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
-/// Cargo in the project's root.
+/// Cargo in the project's root. What it starts speaks one language everywhere: tests read what other programs print, and
+/// PostgreSQL makes no databases in a language that the machine was not set up for.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root);
+    cargo.current_dir(root).env("LC_ALL", "C.UTF-8").env_remove("LANGUAGE");
     cargo
 }
 
@@ -56,7 +57,9 @@ pub(crate) fn firmware(root: &Path) -> Result<()> {
     let installed = Command::new("rustup")
         .args(["target", "list", "--installed"])
         .output()
-        .context("rustup")?;
+        .context(
+            "rustup, which adds the instruction set of the dock's board: install Rust with it and run this again",
+        )?;
     if !String::from_utf8_lossy(&installed.stdout)
         .lines()
         .any(|l| l == BOARD_TARGET)

@@ -68,6 +68,8 @@ pub(crate) fn kernel(at: &Path) -> Result<()> {
 fn download(work: &Path) -> Result<()> {
     let out = Command::new("apt-cache")
         .args(["depends", "linux-image-amd64"])
+        // Its words are translated.
+        .env("LC_ALL", "C")
         .output()?;
     let text = String::from_utf8_lossy(&out.stdout);
     let name = text.lines().find_map(|l| l.trim().strip_prefix("Depends: "));
@@ -83,6 +85,8 @@ fn download(work: &Path) -> Result<()> {
 
 fn apt(arguments: &[&str], folder: &Path) -> Result<()> {
     let mut command = Command::new("apt-get");
+    // Its user for downloads may not write here.
+    command.args(["-o", "APT::Sandbox::User=root"]);
     command.args(arguments).current_dir(folder);
     let done = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
     ensure!(done.success(), "apt-get {} failed", arguments.join(" "));

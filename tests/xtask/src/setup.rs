@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// MIT licensed, maintained, and what most Python tills print with.
 const RECEIPT_PEER: &str = "python-escpos==3.1";
+
+/// The oldest Node.js, as the `engines` of the web apps say.
+const NODE: (u32, u32) = (20, 19);
 
 /// The folder that holds the workspace manifest.
 pub(crate) fn project_root() -> Result<PathBuf> {
@@ -23,16 +26,33 @@ pub(crate) fn machine(root: &Path) -> Result<()> {
     if !missing.is_empty() {
         install(&missing)?;
     }
-    let node = Command::new("node").arg("--version").output();
-    let version = node.ok().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
-    match version
-        .as_deref()
-        .and_then(|v| v.trim_start_matches('v').split('.').next()?.parse::<u32>().ok())
-    {
-        Some(major) if major >= 20 => Ok(()),
-        Some(major) => bail!("Node.js 20 or newer is needed, found {major}: install it and run this again"),
-        None => bail!("Node.js 20 is needed to build the web apps: install it and run this again"),
-    }
+    node()
+}
+
+/// The Node.js that the web apps' tools are made for.
+fn node() -> Result<()> {
+    let said = Command::new("node").arg("--version").output();
+    let Ok(said) = said else {
+        bail!("Node.js 20 is needed to build the web apps, and npm with it: install it and run this again");
+    };
+    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let mut parts = version
+        .trim_start_matches('v')
+        .split('.')
+        .map(|p| p.parse::<u32>().unwrap_or(0));
+    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    ensure!(
+        found >= NODE,
+        "Node.js {}.{} or newer is needed, found {version}: install it and run this again",
+        NODE.0,
+        NODE.1
+    );
+    let npm = Command::new("npm").arg("--version").stdout(Stdio::null()).status();
+    ensure!(
+        npm.is_ok_and(|s| s.success()),
+        "npm, which comes with Node.js, is not in PATH: install it and run this again"
+    );
+    Ok(())
 }
 
 /// A Python of our own beside the build with `python-escpos`, the peer the receipts are measured beside. `None`, and said,
@@ -113,6 +133,8 @@ fn install(missing: &[String]) -> Result<()> {
         .concat(),
     ] {
         let status = Command::new("apt-get")
+            // A machine that has just started installs its own updates.
+            .args(["-o", "DPkg::Lock::Timeout=600"])
             .args(&arguments)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdout(Stdio::null())
