@@ -12,8 +12,8 @@ use store::{Scope, Tx};
 use utoipa::ToSchema;
 
 use super::effects::{hand, perform};
-use super::store::{SEALED_STATEMENT, Statement};
-use super::{ConsultationSettings, Event, Progress, Visit, store as sql};
+use super::visit::{SEALED_STATEMENT, Statement};
+use super::{ConsultationSettings, Event, Progress, Visit, store as sql, trail};
 use crate::messages::Kind;
 use crate::messages::routes::attach;
 use crate::{CareError, consent, directory, hospital, patients, scheduling};
@@ -287,7 +287,7 @@ async fn write_in(
         at: hand.at,
         duties: &[],
     };
-    sql::note(tx, &visit.id, &begun).await?;
+    trail::note(tx, &visit.id, &begun).await?;
     let detail = json!({ "consent": visit.consent_id, "consent_version": visit.consent_version, "consent_sm3": visit.consent_sm3 });
     audit::record(tx, "visit.book", visit.id.as_str(), detail).await?;
     if !new.photo_ids.is_empty() {

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use store::{StoreError, Tx};
 use utoipa::ToSchema;
 
-use super::store::{COLUMNS, Visit};
+use super::Visit;
+use super::store::COLUMNS;
 
 /// Visits of an account, newest first; an empty state means all.
 pub(crate) async fn of_account(

@@ -30,7 +30,9 @@ pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 mod timers;
+pub(crate) mod trail;
 mod view;
+pub(crate) mod visit;
 
 pub use board::announce;
 pub use ending::finish;
@@ -40,6 +42,6 @@ pub use payments::VisitPayments;
 pub use policy::ConsultationSettings;
 pub use progress::{Duty, Event, Hand, Moved, Progress, Refusal};
 pub use state::{HisSide, VisitState};
-pub use store::{Rating, Side, Statement, Visit};
 pub use timers::tick;
 pub use view::{Extras, PrescriptionBrief, RecordBrief, VideoBrief, VisitExtras};
+pub use visit::{Rating, Side, Statement, Visit};

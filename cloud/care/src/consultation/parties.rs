@@ -5,7 +5,8 @@ use records::LocalDate;
 use records::id::{PatientId, VisitId};
 use store::{StoreError, Tx};
 
-use super::store::{Side, Statement, Visit, find};
+use super::store::find;
+use super::{Side, Statement, Visit};
 use crate::CareError;
 use crate::patients;
 

@@ -9,7 +9,7 @@ use store::{StoreError, Tx};
 
 use super::effects::{SUBJECT, hand, perform, write_back};
 use super::store as sql;
-use super::{Visit, board};
+use super::{Visit, board, trail};
 use crate::CareError;
 
 /// Visits as something that is paid for.
@@ -34,7 +34,7 @@ impl VisitPayments {
         let (progress, event) = visit.progress().pay(&hand(tx));
         if event.word == "pay_late" {
             // Exactly this money goes back, whatever else the visit was paid with.
-            sql::note(tx, &visit.id, &event).await?;
+            trail::note(tx, &visit.id, &event).await?;
             return Ok(Keep::No { reason: event.note });
         }
         perform(tx, &self.ctx, &mut visit, (progress, event)).await?;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::effects::SUBJECT;
 use super::policy::Moment;
-use super::store::{Rating, Statement};
+use super::visit::{Rating, Statement};
 use super::{ConsultationSettings, Visit, VisitState, lists};
 use crate::CareError;
 use crate::patients::{self, identity_card::age_text};

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::store::{Message, New};
 use super::{Draft, Kind, store as sql, voice};
 use crate::CareError;
-use crate::consultation::store::Side;
+use crate::consultation::Side;
 use crate::consultation::{Visit, VisitState, participants};
 
 /// Messages answered at once.

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::super::effects::SUBJECT;
 use super::super::lists::{self, Filter};
 use super::super::orders::{self, Order};
-use super::super::store::Step;
+use super::super::trail::{self, Step};
 use super::super::view::{Eyes, VisitView, view};
 use super::super::{ConsultationSettings, VisitState, store as sql};
 use super::{MaybeExtras, extras, views, visit_id};
@@ -195,7 +195,7 @@ async fn show(
                     });
                 }
                 Ok::<_, CareError>(VisitDetail {
-                    trail: sql::trail(tx, &id).await?.into_iter().map(TrailLine::of).collect(),
+                    trail: trail::trail(tx, &id).await?.into_iter().map(TrailLine::of).collect(),
                     commands: orders::of_visit(tx, &id).await?,
                     his_order_number: visit.his_order_number.clone(),
                     his: visit.his.as_str().to_owned(),
