@@ -10,7 +10,8 @@ use records::line::DockHealth;
 
 use super::failure::Failure;
 use super::page::{Page, cell, escape, when};
-use super::{Answer, Console, Sent, charge_word, checked, hidden, site, state_word};
+use super::words::{charge_word, state_word};
+use super::{Answer, Console, Sent, checked, hidden, site};
 use crate::site::Site;
 
 /// Renewals shown.
