@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::attempt::{Outcome, Sending};
+use crate::attempt::{Outcome, Sending, ask_name};
 use crate::authorization::random_hex;
 use crate::server::{Server, Standing, choose};
 use crate::{Error, Settings};
@@ -95,6 +95,7 @@ impl Shared {
         let sending = Sending {
             http: &self.http,
             identity: &self.settings.identity,
+            common_name: self.settings.common_name.as_deref(),
             clock: self.settings.clock.as_ref(),
             path,
             key,
@@ -146,7 +147,7 @@ impl Shared {
                 }
                 Outcome::SignAnew(_) => {
                     last = format!("{}：请求须重新签名", server.name);
-                    // Once, at once: it says for which time.
+                    // Once, at once: it says for which time, or which name.
                     if first {
                         again = Some(index);
                     } else {
@@ -181,20 +182,10 @@ async fn probe(shared: Weak<Shared>, index: usize) {
             let Some(server) = shared.servers.get(index) else {
                 return;
             };
-            server.stands(ready(&shared, server).await);
+            let patience = shared.settings.connect * 2;
+            server.stands(ask_name(&shared.http, server, patience).await);
             shared.settings.probe_every
         };
         tokio::time::sleep(pause).await;
-    }
-}
-
-async fn ready(shared: &Shared, server: &Server) -> Standing {
-    let Ok(url) = server.url.join("/ready") else {
-        return Standing::Away;
-    };
-    match shared.http.get(url).timeout(shared.settings.connect * 2).send().await {
-        Ok(answer) if answer.status().is_success() => Standing::Ready,
-        Ok(_) => Standing::Leaving,
-        Err(_) => Standing::Away,
     }
 }

@@ -6,6 +6,9 @@
 //!   asked every second whether they are ready; one that is leaving or away gets nothing while another one is there.
 //! * **Retries what is safe.** A server that could not be reached, or said that it did nothing, did nothing: the request
 //!   goes to another one.
+//! * **Signs for one server.** A request with a request key names the server it is sent to and is accepted by that one
+//!   alone; each try at another server is signed for that one. Servers say their names themselves. Behind a balancer the
+//!   client cannot know which server will answer: see [`Settings::common_name`].
 //! * **Signs anew.** A server that restarted accepts no request that may have been signed before; a request with a request
 //!   key is signed again, for the time the server says, and sent again at once.
 //! * **Says so when it cannot know.** When a connection broke after the request had left, there may be a signature and an

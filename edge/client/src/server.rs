@@ -1,6 +1,7 @@
 //! What is known of a server: whether requests go there, and how many are under way.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use records::Timestamp;
@@ -32,6 +33,8 @@ pub(crate) struct Server {
     /// Requests are signed for no earlier time than this, in microseconds: it restarted, and does not know which of those
     /// before it had accepted.
     sign_from: AtomicI64,
+    /// What it says that it is called, for requests signed with a key.
+    called: RwLock<Option<Arc<str>>>,
 }
 
 /// A request under way; counted until it is dropped.
@@ -55,6 +58,23 @@ impl Server {
             standing: AtomicU8::new(Standing::Ready as u8),
             under_way: AtomicUsize::new(0),
             sign_from: AtomicI64::new(i64::MIN),
+            called: RwLock::default(),
+        }
+    }
+
+    /// Its name in signed requests, once it has said it.
+    pub(crate) fn called(&self) -> Option<Arc<str>> {
+        self.called.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of what it says that it is called: another name when another machine has taken its place.
+    pub(crate) fn is_called(&self, name: &str) {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(fits) {
+            return;
+        }
+        if self.called().is_none_or(|before| &*before != name) {
+            *self.called.write().unwrap_or_else(PoisonError::into_inner) = Some(name.into());
         }
     }
 

@@ -62,6 +62,11 @@ pub struct Settings {
     pub trust_pem: String,
     /// Who asks.
     pub identity: Identity,
+    /// The common name for which requests are signed with a request key where `servers` is a balancer's address: as it is
+    /// configured on each server behind it (`common_name`). When absent each request is signed for the one server it goes to,
+    /// and no other accepts it; a request signed for the common name is accepted once by each of them. So it is for balancers
+    /// alone.
+    pub common_name: Option<String>,
     /// A call ends within this time, all its tries included.
     pub deadline: Duration,
     /// One try ends within this time.
@@ -94,6 +99,7 @@ impl Settings {
             servers: servers.into_iter().map(Into::into).collect(),
             trust_pem: String::new(),
             identity,
+            common_name: None,
             deadline: Duration::from_secs(10),
             patience: Duration::from_secs(3),
             connect: Duration::from_secs(1),

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Refusal;
 use crate::http::Bounds;
 use crate::http::places::{CONNECTIONS, PER_ADDRESS};
 use crate::outside::OutsideConfig;
 use crate::settings::OwnLists;
+use crate::{Refusal, ServerName};
 
 /// One TOML file; unknown keys are refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,6 +80,16 @@ pub struct ServiceConfig {
     /// Names and addresses for the certificate that `signd` makes.
     #[serde(default)]
     pub names: Vec<String>,
+    /// A name that this server shares with others behind a balancer, the same on each: `sign.hospital.cn`. Applications
+    /// that reach them through the balancer sign their requests for it, as they cannot know which server will answer.
+    ///
+    /// **The risk**: each server remembers only what it has accepted itself. A request signed for the common name that
+    /// somebody takes down (at a balancer that ends TLS, in a proxy's log) can be sent once more to each of the other servers
+    /// within five minutes, and is done there again; the log of each shows it. Without a common name that is refused
+    /// (`other_server`). So it is left out where applications know the servers one by one, as our client does, or sign in by
+    /// certificate.
+    #[serde(default)]
+    pub common_name: Option<String>,
     /// Connections that one address may have at a time, of 2048 in all: 1 to 2048. More are closed at once.
     #[serde(default = "default_per_address")]
     pub connections_per_address: usize,
@@ -89,6 +99,11 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
+    /// The name it shares with others.
+    pub fn common(&self) -> Result<Option<ServerName>, Refusal> {
+        self.common_name.as_deref().map(ServerName::common).transpose()
+    }
+
     /// What one address may have.
     pub fn bounds(&self) -> Result<Bounds, Refusal> {
         if !(1..=CONNECTIONS).contains(&self.connections_per_address) {

@@ -90,6 +90,7 @@ codes! {
     DeviceRefused = 0x0400_0119, "device_refused", 503, "密码设备拒绝了这项操作";
     KeyReused = 0x0400_011a, "key_reused", 422, "幂等键已用于另一个请求，请换一个新的";
     SignedBeforeStart = 0x0400_011b, "signed_before_start", 401, "请求签于服务器启动之前，为防重放不再接受，请重新签名后再发";
+    OtherServer = 0x0400_011c, "other_server", 401, "请求是签给另一台签名服务器的，为防重放本机不予受理，请为本机重新签名后再发";
     RequestRejected = 0x0400_0118, "request_rejected", 400, "请求不正确";
 }
 

@@ -16,7 +16,8 @@
 //!   signature again; the same key and another document are refused.
 //! * Every act adds an entry to a log chained by SM3.
 //! * Nothing is signed under a clock that runs before the last time seen.
-//! * A request that is signed with an application's key is accepted once, over restarts too (`http::nonces`).
+//! * A request that is signed with an application's key is accepted once, over restarts too (`http::nonces`), and by the
+//!   server alone that it was signed for (`names`).
 //!
 //! # On disk
 //! One SQLite file (`signd.db`, WAL, synchronous FULL) in the state directory: tables `kek`, `authority`, `signer`,
@@ -36,6 +37,7 @@ pub mod keys;
 mod ledger;
 pub mod manage;
 pub mod memory;
+mod names;
 pub mod outside;
 mod pin;
 mod refusal;
@@ -58,4 +60,5 @@ mod wrap;
 
 pub use client::Client;
 pub use engine::Engine;
+pub use names::ServerName;
 pub use refusal::Refusal;

@@ -58,7 +58,7 @@ export const tpmState = (state: string): readonly [Tone, string] => TPM[state] ?
 export const custodyName = (custody: string): string => (custody === 'tpm' ? '本机可信芯片（TPM）' : `密码设备 ${custody}`)
 
 /** Where a notice is looked after. */
-const PLACES: Record<string, string> = { device_down: 'keys', outside_down: 'keys', outside_stopped: 'keys', outside_quota: 'keys', outside_wrong_signature: 'keys', key_shut: 'keys', key_revoked: 'keys', key_expires: 'keys', chain_expires: 'chains', tls_expires: 'tls', clock_untrusted: 'time', log_broken: 'log', revocation: 'revocation' }
+const PLACES: Record<string, string> = { device_down: 'keys', outside_down: 'keys', outside_stopped: 'keys', outside_quota: 'keys', outside_revoked: 'keys', outside_expires: 'keys', outside_wrong_signature: 'keys', key_shut: 'keys', key_revoked: 'keys', key_expires: 'keys', chain_expires: 'chains', tls_expires: 'tls', clock_untrusted: 'time', log_broken: 'log', revocation: 'revocation' }
 export const placeOf = (code: string): string | undefined => PLACES[code]
 
 const DAY = 24 * 3600 * 1000

@@ -132,7 +132,13 @@ fn main() -> anyhow::Result<()> {
 async fn run(config: Config, engine: Arc<Engine>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let service = Arc::new(Service::start(Arc::clone(&engine))?);
+    let common = config
+        .service
+        .as_ref()
+        .map(ServiceConfig::common)
+        .transpose()?
+        .flatten();
+    let service = Arc::new(Service::start(Arc::clone(&engine), common)?);
     service.decrypt_triple_des(config.decrypt_triple_des);
     let stop = CancellationToken::new();
     tokio::spawn(test_daily(Arc::clone(&service), stop.clone()));

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use tokio::sync::Semaphore;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi, Required};
 
-use super::authenticate::{self, SIGN_AFTER, Unproven};
+use super::authenticate::{self, Unproven};
 use super::json;
 use super::listener::Peer;
 use super::nonces::Nonces;
@@ -32,8 +33,19 @@ const UNPROVEN: usize = 4;
 
 /// Names a request, so that it is done once however often it is sent: see [`crate::service`]'s `once`.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Says this server's name.
+const SERVER_NAME: &str = "server-name";
 /// Says that the answer is that of the first sending.
 const REPLAYED: &str = "idempotency-replayed";
+
+/// How a request is signed with a key, for who writes a client.
+const REQUEST_KEY: &str = "`YQ-HMAC-SM3 app=…,server=…,time=…,nonce=…,mac=…`: mac is HMAC-SM3 in hexadecimal, under the \
+    application's request key, over the lines METHOD, path and query, server, time, nonce, SM3 of the body in hexadecimal, \
+    joined by line feeds. `server` is the name of the server the request is sent to: header `server-name` of GET /ready, also \
+    on the management page; or the common name of servers behind a balancer, where one is configured. `time` is RFC 3339, \
+    within five minutes of the server's; `nonce`, 8 to 64 letters and digits, is good once. Refused with `other_server`, a \
+    request is signed anew for the server that the header `sign-for` names; with `signed_before_start`, for a time after the \
+    one that `sign-after` says.";
 
 /// What the routes share.
 #[derive(Clone)]
@@ -96,14 +108,34 @@ pub fn document() -> OpenApi {
                 .push(utoipa::openapi::RefOr::T(key.clone()));
         }
     }
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(
+        "certificate",
+        SecurityScheme::MutualTls {
+            description: Some(
+                "The client certificate of the connection is one that the application registered.".to_owned(),
+            ),
+            deprecated: None,
+            extensions: None,
+        },
+    );
+    let signed = ApiKeyValue::with_description("authorization", REQUEST_KEY);
+    components.add_security_scheme("request_key", SecurityScheme::ApiKey(ApiKey::Header(signed)));
+    let either = ["certificate", "request_key"].map(|way| SecurityRequirement::new::<_, [&str; 0], &str>(way, []));
+    document.security = Some(either.into());
     document
 }
 
 async fn ready(State(door): State<Door>) -> Response {
-    match door.service.ready() {
+    let mut response = match door.service.ready() {
         Ok(()) => "ready".into_response(),
         Err(fault) => json::answer(&fault),
+    };
+    // Signed requests are signed for this name.
+    if let Ok(own) = HeaderValue::from_str(door.service.names.own.as_str()) {
+        response.headers_mut().insert(SERVER_NAME, own);
     }
+    response
 }
 
 /// A refusal before any act began: entered in the log by [`admit`].
@@ -141,11 +173,13 @@ async fn admit(door: Door, interface: Interface, request: Request, next: Next) -
     }
     let (request, caller) = match identify(&door, &peer, interface, request).await {
         Ok(known) => known,
-        Err(Unproven { fault, sign_after }) => {
+        Err(Unproven { fault, anew }) => {
             door.service.refuse_stranger(from, interface, &fault).await;
             let mut response = refused(interface, &form, &fault);
-            if let Some(after) = sign_after.and_then(|after| header::HeaderValue::from_str(&after.to_string()).ok()) {
-                response.headers_mut().insert(SIGN_AFTER, after);
+            if let Some((name, value)) = anew.map(|anew| anew.header())
+                && let Ok(value) = HeaderValue::try_from(value)
+            {
+                response.headers_mut().insert(name, value);
             }
             return response;
         }
@@ -173,7 +207,7 @@ async fn answer_once(door: &Door, caller: &Caller, once: &Once, response: Respon
             let mut response = Response::from_parts(parts, Body::from(before));
             // Its length is another one.
             response.headers_mut().remove(header::CONTENT_LENGTH);
-            let replayed = header::HeaderValue::from_static("true");
+            let replayed = HeaderValue::from_static("true");
             response.headers_mut().insert(REPLAYED, replayed);
             response
         }
@@ -218,7 +252,7 @@ async fn identify(
         .map_err(|_| Fault::new(Code::TooLarge, format!("请求最多 {MAX_BODY} 字节，且须完整发送")))?;
     let now = door.service.engine.clock.now();
     let signed = (&parts.method, &parts.uri, &parts.headers, &body[..]);
-    let application = authenticate::application(&state, peer, signed, &door.nonces, now).await?;
+    let application = authenticate::application((&state, &door.service.names), peer, signed, &door.nonces, now).await?;
     drop(turn);
     let once = match parts
         .headers

@@ -186,6 +186,7 @@ fn ahead(time: Timestamp, now: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use super::super::authenticate::Anew;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -228,8 +229,12 @@ mod tests {
         }
         let id = ApplicationId("app_his".to_owned());
         let refused = again.take(&id, "f", NOW, NOW).await.expect_err("before the start");
-        let after = refused.sign_after.expect("said");
-        assert_eq!(after, NOW.plus(TOLERANCE), "no further ahead than requests may be");
+        let after = NOW.plus(TOLERANCE);
+        assert_eq!(
+            refused.anew,
+            Some(Anew::After(after)),
+            "no further ahead than requests may be"
+        );
         let next = after.plus(Duration::from_micros(1));
         assert_eq!(taken(&again, "f", next).await, Ok(()));
         assert_eq!(taken(&again, "f", next).await, Err(Code::Replayed));

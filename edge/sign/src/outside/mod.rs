@@ -23,6 +23,7 @@
 mod act;
 mod asking;
 mod config;
+mod ending;
 mod fault;
 mod line;
 mod message;
@@ -45,6 +46,7 @@ use crate::vault::{BindingRow, Vault};
 pub(crate) use act::password_owner;
 pub use act::{Bind, Found};
 pub use config::{Beyond, ContractConfig, OutsideConfig};
+pub(crate) use ending::{Ending, How};
 pub(crate) use fault::Fault;
 pub use quota::{Level, Use};
 pub(crate) use server::Server;

@@ -106,6 +106,11 @@ impl Lists {
 
     /// Whether a list of the certificate's issuer revokes it now. For our own keys: no list at all is no reason to stop.
     pub(crate) fn revoke(&self, certificate: &Certificate, now: Timestamp) -> bool {
+        self.revoked(certificate, now).is_some()
+    }
+
+    /// Since when a list of the certificate's issuer revokes it, where one does now.
+    pub(crate) fn revoked(&self, certificate: &Certificate, now: Timestamp) -> Option<Timestamp> {
         let moment = Moment::present(now.offset());
         let named = self
             .crls
@@ -113,8 +118,12 @@ impl Lists {
             .filter(|crl| crl.head().issuer_der == certificate.issuer_der);
         // Asked at every signature: the issuer's signature is looked at only where a list has the number.
         named
-            .filter(|crl| matches!(crl.status(certificate, moment), Ok(Status::Revoked(_))))
-            .any(|crl| certificate.is_issued_by(crl.issuer()).is_ok())
+            .filter_map(|crl| match crl.status(certificate, moment) {
+                Ok(Status::Revoked(revoked)) => Some((crl, revoked.at)),
+                _ => None,
+            })
+            .find(|(crl, _)| certificate.is_issued_by(crl.issuer()).is_ok())
+            .map(|(_, at)| Timestamp::from_offset(at))
     }
 
     /// Puts a verified list into force when it is better than what there is.

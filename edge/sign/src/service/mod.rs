@@ -32,13 +32,14 @@ use crate::http::TurnedAway;
 use crate::keys::device::Held;
 use crate::keys::{KeyPurpose, KeyState, ServerKey};
 use crate::ledger::Ledger;
+use crate::names::Names;
 use crate::revocation::{Lists, Open, Revocation};
 use crate::selftest::Report;
 use crate::stamping::{StampSettings, Stamping};
 use crate::state::State;
 use crate::syslog::Progress;
 use crate::vault::Entry;
-use crate::{Refusal, secret_code};
+use crate::{Refusal, ServerName, secret_code};
 
 pub use certificate::{Item, Wanted, Whose};
 pub use choice::Choice;
@@ -130,6 +131,8 @@ pub struct Service {
     /// One change of the settings at a time, so that an older reading never takes the place of a newer one.
     loading: Mutex<()>,
     ledger: Ledger,
+    /// What requests signed with a key are to be signed for.
+    pub(crate) names: Names,
     /// Rate and latency, for the management page.
     pub meter: Meter,
     draining: AtomicBool,
@@ -160,7 +163,10 @@ impl std::fmt::Debug for Service {
 
 impl Service {
     /// Serves with the engine's state. When the TPM does not answer, keys stay shut until [`Self::reload`].
-    pub fn start(engine: Arc<Engine>) -> Result<Self, Refusal> {
+    ///
+    /// `common`: the name it shares with others behind a balancer.
+    pub fn start(engine: Arc<Engine>, common: Option<ServerName>) -> Result<Self, Refusal> {
+        let names = Names::load(&engine.vault, common, engine.clock.now())?;
         let ledger = Ledger::start(Arc::clone(&engine.vault)).map_err(|_| Refusal::Damaged("thread"))?;
         let revocation = Arc::new(Revocation::new(&engine.dir)?);
         engine.heed(&revocation);
@@ -169,6 +175,7 @@ impl Service {
             state: RwLock::default(),
             loading: Mutex::new(()),
             ledger,
+            names,
             meter: Meter::default(),
             draining: AtomicBool::new(false),
             triple_des: AtomicBool::new(false),

@@ -242,11 +242,14 @@ pub(crate) struct App {
 impl App {
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         let body = body.to_string();
+        let ready = self.client.get(format!("https://127.0.0.1:{}/ready", self.port));
+        let ready = ready.send().await.expect("answered");
+        let server = ready.headers()["server-name"].to_str().expect("name").to_owned();
         let nonce = self.nonce.fetch_add(1, Ordering::Relaxed);
         let at = SystemClock.now();
         let digest = hex::encode(gm::sm3(body.as_bytes()));
         let mut mac = <Hmac<Sm3> as KeyInit>::new_from_slice(&self.secret).expect("key");
-        mac.update(format!("POST\n{path}\n{at}\n{nonce}\n{digest}").as_bytes());
+        mac.update(format!("POST\n{path}\n{server}\n{at}\n{nonce}\n{digest}").as_bytes());
         let mac = hex::encode(mac.finalize().into_bytes());
         let request = self
             .client
@@ -254,7 +257,7 @@ impl App {
             .header("content-type", "application/json")
             .header(
                 "authorization",
-                format!("YQ-HMAC-SM3 app=app_his,time={at},nonce={nonce},mac={mac}"),
+                format!("YQ-HMAC-SM3 app=app_his,server={server},time={at},nonce={nonce},mac={mac}"),
             );
         take(request.body(body).send().await.expect("answered")).await
     }

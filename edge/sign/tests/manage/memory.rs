@@ -74,7 +74,7 @@ async fn stops_and_goes_on(folder: &Path) {
     };
     let tpm = attest::Tpm::new(&chip.tcti()).expect("name");
     let engine = Arc::new(Engine::open(folder, tpm, rules, Arc::new(SystemClock)).expect("engine"));
-    let service = Arc::new(Service::start(Arc::clone(&engine)).expect("service"));
+    let service = Arc::new(Service::start(Arc::clone(&engine), None).expect("service"));
     service.self_test("test").expect("tested");
     let stop = CancellationToken::new();
     let looking = tokio::spawn(Arc::clone(&service).keep_memory_locked(stop.clone()));

@@ -10,11 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use bench_ca::{OutsideAddresses, OutsideSettings};
 use gm::cms::{self, Content};
 use gm::{Certificate, Trust};
-use records::Outcome;
 use records::sign::{
     Enrol, EnrolRequest, Pin, SignDocument, SignRequest, Signature, SignerStatus, Status, StatusRequest, TrustRequest,
     TrustRoots, Verification, Verify, VerifyRequest,
 };
+use records::{Clock, Outcome, SystemClock, Timestamp};
 use rig::probe;
 use serde_json::{Value, json};
 use sign::Client;
@@ -86,6 +86,14 @@ impl Province {
 
     fn control(&self, path: &str, body: Value) -> Value {
         probe::control(self.at.control, path, Some(body)).expect("commanded")
+    }
+
+    /// Certificates are issued for so many days from now on.
+    fn issue_for(&self, days: u32) {
+        let settings = std::fs::read_to_string(self.file("ca.cnf")).expect("settings");
+        let (before, rest) = settings.split_once("default_days = ").expect("days");
+        let (_, after) = rest.split_once('\n').expect("line");
+        std::fs::write(self.file("ca.cnf"), format!("{before}default_days = {days}\n{after}")).expect("written");
     }
 
     /// The next request of this kind goes wrong.
@@ -169,6 +177,18 @@ impl Hospital {
         self.admin.browser.get("outside/province/signers").await.done()[0].clone()
     }
 
+    /// How grave the overview calls this, and its words.
+    async fn notice(&self, code: &str) -> Option<(String, String)> {
+        let notices = self.admin.browser.get("overview").await.done()["notices"].clone();
+        let found = notices
+            .as_array()
+            .expect("notices")
+            .iter()
+            .find(|one| one["code"] == code)?;
+        let text = |name: &str| found[name].as_str().expect("text").to_owned();
+        Some((text("severity"), text("text")))
+    }
+
     /// Asked, made, refused, wrong, unknown.
     async fn used(&self) -> [u64; 5] {
         let used = self.server().await["use"].clone();
@@ -248,6 +268,7 @@ async fn a_doctor_signs_with_a_key_at_the_province_whatever_the_province_does() 
     goes_away(&hospital, &province).await;
     another_certificate(&hospital, &province).await;
     revoked(&hospital, &province).await;
+    soon_over(&hospital, &province).await;
     another_password(&hospital, &province).await;
     used_up(&hospital, &province).await;
     more_is_paid_for(&mut hospital, &province).await;
@@ -412,6 +433,15 @@ async fn revoked(hospital: &Hospital, province: &Province) {
     province.control("/control/revoke", reason);
     let operator = hospital.site.person(&hospital.admin, "keeper", "operator").await;
     operator.browser.post("revocation/fetch", json!({})).await.done();
+    // The page says it before anybody tries to sign: whose, where, since when.
+    let (severity, text) = hospital.notice("outside_revoked").await.expect("a notice");
+    assert_eq!(severity, "error");
+    let words = ["province", "王医生（sta_wang，密钥 7，自 ", " 起）", "已被吊销"];
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    let (_, since) = text.split_once("自 ").expect("since when");
+    let days = [0, -1].map(|minutes| (SystemClock.now().as_seconds() + minutes * 60) / 60);
+    let days = days.map(|minute| Timestamp::from_seconds(minute * 60).local_date().to_string());
+    assert!(days.iter().any(|day| since.starts_with(day.as_str())), "{since}");
     let before = (province.books(), hospital.tries_left().await);
     let (code, text) = hospital.refused("rx_s").await;
     assert!(code == "certificate_revoked" && text.contains("吊销"), "{code} {text}");
@@ -421,7 +451,30 @@ async fn revoked(hospital: &Hospital, province: &Province) {
     province.control("/control/renew", json!({"name": "wang", "subject": SUBJECT}));
     hospital.bind(WANG, "right-code").await.expect("bound anew");
     hospital.enrol(WANG).await.done().expect("set up again");
+    assert_eq!(hospital.notice("outside_revoked").await, None);
     hospital.sign("rx_s", WANG, PIN).await.done().expect("signed");
+}
+
+/// A certificate that ends within the month is said on the page, until there is another.
+async fn soon_over(hospital: &Hospital, province: &Province) {
+    assert_eq!(hospital.notice("outside_expires").await, None);
+    for (days, said) in [(31, false), (10, true), (365, false)] {
+        province.issue_for(days);
+        province.control("/control/renew", json!({"name": "wang", "subject": SUBJECT}));
+        hospital.bind(WANG, "right-code").await.expect("bound anew");
+        hospital.enrol(WANG).await.done().expect("set up again");
+        let Some((severity, text)) = hospital.notice("outside_expires").await else {
+            assert!(!said, "{days} days");
+            continue;
+        };
+        let end = hospital.signer().await["not_after"].as_str().expect("end").to_owned();
+        let end = Timestamp::parse(&end).expect("time").local_text();
+        assert!(said && severity == "warning", "{days} days: {text}");
+        assert!(
+            text.contains(&format!("王医生（sta_wang，密钥 7，到 {end} 止）")),
+            "{text}"
+        );
+    }
 }
 
 /// A refused access password is shown to the province once, not until it locks the key.

@@ -41,6 +41,8 @@ async fn who_is_not_known_or_says_it_wrongly_is_refused_by_name() {
         (good.replace("nonce00001", "nonce00002"), "unauthenticated"),
         (good.replace("YQ-HMAC-SM3", "Basic"), "unauthenticated"),
         (good.replace("mac=", "mac=00"), "unauthenticated"),
+        (good.replace("server=", "box="), "unauthenticated"),
+        (good.replace("server=srv_", "server=srv_0"), "unauthenticated"),
         (line("short", now()), "unauthenticated"),
         (line("nonce00003", now().minus(hour)), "request_expired"),
         (line("nonce00004", now().plus(hour)), "request_expired"),
@@ -208,7 +210,7 @@ async fn who_cannot_be_an_application_is_refused_before_the_body_has_come() {
     let site = Site::new(&["sm2"]);
     let claim = |application: &str, at: Timestamp| {
         let mac = "00".repeat(32);
-        format!("YQ-HMAC-SM3 app={application},time={at},nonce=0123456789,mac={mac}")
+        format!("YQ-HMAC-SM3 app={application},server=srv_0,time={at},nonce=0123456789,mac={mac}")
     };
     let before = now().minus(Duration::from_secs(3600));
     for (authorization, code) in [

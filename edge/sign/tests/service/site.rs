@@ -139,13 +139,32 @@ impl Site {
         App::new(self.port, pem)
     }
 
-    /// `Authorization` of a request of `app_his`.
+    /// `Authorization` of a request of `app_his` to this server.
     pub(crate) fn authorization(&self, path: &str, body: &[u8], nonce: &str, at: Timestamp) -> String {
+        self.authorization_for(&self.name(), path, body, nonce, at)
+    }
+
+    /// The same to the server of this name.
+    pub(crate) fn authorization_for(
+        &self,
+        server: &str,
+        path: &str,
+        body: &[u8],
+        nonce: &str,
+        at: Timestamp,
+    ) -> String {
         let digest = hex::encode(gm::sm3(body));
         let mut mac = <Hmac<Sm3> as KeyInit>::new_from_slice(&self.secret).expect("key");
-        mac.update(format!("POST\n{path}\n{at}\n{nonce}\n{digest}").as_bytes());
+        mac.update(format!("POST\n{path}\n{server}\n{at}\n{nonce}\n{digest}").as_bytes());
         let mac = hex::encode(mac.finalize().into_bytes());
-        format!("YQ-HMAC-SM3 app=app_his,time={at},nonce={nonce},mac={mac}")
+        format!("YQ-HMAC-SM3 app=app_his,server={server},time={at},nonce={nonce},mac={mac}")
+    }
+
+    /// What requests are signed for.
+    fn name(&self) -> String {
+        let state = rusqlite::Connection::open(self.state().join("signd.db")).expect("state");
+        let sql = "SELECT value FROM setting WHERE name = 'server_name'";
+        state.query_row(sql, [], |row| row.get(0)).expect("a name")
     }
 
     /// The newest entries of the log: act, subject, detail.

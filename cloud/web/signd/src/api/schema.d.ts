@@ -2366,6 +2366,7 @@ export interface components {
             /** Format: int32 */
             chains: number;
             clock: components["schemas"]["ClockView"];
+            common_name?: components["schemas"]["ServerName"] | null;
             /** @description Devices that keep keys. */
             devices: components["schemas"]["KeyDeviceView"][];
             keys: components["schemas"]["KeyBrief"][];
@@ -2377,6 +2378,8 @@ export interface components {
             /** @description Signature servers of others that keep signers' keys. */
             outside: components["schemas"]["OutsideServerView"][];
             self_test?: components["schemas"]["Report"] | null;
+            /** @description This server's name: applications with a request key sign their requests to it for this. */
+            server: components["schemas"]["ServerName"];
             /**
              * Format: int32
              * @description Signers with a PIN, and those of them that are locked.
@@ -2766,6 +2769,8 @@ export interface components {
              */
             refused: number;
         };
+        /** @description A server's name in signed requests. */
+        ServerName: string;
         /** @description Who is signed in, if anyone. */
         SessionView: {
             /** @description The connection carries a client certificate: signing in by it may be offered. */

@@ -10,6 +10,7 @@ mod gate;
 mod keys;
 mod log;
 mod outside;
+mod outside_notices;
 mod overview;
 mod replica;
 mod revocation;

@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::gate::Signed;
-use super::{Answer, Door};
+use super::{Answer, Door, outside_notices};
 use crate::application::KeyIndex;
 use crate::keys::KeyState;
 use crate::keys::device::{DeviceState, DeviceView};
 use crate::manage::Manage;
-use crate::outside::{Beyond, Level, ServerView};
+use crate::outside::ServerView;
 use crate::selftest::Report;
 use crate::service::Second;
-use crate::{Refusal, manage};
+use crate::{Refusal, ServerName, manage};
 
 /// Certificates are warned of so long before they end.
-const WARN_DAYS: i64 = 30;
+pub(super) const WARN_DAYS: i64 = 30;
 
 /// Connections that were turned away are told of for so long.
 const TURNED_AWAY: Duration = Duration::from_secs(3600);
@@ -84,6 +84,10 @@ pub(super) struct LogView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Overview {
     version: &'static str,
+    /// This server's name: applications with a request key sign their requests to it for this.
+    server: ServerName,
+    /// The name it shares with others behind a balancer: what is signed for that is accepted once by each of them.
+    common_name: Option<ServerName>,
     uptime_s: u64,
     /// The TPM: `ok`, `new`, `absent`, `replaced`, ….
     tpm: String,
@@ -141,6 +145,8 @@ fn look(manage: &Manage) -> Result<Overview, Refusal> {
     });
     let mut overview = Overview {
         version: env!("CARGO_PKG_VERSION"),
+        server: manage.service.names.own.clone(),
+        common_name: manage.service.names.common.clone(),
         uptime_s: manage.started.elapsed().as_secs(),
         tpm: health.tpm,
         memory_locked: health.memory_locked,
@@ -221,7 +227,7 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
         );
     }
     for server in &overview.outside {
-        for (severity, code, text) in outside_notices(server) {
+        for (severity, code, text) in outside_notices::notices(manage, server, now)? {
             say(severity, code, text);
         }
     }
@@ -241,10 +247,12 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
     let (state, lists) = (manage.service.state(), manage.service.revocation.lists());
     for key in state.keys.values().filter(|key| key.state == KeyState::Active) {
         let own = key.certificate().and_then(|certificate| certificate.chain.first());
-        if own.is_some_and(|own| lists.revoke(own, now)) {
+        if let Some(since) = own.and_then(|own| lists.revoked(own, now)) {
             let text = format!(
-                "密钥 {}（{}）的证书已被吊销，不能再签名：请停用，或换上新证书。",
-                key.index.0, key.label
+                "密钥 {}（{}）的证书自 {} 起已被吊销，不能再签名：请停用，或换上新证书。",
+                key.index.0,
+                key.label,
+                since.local_text()
             );
             say(Severity::Error, "key_revoked", text);
         }
@@ -285,56 +293,6 @@ fn notices(overview: &Overview, manage: &Manage, now: Timestamp) -> Result<Vec<N
     }
     found.sort_by_key(|notice| notice.severity != Severity::Error);
     Ok(found)
-}
-
-/// What is the matter with an outside server, and how near its contract is to its end.
-fn outside_notices(server: &ServerView) -> Vec<(Severity, &'static str, String)> {
-    let (name, used) = (&server.name, &server.used);
-    let mut found = Vec::new();
-    if server.state == DeviceState::Down {
-        let why = server.trouble.as_ref().map_or("", |trouble| trouble.text.as_str());
-        let text = format!("外部签名服务器 {name} 不可用：{why}");
-        found.push((Severity::Error, "outside_down", text));
-    }
-    if server.stopped > 0 {
-        let text = format!(
-            "外部签名服务器 {name} 有 {} 位签名人暂停签名：证书或口令须管理员处理。",
-            server.stopped
-        );
-        found.push((Severity::Error, "outside_stopped", text));
-    }
-    if used.wrong > 0 {
-        let text = format!(
-            "外部签名服务器 {name} 返回过 {} 个未通过验证的签名，均已丢弃，请联系对方查明。",
-            used.wrong
-        );
-        found.push((Severity::Error, "outside_wrong_signature", text));
-    }
-    for (what, unit, count, agreed, level) in [
-        (
-            "本年度签名",
-            "次",
-            used.asked,
-            used.signatures_agreed,
-            used.signatures_level,
-        ),
-        ("签名人", "位", used.signers, used.signers_agreed, used.signers_level),
-    ] {
-        let Some(agreed) = agreed else { continue };
-        let said = |words: &str| {
-            format!("外部签名服务器 {name} {what}已用 {count} {unit}，{words}合同约定的 {agreed} {unit}。")
-        };
-        match level {
-            Level::Calm => {}
-            Level::Near => found.push((Severity::Warning, "outside_quota", said("超过 80%，"))),
-            Level::Close => found.push((Severity::Warning, "outside_quota", said("超过 95%，即将用完"))),
-            Level::Full if used.beyond == Beyond::Refuse => {
-                found.push((Severity::Error, "outside_quota", said("已用完")));
-            }
-            Level::Full => found.push((Severity::Warning, "outside_quota", said("已达到或超过"))),
-        }
-    }
-    found
 }
 
 /// Whether an end lies before now or soon after, in words.
