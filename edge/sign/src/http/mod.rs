@@ -16,6 +16,7 @@ mod json;
 mod listener;
 mod nonces;
 pub(crate) mod places;
+mod seen;
 pub mod tls;
 
 pub use crate::revocation::published;

@@ -1,9 +1,9 @@
 //! A request that is signed with a key is accepted once: in one life of the process by its nonce, over a restart by its time.
 //!
-//! Nonces are kept in memory alone. For what comes after a restart each application has a **mark** on the disk: it has had
-//! no request accepted that is signed for a later time. The mark is raised ahead, by [`STEP`], so that the disk is written
-//! once in that time and not at each request; a new life of the process accepts only what is signed for a time after the mark
-//! it found.
+//! Nonces are kept in memory alone ([`super::seen`]). For what comes after a restart each application has a **mark** on the
+//! disk: it has had no request accepted that is signed for a later time. The mark is raised ahead, by [`STEP`], so that the
+//! disk is written once in that time and not at each request; a new life of the process accepts only what is signed for a
+//! time after the mark it found.
 //!
 //! An application is not kept waiting: it signs anew, and the refusal says after which time (`sign-after`). That matters
 //! where its clock is behind, or where another of its machines has one that is ahead; the time said is never further ahead
@@ -16,13 +16,12 @@ use std::time::Duration;
 use records::Timestamp;
 
 use super::authenticate::{TOLERANCE, Unproven};
+use super::seen::Seen;
 use crate::Refusal;
 use crate::application::ApplicationId;
 use crate::fault::{Code, Fault};
 use crate::vault::Vault;
 
-/// Nonces remembered; when there are more, requests wait for the oldest to lapse.
-const NONCES: usize = 1 << 20;
 /// Marks are raised by this much beyond what is needed.
 const STEP: Duration = Duration::from_secs(2);
 /// What is left of it when the next raising begins, so that requests seldom wait for it.
@@ -35,34 +34,6 @@ pub(crate) struct Nonces {
     marks: Mutex<HashMap<ApplicationId, Mark>>,
     /// Marks are raised one at a time.
     raising: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    /// Those of the present period and of the one before, each as long as a request is good.
-    present: HashMap<Box<str>, ()>,
-    before: HashMap<Box<str>, ()>,
-    since: Option<Timestamp>,
-}
-
-impl Seen {
-    /// Takes a nonce that was not used within the tolerance.
-    fn take(&mut self, application: &ApplicationId, nonce: &str, now: Timestamp) -> Result<(), Fault> {
-        let key: Box<str> = format!("{} {nonce}", application.0).into();
-        // A request is good from five minutes before to five minutes after its time: ten minutes.
-        if self.since.is_none_or(|since| now > since.plus(TOLERANCE * 2)) {
-            self.before = std::mem::take(&mut self.present);
-            self.since = Some(now);
-        }
-        if self.present.contains_key(&key) || self.before.contains_key(&key) {
-            return Err(Code::Replayed.into());
-        }
-        if self.present.len() >= NONCES {
-            return Err(Code::Busy.into());
-        }
-        self.present.insert(key, ());
-        Ok(())
-    }
 }
 
 /// An application's mark.
@@ -116,7 +87,7 @@ impl Nonces {
         });
         Ok(Self {
             vault,
-            seen: Mutex::default(),
+            seen: Mutex::new(Seen::new()?),
             marks: Mutex::new(marks.collect()),
             raising: tokio::sync::Mutex::default(),
         })
@@ -145,7 +116,7 @@ impl Nonces {
             Standing::Beyond => self.raise(application, time, now).await?,
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(seen.take(application, nonce, now)?)
+        Ok(seen.take(application, nonce, time, now)?)
     }
 
     /// Ends when the mark covers this time on the disk.
