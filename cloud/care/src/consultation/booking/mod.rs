@@ -1,100 +1,25 @@
 //! Booking: is the patient eligible, is the slot there, is the consent good; then the row, then the lock in the HIS.
 
+mod lock;
+mod wanted;
+
 use base::{ApiError, Ctx, Patient, Session, Who, audit, identity, settings};
-use records::his::{
-    FollowUp, FollowUpCheck, FollowUpQuestion, LockRequest, LockedSlot, RegistrationState, Slot, SlotLock,
-};
+use records::his::{FollowUp, FollowUpCheck, FollowUpQuestion, Slot};
 use records::id::{AccountId, PatientId, VisitId};
 use records::{LocalDate, Outcome, TenantId};
-use serde::Deserialize;
 use serde_json::json;
 use store::{Scope, Tx};
-use utoipa::ToSchema;
 
-use super::effects::{hand, perform};
-use super::visit::{SEALED_STATEMENT, Statement};
+pub(crate) use lock::adopt;
+pub(crate) use wanted::NewVisit;
+
+use super::effects::hand;
+use super::visit::SEALED_STATEMENT;
 use super::{ConsultationSettings, Event, Progress, Visit, store as sql, trail};
 use crate::messages::Kind;
 use crate::messages::routes::attach;
 use crate::{CareError, consent, directory, hospital, patients, scheduling};
-
-/// A visit to be booked.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-pub(crate) struct NewVisit {
-    /// The app's own name of the booking; a repeat books nothing.
-    pub key: String,
-    /// For whom.
-    pub patient_id: String,
-    /// `follow_up` or `renew_prescription`.
-    pub purpose: String,
-    /// Department.
-    pub department_code: String,
-    /// Doctor.
-    pub doctor_code: String,
-    /// Slot.
-    pub slot: WantedSlot,
-    /// Consent accepted.
-    pub consent: AcceptedConsent,
-    /// The patient's words.
-    pub statement: Statement,
-    /// Photos, as uploaded files.
-    #[serde(default)]
-    pub photo_ids: Vec<String>,
-}
-
-/// The slot chosen.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-pub(crate) struct WantedSlot {
-    /// Shift.
-    pub work_id: String,
-    /// Day, `YYYY-MM-DD`.
-    pub date: String,
-    /// Begin, `HH:MM`.
-    pub begin: String,
-    /// End, `HH:MM`.
-    pub end: String,
-}
-
-/// The consent accepted.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-pub(crate) struct AcceptedConsent {
-    /// Id.
-    pub id: String,
-    /// Version.
-    pub version: u32,
-}
-
-const MOST_PHOTOS: usize = 9;
-
-fn text(field: &'static str, words: &str, most: usize) -> Result<(), ApiError> {
-    if words.chars().count() > most {
-        return Err(ApiError::field(field, format!("内容过长，最多{most}字")));
-    }
-    Ok(())
-}
-
-impl NewVisit {
-    fn check(&self) -> Result<LocalDate, ApiError> {
-        if self.key.is_empty() || self.key.len() > 64 {
-            return Err(ApiError::field("key", "预约编号不正确"));
-        }
-        if !matches!(self.purpose.as_str(), "follow_up" | "renew_prescription") {
-            return Err(ApiError::field("purpose", "请选择问诊目的"));
-        }
-        if self.statement.complaint.trim().is_empty() {
-            return Err(ApiError::field("statement.complaint", "请描述病情"));
-        }
-        text("statement.complaint", &self.statement.complaint, 500)?;
-        text("statement.duration", &self.statement.duration, 100)?;
-        text("statement.history", &self.statement.history, 1000)?;
-        text("statement.allergies", &self.statement.allergies, 500)?;
-        text("statement.medications", &self.statement.medications, 1000)?;
-        if self.photo_ids.len() > MOST_PHOTOS {
-            return Err(ApiError::field("photo_ids", format!("最多上传{MOST_PHOTOS}张图片")));
-        }
-        LocalDate::parse(&self.slot.date).map_err(|_| ApiError::field("slot.date", "日期应为YYYY-MM-DD"))
-    }
-}
+use lock::lock;
 
 /// What stands in our own books for a booking.
 struct Ground {
@@ -350,69 +275,4 @@ fn row(
         rating: None,
         tells: 0,
     })
-}
-
-/// Asks the HIS for the place and takes what it says.
-async fn lock(ctx: &Ctx, tenant: &TenantId, visit: &Visit, his_patient_id: String) -> Result<(), CareError> {
-    let request = LockRequest {
-        order_number: visit.id.as_str().to_owned(),
-        his_patient_id,
-        work_id: visit.work_id.clone(),
-        department_code: visit.department_code.clone(),
-        doctor_code: visit.doctor_code.clone(),
-        date: visit.slot_date,
-        begin: visit.slot_begin.clone(),
-        end: visit.slot_end.clone(),
-        fee_fen: visit.fee_fen,
-    };
-    let answer = hospital::act::<SlotLock>(ctx, tenant, visit.id.as_str(), &request).await;
-    let (id, deps) = (visit.id.clone(), ctx.clone());
-    ctx.store
-        .write(&Scope::new(tenant.clone(), records::Actor::His), move |tx| {
-            let (id, answer, deps) = (id.clone(), answer.clone(), deps.clone());
-            Box::pin(async move { locked_in(tx, &deps, &id, answer).await })
-        })
-        .await?;
-    super::board::announce(ctx, tenant, &visit.id).await;
-    Ok(())
-}
-
-async fn locked_in(tx: &mut Tx<'_>, ctx: &Ctx, id: &VisitId, answer: Outcome<LockedSlot>) -> Result<(), CareError> {
-    let mut visit = sql::get(tx, id).await?;
-    let hand = hand(tx);
-    let moved = match answer {
-        Outcome::Done(locked) => {
-            let state = RegistrationState {
-                state: records::his::HisOrderState::Unpaid,
-                his_order_number: Some(locked.his_order_number),
-                fee_fen: Some(locked.fee_fen),
-                expires_at: locked.expires_at,
-                receipt_number: None,
-                his_refund_number: None,
-            };
-            adopt(tx, &mut visit, &state).await?;
-            visit.progress().lock(&hand)
-        }
-        Outcome::Refused { text, .. } => visit.progress().refuse_lock(&text, &hand),
-        Outcome::Later { .. } => visit
-            .progress()
-            .refuse_lock("医院系统暂时无法连接，号源未锁定，请稍后再试", &hand),
-        Outcome::Unknown => visit.progress().lose_lock(&hand),
-    };
-    match moved {
-        Ok(moved) => perform(tx, ctx, &mut visit, moved).await,
-        // The reconciler was faster.
-        Err(_) => Ok(()),
-    }
-}
-
-/// Takes the HIS's numbers of a locked place: its order, its fee, its end.
-pub(crate) async fn adopt(tx: &mut Tx<'_>, visit: &mut Visit, state: &RegistrationState) -> Result<(), CareError> {
-    let rules: ConsultationSettings = settings::get(tx).await?;
-    visit.his_order_number = Some(state.his_order_number.clone().unwrap_or_default());
-    if let Some(fee) = state.fee_fen {
-        visit.fee_fen = fee;
-    }
-    visit.pay_until = Some(rules.pay_until(tx.now(), state.expires_at));
-    Ok(())
 }
