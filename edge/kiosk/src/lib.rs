@@ -23,6 +23,7 @@ mod card;
 mod code;
 mod config;
 mod desk;
+mod guests;
 mod hospital;
 mod money;
 mod paper;

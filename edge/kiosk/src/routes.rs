@@ -13,12 +13,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::Stream;
+use gate::{Crowd, Times};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Kiosk;
+use crate::guests::{self, Guests};
 
 /// Which page fits this program.
 pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -27,18 +29,44 @@ const PAGE: &str = include_str!("page/kiosk.html");
 const STYLE: &str = include_str!("page/kiosk.css");
 const SCRIPT: &str = include_str!("page/kiosk.js");
 
+/// The page asks something every four seconds; whoever has nothing to ask goes, and the browser comes again by itself.
+const TIMES: Times = Times {
+    headers: Duration::from_secs(10),
+    body: Duration::from_secs(10),
+};
+
 impl Kiosk {
     /// Serves the page until stopped.
     ///
     /// # Errors
-    /// Of the listener.
+    /// When the listener is none any more.
     pub async fn serve_page(&self, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        // Screens are open for hours: they are cut off, the page comes again by itself.
-        tokio::select! {
-            served = async { axum::serve(listener, service).await } => served,
-            () = stop.cancelled() => Ok(()),
-        }
+        tracing::info!(kiosk.page = %listener.local_addr()?, "the terminal's page is served");
+        let (guests, router) = (Guests::new(&self.inner.config.allow), self.router());
+        let meet = |stream, address: SocketAddr| {
+            let talk = gate::talk(stream, ConnectInfo(address), router.clone(), TIMES);
+            let stop = stop.clone();
+            async move {
+                tokio::select! {
+                    // Screens are open for hours: they are cut off, the page comes again by itself.
+                    () = stop.cancelled() => {}
+                    ended = talk => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, kiosk.from = %address, "a connection ended early");
+                        }
+                    }
+                }
+            }
+        };
+        gate::accept(
+            listener,
+            &Crowd::of(guests::MOST),
+            |from| guests.admit(from),
+            &stop,
+            meet,
+        )
+        .await;
+        Ok(())
     }
 
     fn router(&self) -> Router {
@@ -71,7 +99,7 @@ async fn guard(
 ) -> Response {
     let config = &kiosk.inner.config;
     let address = from.ip().to_canonical();
-    if !address.is_loopback() && !config.allow.contains(&address) {
+    if !guests::is_terminal(&config.allow, address) {
         tracing::warn!(from = %address, "the terminal's page was asked for by a host that is not a terminal");
         return (StatusCode::FORBIDDEN, "这台设备不是登记的自助机").into_response();
     }

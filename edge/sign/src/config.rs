@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use gate::{CONNECTIONS, PER_ADDRESS};
 use serde::{Deserialize, Serialize};
 
 use crate::http::Bounds;
-use crate::http::places::{CONNECTIONS, PER_ADDRESS};
 use crate::outside::OutsideConfig;
 use crate::settings::OwnLists;
 use crate::{Refusal, ServerName};

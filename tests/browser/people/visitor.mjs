@@ -19,6 +19,19 @@ export class Visitor extends Person {
     await this.page.locator(`[data-act="${act}"]`).first().tap()
   }
 
+  /** A key of the pad on the screen. */
+  async key(label) {
+    await this.page.locator('.pad button', { hasText: new RegExp(`^${label}$`) }).tap()
+  }
+
+  /** What a card does not carry, by finger. */
+  async enters(text) {
+    await this.page.locator('.pad').waitFor()
+    await this.page.waitForTimeout(400)
+    for (const letter of text) await this.key(letter)
+    await this.page.locator('.confirm').tap()
+  }
+
   text() {
     return this.page.locator('body').innerText()
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { Patient } from '../people/patient.mjs'
+import { Admin } from '../people/staff.mjs'
 import { Visitor } from '../people/visitor.mjs'
 import { inKiosk } from '../world/kiosk.mjs'
 import { until } from '../world/bench.mjs'
@@ -99,6 +100,98 @@ export function theTerminal(world) {
       const left = await visitor.page.evaluate(() => document.documentElement.outerHTML + JSON.stringify([{ ...localStorage }, { ...sessionStorage }]))
       assert.ok(!left.includes(one.name) && !left.includes(one.id_number) && !left.includes(order))
       await world.bench.card()
+    })
+
+    step('a card’s barcode alone takes a number and shows a sum; reports ask for what the card does not carry', async () => {
+      const right = one.id_number.slice(-4)
+      const wrong = right === '1111' ? '2222' : '1111'
+      await visitor.touch('task:reports')
+      await visitor.view('identify')
+      await world.bench.code(one.card)
+      await visitor.view('prove')
+      const seen = await visitor.text()
+      assert.ok(seen.includes(`尾号 ${one.card.slice(-4)}`) && !seen.includes(one.name[0] + '*'), 'a number shows nobody’s name')
+      await visitor.looks('prove')
+      await visitor.enters(wrong)
+      await visitor.says(/还可以再试 2 次/)
+      await visitor.looks('prove-wrong')
+      const shown = await visitor.page.evaluate(() => document.documentElement.outerHTML)
+      assert.ok(!shown.includes(wrong), 'what was typed is on no page')
+
+      // A scanner that types the card's number and Enter gives no answer, nor does a fifth finger.
+      await visitor.page.keyboard.type(one.card)
+      await visitor.page.keyboard.press('Enter')
+      await visitor.page.waitForTimeout(700)
+      assert.equal(await visitor.page.locator('.dot.full').count(), 0)
+      for (const digit of '12345') await visitor.key(digit)
+      assert.equal(await visitor.page.locator('.dot.full').count(), 4)
+      for (let n = 0; n < 4; n += 1) await visitor.key('删除')
+      assert.ok(await visitor.page.locator('.confirm').isDisabled())
+      await visitor.says(/还可以再试 2 次/)
+
+      // What harms nobody goes without it.
+      await visitor.touch('back')
+      await visitor.view('menu')
+      await visitor.touch('task:fees')
+      await visitor.view('list')
+      await visitor.looks('fees-by-card')
+      await visitor.touch('verify')
+      await visitor.view('prove')
+      await visitor.touch('back')
+      await visitor.touch('task:reports')
+      await visitor.view('prove')
+
+      // By the keyboard, as well as by touch.
+      await visitor.page.waitForTimeout(400)
+      await visitor.page.keyboard.type('9')
+      await visitor.page.keyboard.press('Backspace')
+      await visitor.page.keyboard.type(right.toLowerCase())
+      await visitor.page.keyboard.press('Enter')
+      await visitor.view('list')
+      await visitor.says(/我的报告/)
+      assert.ok((await visitor.text()).includes(`${one.name[0]}*`))
+      await visitor.touch('leave')
+      await visitor.view('home')
+    })
+
+    step('three wrong answers lock the card in plain words, and the identity card still opens everything', async () => {
+      const people = (await world.bench.people()).patients
+      const owner = people.find((p) => p.id_number !== one.id_number && p.guardian === null && p.follow_up_within_90_days)
+      const right = owner.id_number.slice(-4)
+      const wrong = right === '1111' ? '2222' : '1111'
+      await world.bench.code(owner.card)
+      await visitor.view('menu')
+      await visitor.touch('task:prescriptions')
+      for (const left of [/还可以再试 2 次/, /还可以再试 1 次/]) {
+        await visitor.view('prove')
+        await visitor.enters(wrong)
+        await visitor.says(left)
+      }
+      await visitor.enters(wrong)
+      await visitor.view('problem')
+      await visitor.says(/核对不一致的次数过多，请 30 分钟 后再试/)
+      await visitor.looks('card-locked')
+      await visitor.touch('back')
+      await visitor.touch('task:prescriptions')
+      await visitor.view('prove')
+      await world.bench.card({ name: owner.name, number: owner.id_number })
+      await visitor.view('list')
+      await visitor.says(/我的处方/)
+      await visitor.touch('leave')
+      await visitor.view('home')
+      await world.bench.card()
+      let { admin } = world
+      if (!admin) {
+        admin = world.admin = await Admin.arrive(world, 'admin')
+        await admin.signsIn(world.site.addresses.demo.admin_login)
+      }
+      await until('each try in the audit', async () => {
+        await admin.go(`/admin/audit?q=${owner.pat_id}`)
+        await admin.one('audit-row', 'action', 'terminal.card_refused').first().waitFor()
+        return (await admin.one('audit-row', 'action', 'terminal.card_refused').count()) === 3
+      })
+      await admin.says('自助机就诊卡核对不一致')
+      await admin.shots('admin-audit-card')
     })
 
     // Rows: HZ-124

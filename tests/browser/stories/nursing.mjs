@@ -3,12 +3,13 @@ import assert from 'node:assert/strict'
 import { PHONE } from '../people/browser.mjs'
 import { Patient } from '../people/patient.mjs'
 import { Admin, Staff } from '../people/staff.mjs'
-import { until } from '../world/bench.mjs'
+import { authenticator, until } from '../world/bench.mjs'
 import { film, Recorder } from '../world/recorder.mjs'
 import { story } from '../world/story.mjs'
 
 const SERIAL = 'ZFY0021'
 const NAME = '欧阳雪'
+const [SECOND, LOGIN, PASSWORD] = ['贺兰', 'helan', 'Shangmen-Hushi#2026']
 const ADDRESS = '永州市冷水滩区梅湾路 18 号 2 栋 301'
 const BAY = 7
 /** The recorder's clock is this much ahead. */
@@ -30,6 +31,25 @@ export function nursingAtHome(world) {
   const way = []
   const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
   const docked = (...states) => until(`${SERIAL} ${states}`, async () => states.includes((await asked(`dockings?serial=${SERIAL}&size=1`)).items[0]?.state), 60_000)
+  /** Another visit, which the nurse has begun without a recorder. */
+  const underWay = async () => {
+    await admin.go('/admin/nursing')
+    await admin.click('order-add')
+    await admin.find('order-service').selectOption('伤口换药')
+    await admin.find('order-nurse').selectOption({ index: 1 })
+    await admin.fill('order-name', NAME)
+    await admin.fill('order-phone', world.site.addresses.demo.patient_phone)
+    await admin.fill('order-address', ADDRESS)
+    await admin.click('order-save')
+    const id = await admin.one('order-row', 'state', 'assigned').first().getAttribute('data-id')
+    await nurse.go(`/doctor/nurse/${id}`)
+    await nurse.click('accept')
+    await nurse.waits('nurse-detail', 'state', 'accepted')
+    await nurse.click('start')
+    await nurse.agrees('采集站离线')
+    await nurse.waits('nurse-detail', 'state', 'started')
+    return id
+  }
   story('Nursing at home', world, (step) => {
     // Rows: YZ-D-165, YZ-D-166
     step('the desk adds a form of assessment and improves it', async () => {
@@ -268,21 +288,7 @@ export function nursingAtHome(world) {
     })
 
     step('of another visit the nurse’s phone dies: the desk ends it by her word, and her record is still due', async () => {
-      await admin.go('/admin/nursing')
-      await admin.click('order-add')
-      await admin.find('order-service').selectOption('伤口换药')
-      await admin.find('order-nurse').selectOption({ index: 1 })
-      await admin.fill('order-name', NAME)
-      await admin.fill('order-phone', world.site.addresses.demo.patient_phone)
-      await admin.fill('order-address', ADDRESS)
-      await admin.click('order-save')
-      const second = await (await admin.one('order-row', 'state', 'assigned').first()).getAttribute('data-id')
-      await nurse.go(`/doctor/nurse/${second}`)
-      await nurse.click('accept')
-      await nurse.waits('nurse-detail', 'state', 'accepted')
-      await nurse.click('start')
-      await nurse.agrees('采集站离线')
-      await nurse.waits('nurse-detail', 'state', 'started')
+      const second = await underWay()
       await nurse.fill('record', '已换药，')
       await nurse.page.context().setOffline(true)
 
@@ -328,6 +334,93 @@ export function nursingAtHome(world) {
       await admin.one('order-step', 'step', 'record').first().waitFor()
       await admin.go(`/admin/audit?q=${second}`)
       for (const action of ['nursing.end', 'nursing.record']) await admin.one('audit-row', 'action', action).first().waitFor()
+    })
+
+    step('a third visit the desk hands over by clicking; the second nurse takes it on and ends it on her own phone', async () => {
+      const third = await underWay()
+      await nurse.page.context().setOffline(true)
+
+      // The colleague has an account from now on.
+      await admin.go('/admin/staff')
+      await admin.click('staff-add')
+      await admin.fill('staff-name-input', SECOND)
+      await admin.fill('staff-login', LOGIN)
+      await admin.fill('staff-password', PASSWORD)
+      await admin.find('staff-role-nurse').check()
+      await admin.fill('staff-title-input', '护师')
+      await admin.click('staff-save')
+      const secret = await admin.reads('staff-secret')
+      await admin.click('staff-enrolled-done')
+
+      await admin.go(`/admin/nursing/${third}`)
+      await admin.waits('order-detail', 'state', 'started')
+      await admin.click('order-end')
+      await admin.find('end-how-hand_over').check()
+      await admin.click('end-next')
+      await admin.says('请选择接手的护士')
+      await admin.says('请选择或填写原因')
+      await admin.shots('admin-hand-over-missing')
+      const choice = admin.find('end-nurse')
+      await choice.selectOption(await choice.locator('option', { hasText: SECOND }).getAttribute('value'))
+      await admin.click('end-reason-2')
+      // Not before she began: the page says so, and nothing is sent.
+      const [day, time] = hospitalNow()
+      await admin.fill('end-day', '2020-01-01')
+      await admin.click('end-next')
+      assert.match(await admin.reads('end-when-fault'), /不能早于服务开始时间/)
+      await admin.fill('end-day', day)
+      await admin.fill('end-time', time)
+      await admin.shots('admin-hand-over')
+      await admin.click('end-next')
+      await admin.waits('end-dialog', 'stage', 'checking')
+      assert.match(await admin.reads('end-summary'), new RegExp(`转交 ${SECOND}[^]*护士突发不适`))
+      await admin.shots('admin-hand-over-check')
+      // Read once more, mended, and read again; without the line it says so, and it goes when the line is back.
+      await admin.click('end-back')
+      await admin.fill('end-reason', '护士突发不适，已由同事接手')
+      await admin.click('end-next')
+      await admin.page.context().setOffline(true)
+      await admin.click('end-confirm')
+      await admin.says(/网络|连接/)
+      await admin.shots('admin-hand-over-offline')
+      await admin.page.context().setOffline(false)
+      await admin.click('end-confirm')
+      await admin.waits('order-detail', 'state', 'assigned')
+      assert.match(await admin.reads('order-part'), new RegExp(`转交 ${SECOND}[^]*护士突发不适，已由同事接手`))
+      assert.match(await admin.one('order-step', 'step', 'hand_over').first().innerText(), /护理台代录/)
+      await admin.shots('admin-handed-over')
+      await admin.fits()
+
+      const colleague = await Nurse.arrive(world, 'second-nurse')
+      await colleague.page.context().grantPermissions(['geolocation'])
+      await colleague.stands(26.4203, 111.6105)
+      assert.equal(await colleague.tries(LOGIN, PASSWORD), undefined)
+      await colleague.fill('totp-code', authenticator(secret))
+      await colleague.click('totp-submit')
+      await colleague.one('nurse-order', 'id', third).first().click()
+      await colleague.waits('nurse-detail', 'state', 'assigned')
+      await colleague.shots('second-nurse-order')
+      await colleague.click('accept')
+      await colleague.waits('nurse-detail', 'state', 'accepted')
+      await colleague.click('start')
+      await colleague.agrees('采集站离线')
+      await colleague.waits('nurse-detail', 'state', 'started')
+      await colleague.fill('record', '接手换药，敷料清洁')
+      await colleague.click('finish')
+      await colleague.agrees()
+      await colleague.waits('nurse-detail', 'state', 'finished')
+      await colleague.shots('second-nurse-finished')
+      await colleague.fits()
+
+      // Whose visit it was reads on her own phone that it is no longer hers.
+      await nurse.page.context().setOffline(false)
+      await nurse.go('/doctor/nurse')
+      await nurse.sees('nurse-over')
+      assert.equal(await nurse.one('nurse-order', 'id', third).count(), 0)
+      await admin.waits('order-detail', 'state', 'finished')
+      assert.match(await admin.reads('record-text'), /接手换药/)
+      await admin.go(`/admin/audit?q=${third}`)
+      for (const action of ['nursing.hand_over', 'nursing.finish']) await admin.one('audit-row', 'action', action).first().waitFor()
     })
   })
 }

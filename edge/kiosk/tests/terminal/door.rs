@@ -1,7 +1,13 @@
 //! Who may open the page, and what the unit may do.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use kiosk::Config;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::hall::Hall;
 
@@ -61,6 +67,59 @@ async fn only_the_terminal_under_its_own_name_sees_a_page() {
     // On another address only with a list of who may come.
     let open: Config = serde_json::from_value(json!({ "listen": "0.0.0.0:8093", "hospital": "医院" })).unwrap();
     assert!(open.check(std::iter::empty()).is_err());
+    hall.stop.cancel();
+}
+
+/// A connection from this machine's other address, as of another terminal.
+async fn connected(page: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
+    socket.connect(page).await.unwrap()
+}
+
+/// Until the other side ends it.
+async fn ends(mut line: TcpStream) {
+    let mut answer = Vec::new();
+    // A reset ends it as well.
+    let _ = timeout(Duration::from_secs(120), line.read_to_end(&mut answer))
+        .await
+        .expect("a connection that says nothing stays for ever");
+}
+
+/// A terminal out of order, or somebody at its socket, opens connections and says nothing, or half of something. It has as
+/// many as one address may have and no more, the patient at the other terminal is served all the while, and in the end
+/// each of them is closed and makes room.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_are_ended_and_keep_no_patient_from_being_served() {
+    let hall = Hall::open().await;
+    hall.until("a screen", |s| s["view"] == "home").await;
+    let page: SocketAddr = hall.page.strip_prefix("http://").unwrap().parse().unwrap();
+    let halves: [&[u8]; 3] = [
+        b"",
+        b"GET /api/screen HTTP/1.1\r\nhost: ",
+        b"POST /api/tap HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+    ];
+    let mut silent = Vec::new();
+    for n in 0..100 {
+        let mut line = connected(page).await;
+        // Closed at once when there are too many.
+        let _ = line.write_all(halves[n % halves.len()]).await;
+        silent.push(line);
+    }
+    hall.tap("task:fees").await;
+    hall.until("the patient served", |s| s["view"] == "identify").await;
+    hall.tap("back").await;
+    hall.until("the patient served", |s| s["view"] == "home").await;
+    for line in silent {
+        ends(line).await;
+    }
+    // There is room again where there was none.
+    let mut again = connected(page).await;
+    let ask = format!("GET /health HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\n\r\n");
+    again.write_all(ask.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    again.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     hall.stop.cancel();
 }
 

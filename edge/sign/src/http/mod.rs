@@ -15,12 +15,11 @@ pub(crate) mod door;
 mod json;
 mod listener;
 mod nonces;
-pub(crate) mod places;
 mod seen;
 pub mod tls;
 
 pub use crate::revocation::published;
 pub use door::{document, router};
+pub use gate::{Bounds, Places, TurnedAway};
 pub(crate) use json::answer as refusal;
 pub use listener::{Peer, Way, serve};
-pub use places::{Bounds, Places, TurnedAway};

@@ -159,6 +159,13 @@ async fn story(site: &Addresses, folder: &std::path::Path) -> Result<()> {
             .is_some_and(|l| l.contains("缺纸") && l.contains("已为您报到"))
     };
     terminal.until("told what to do", said).await?;
+    // Whoever has the card's number has no report by it.
+    terminal.tap("back").await?;
+    terminal.tap("task:reports").await?;
+    let asked = terminal
+        .until("asked for what the card does not carry", |s| s["view"] == "prove")
+        .await?;
+    ensure!(asked["rows"].as_array().is_some_and(Vec::is_empty), "{asked}");
     terminal.tap("leave").await?;
     terminal
         .ask(&site.kiosk_printer, "state", Some(json!({ "paper": "ok" })))

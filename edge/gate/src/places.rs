@@ -8,17 +8,20 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Connections of an interface at a time; more wait in the system's queue.
-pub(crate) const CONNECTIONS: usize = 2_048;
+/// Connections of a large interface at a time.
+pub const CONNECTIONS: usize = 2_048;
 /// Of these one address has no more than this, unless it is set otherwise: several hundred users behind one address are
 /// served, and half of all is left to others.
-pub(crate) const PER_ADDRESS: usize = 1_024;
-/// And one network of IPv6 no more than this: a quarter is left to others.
-const PER_NETWORK: usize = CONNECTIONS / 4 * 3;
+pub const PER_ADDRESS: usize = 1_024;
 /// Nobody's bound takes the places of all.
-const _: () = assert!(PER_NETWORK < CONNECTIONS && PER_ADDRESS < CONNECTIONS);
+const _: () = assert!(per_network(CONNECTIONS) < CONNECTIONS && PER_ADDRESS < CONNECTIONS);
 /// Addresses turned away are written to the process's log so often at most.
 const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// And one network of IPv6 no more than this: a quarter is left to others.
+const fn per_network(connections: usize) -> usize {
+    connections / 4 * 3
+}
 
 /// What one address may have.
 #[derive(Debug, Clone)]
@@ -94,20 +97,35 @@ impl TurnedAway {
     }
 }
 
+/// The places that are taken.
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_origin: HashMap<Origin, usize>,
+}
+
 /// The connections of an interface, by address.
 #[derive(Debug)]
 pub struct Places {
+    connections: usize,
     per_address: usize,
     unbounded: HashSet<IpAddr>,
-    taken: Mutex<HashMap<Origin, usize>>,
+    taken: Mutex<Taken>,
     turned_away: Arc<TurnedAway>,
 }
 
 impl Places {
-    /// None taken yet.
+    /// None taken yet, of [`CONNECTIONS`].
     #[must_use]
     pub fn new(bounds: &Bounds, turned_away: Arc<TurnedAway>) -> Arc<Self> {
+        Self::among(CONNECTIONS, bounds, turned_away)
+    }
+
+    /// None taken yet, of these.
+    #[must_use]
+    pub fn among(connections: usize, bounds: &Bounds, turned_away: Arc<TurnedAway>) -> Arc<Self> {
         Arc::new(Self {
+            connections,
             per_address: bounds.per_address,
             unbounded: bounds.balancers.iter().map(IpAddr::to_canonical).collect(),
             taken: Mutex::default(),
@@ -115,8 +133,9 @@ impl Places {
         })
     }
 
-    /// A place for a connection from this address; `None`, and counted, when it has as many as it may have.
-    pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+    /// A place for a connection from this address; `None`, and counted, when it has as many as it may have, or all are
+    /// taken.
+    pub fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let origins = match self.unbounded.contains(&from.to_canonical()) {
             true => [None, None],
             false => Origin::of(from),
@@ -125,17 +144,18 @@ impl Places {
         let full = origins.iter().flatten().any(|origin| {
             let most = match origin {
                 Origin::Address(_) => self.per_address,
-                Origin::Network(_) => PER_NETWORK.max(self.per_address),
+                Origin::Network(_) => per_network(self.connections).max(self.per_address),
             };
-            taken.get(origin).is_some_and(|count| *count >= most)
+            taken.by_origin.get(origin).is_some_and(|count| *count >= most)
         });
-        if full {
+        if full || taken.all >= self.connections {
             drop(taken);
             self.turned_away.count(from.to_canonical());
             return None;
         }
+        taken.all += 1;
         for origin in origins.iter().flatten() {
-            *taken.entry(*origin).or_default() += 1;
+            *taken.by_origin.entry(*origin).or_default() += 1;
         }
         drop(taken);
         Some(Place {
@@ -147,7 +167,7 @@ impl Places {
 
 /// A connection's place; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     places: Arc<Places>,
     origins: [Option<Origin>; 2],
 }
@@ -155,11 +175,12 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all -= 1;
         for origin in self.origins.iter().flatten() {
-            if let Some(count) = taken.get_mut(origin) {
+            if let Some(count) = taken.by_origin.get_mut(origin) {
                 *count -= 1;
                 if *count == 0 {
-                    taken.remove(origin);
+                    taken.by_origin.remove(origin);
                 }
             }
         }
@@ -199,7 +220,7 @@ mod tests {
         let again = places.take(near).expect("given back");
         drop((kept.1, again, other, balancer));
         assert!(
-            places.taken.lock().expect("lock").is_empty(),
+            places.taken.lock().expect("lock").by_origin.is_empty(),
             "nothing is remembered of those who left"
         );
     }
@@ -211,9 +232,24 @@ mod tests {
             let low = u16::try_from(n).expect("small");
             IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, low])
         };
-        let kept: Vec<_> = (0..PER_NETWORK).map(|n| places.take(of(1, n))).collect();
+        let most = per_network(CONNECTIONS);
+        let kept: Vec<_> = (0..most).map(|n| places.take(of(1, n))).collect();
         assert!(kept.iter().all(Option::is_some));
-        assert!(places.take(of(1, PER_NETWORK)).is_none());
+        assert!(places.take(of(1, most)).is_none());
         assert!(places.take(of(2, 1)).is_some());
+    }
+
+    #[test]
+    fn when_all_are_taken_nobody_comes_in_until_somebody_leaves() {
+        let bounds = Bounds {
+            per_address: 2,
+            balancers: Vec::new(),
+        };
+        let places = Places::among(3, &bounds, Arc::default());
+        let of = |last: u8| places.take(IpAddr::from([10, 0, 0, last]));
+        let mut kept = vec![of(1), of(1), of(2)];
+        assert!(kept.iter().all(Option::is_some) && of(3).is_none());
+        kept.pop();
+        assert!(of(3).is_some());
     }
 }
