@@ -69,11 +69,7 @@ impl Server {
 
     /// Takes note of what it says that it is called: another name when another machine has taken its place.
     pub(crate) fn is_called(&self, name: &str) {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(fits) {
-            return;
-        }
-        if self.called().is_none_or(|before| &*before != name) {
+        if is_name(name) && self.called().is_none_or(|before| &*before != name) {
             *self.called.write().unwrap_or_else(PoisonError::into_inner) = Some(name.into());
         }
     }
@@ -110,6 +106,12 @@ impl Server {
     }
 }
 
+/// Whether this may be a server's name in signed requests: a host name's letters.
+pub(crate) fn is_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=253).contains(&text.len()) && text.bytes().all(letter)
+}
+
 /// The server for the next request: the best standing, then the fewest requests under way, then in turn. Those already
 /// tried are left out; `None` when that leaves none.
 pub(crate) fn choose<'s>(servers: &'s [Server], turn: usize, tried: &[usize]) -> Option<(usize, &'s Server)> {
@@ -128,6 +130,16 @@ mod tests {
     fn servers() -> Vec<Server> {
         let server = |port: u16| Server::new(Url::parse(&format!("https://[::1]:{port}")).expect("url"));
         vec![server(1), server(2), server(3)]
+    }
+
+    #[test]
+    fn a_server_is_called_as_it_said_last_and_nothing_strange() {
+        let all = servers();
+        assert_eq!(all[0].called(), None);
+        for said in ["srv_1", "srv_2", "", "签名", "srv_3,app=app_his", "srv_3\n"] {
+            all[0].is_called(said);
+        }
+        assert_eq!(all[0].called().as_deref(), Some("srv_2"));
     }
 
     #[test]

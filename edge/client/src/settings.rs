@@ -12,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::server::is_name;
 
 /// How the application proves who it is.
 #[derive(Clone)]
@@ -110,8 +111,12 @@ impl Settings {
         }
     }
 
-    /// The servers' addresses.
+    /// The servers' addresses, when they and their common name can be such.
     pub(crate) fn addresses(&self) -> Result<Vec<Url>, Error> {
+        if self.common_name.as_deref().is_some_and(|name| !is_name(name)) {
+            let text = "公共名称应与各台服务器的 service.common_name 相同，例如 sign.hospital.cn";
+            return Err(Error::Settings(text.to_owned()));
+        }
         if self.servers.is_empty() {
             return Err(Error::Settings("至少要有一台签名服务器的地址".to_owned()));
         }
