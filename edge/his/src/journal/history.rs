@@ -4,7 +4,7 @@ use records::Timestamp;
 use store::{Migration, StoreError, Tx};
 
 use super::Entry;
-use super::rows::{COLUMNS, Stored};
+use super::entry::{COLUMNS, Stored};
 
 pub(crate) const MIGRATION: Migration = Migration {
     name: "his/0002_journal_method",

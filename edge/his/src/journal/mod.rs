@@ -11,8 +11,10 @@
 //! Invariants: a row in `sending` is owned by one task; a settled row (`done`, `refused`) never changes; the result of
 //! a command goes to the outbox in the unit that settles its row; commands of one subject run in order of arrival.
 
+mod entry;
 mod history;
 mod rows;
+mod trail;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,9 +25,11 @@ use serde_json::Value;
 use crate::exchange::{Answer, Settled};
 use crate::profile::{Class, OperationProfile, Retry};
 
+pub use entry::Entry;
 pub use history::{of_subject, since};
-pub use rows::{Accepted, Entry, Trail, accept, by_key, due, latest, open_commands, recover, trail, write_step};
+pub use rows::{Accepted, accept, by_key, due, latest, open_commands, recover, write_step};
 pub(crate) use rows::{MIGRATIONS, begin};
+pub use trail::{Trail, trail};
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! The journal's rows.
+//! The journal's tables: a wish taken, a step made and reported, what is due, what is shown.
 
 use records::line::kind;
 use records::{HisCommand, HisCommandResult, Lane, Outcome, PeerId, Timestamp};
@@ -6,6 +6,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::{Migration, StoreError, Tx};
 
+use super::entry::{Entry, Stored};
+use super::trail::step;
 use super::{Origin, Refusal, Rules, State, Work};
 
 /// Tables of the bridge.
@@ -42,68 +44,6 @@ CREATE TABLE his_rejected (
     },
     super::history::MIGRATION,
 ];
-
-pub(super) const COLUMNS: &str = Stored::COLUMNS;
-
-store::row! {
-    pub(super) struct Stored {
-        key: String, seq: u64, origin: Origin, method: String, subject: String, request: Value, digest: String,
-        state: State, generation: u32, sent: u32, attempts: u32, next_at: Timestamp, created_at: Timestamp,
-        unknown_since: Option<Timestamp>, claimed: Option<Value>, outcome: Option<Value>, reason: String,
-        changed_at: Timestamp,
-    }
-}
-
-/// A journal row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Idempotency key.
-    pub key: String,
-    /// Order of arrival.
-    pub seq: u64,
-    /// Who wants it.
-    pub origin: Origin,
-    /// Operation.
-    pub method: String,
-    /// What it concerns.
-    pub subject: String,
-    /// The request.
-    pub request: Value,
-    /// Digest of operation and request.
-    pub digest: String,
-    /// Where it stands.
-    pub work: Work,
-    /// Last change.
-    pub changed_at: Timestamp,
-}
-
-impl From<Stored> for Entry {
-    fn from(s: Stored) -> Self {
-        let read = |v: Option<Value>| v.and_then(|v| serde_json::from_value(v).ok());
-        Self {
-            key: s.key,
-            seq: s.seq,
-            origin: s.origin,
-            method: s.method,
-            subject: s.subject,
-            request: s.request,
-            digest: s.digest,
-            work: Work {
-                state: s.state,
-                generation: s.generation,
-                sent: s.sent,
-                attempts: s.attempts,
-                next_at: s.next_at,
-                created_at: s.created_at,
-                unknown_since: s.unknown_since,
-                claimed: read(s.claimed),
-                outcome: read(s.outcome),
-                reason: s.reason,
-            },
-            changed_at: s.changed_at,
-        }
-    }
-}
 
 /// What [`accept`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,17 +227,6 @@ async fn write(tx: &mut Tx<'_>, entry: &Entry) -> Result<(), StoreError> {
     .map(drop)
 }
 
-async fn step(tx: &mut Tx<'_>, key: &str, state: State, note: &str) -> Result<(), StoreError> {
-    let (tenant, now, actor) = (tx.tenant().clone(), tx.now(), tx.actor().to_string());
-    tx.exec(
-        "INSERT INTO his_journal_trail (tenant_id, key, step, at, state, actor, note)
-         VALUES ($1, $2, (SELECT COALESCE(MAX(step), 0) + 1 FROM his_journal_trail WHERE tenant_id = $1 AND key = $2), $3, $4, $5, $6)",
-        &[&tenant, &key, &now, &state, &actor, &note],
-    )
-    .await
-    .map(drop)
-}
-
 async fn report(
     tx: &mut Tx<'_>,
     key: &str,
@@ -399,32 +328,5 @@ pub async fn latest(tx: &mut Tx<'_>, only_open: bool, q: &str, limit: usize) -> 
         .await?
         .into_iter()
         .map(Entry::from)
-        .collect())
-}
-
-/// One step of a row's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trail {
-    /// When.
-    pub at: Timestamp,
-    /// New state.
-    pub state: State,
-    /// Who.
-    pub actor: String,
-    /// Words.
-    pub note: String,
-}
-
-/// History of a row, oldest first.
-///
-/// # Errors
-/// Of the database.
-pub async fn trail(tx: &mut Tx<'_>, key: &str) -> Result<Vec<Trail>, StoreError> {
-    let tenant = tx.tenant().clone();
-    let sql = "SELECT at, state, actor, note FROM his_journal_trail WHERE tenant_id = $1 AND key = $2 ORDER BY step";
-    let rows: Vec<(Timestamp, State, String, String)> = tx.all(sql, &[&tenant, &key]).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(at, state, actor, note)| Trail { at, state, actor, note })
         .collect())
 }

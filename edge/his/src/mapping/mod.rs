@@ -1,93 +1,16 @@
 //! The small language in which a profile says how canonical fields and wire fields correspond.
 
-use std::collections::BTreeMap;
+mod rule;
 
 use records::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use rule::{Codes, Fields, Rule};
+
 use crate::convert::{Convert, Converted, Direction, Habits};
 use crate::source::Source;
-
-/// Target fields and how each is filled.
-pub type Fields = BTreeMap<String, Rule>;
-
-/// Named code maps: canonical code → wire code.
-pub type Codes = BTreeMap<String, BTreeMap<String, String>>;
-
-/// How one target field is filled. In a profile either a path (`"deptCode"`; with `?` at the end an absent value is
-/// an empty text) or a table.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(from = "Written")]
-pub struct Rule {
-    spec: Spec,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Path(String),
-    Spec(Box<Spec>),
-}
-
-impl From<Written> for Rule {
-    fn from(written: Written) -> Self {
-        let spec = match written {
-            Written::Spec(spec) => *spec,
-            Written::Path(path) => match path.strip_suffix('?') {
-                Some(path) => Spec {
-                    from: Some(path.to_owned()),
-                    other: Some(String::new()),
-                    ..Spec::default()
-                },
-                None => Spec {
-                    from: Some(path),
-                    ..Spec::default()
-                },
-            },
-        };
-        Self { spec }
-    }
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Spec {
-    /// Path in the source; `^path` is a path in the canonical request; `a|b` is the first that is present.
-    from: Option<String>,
-    /// A fixed text.
-    r#const: Option<String>,
-    /// Text with `{path}`, `{path:form}`, `{path@codes}`.
-    text: Option<String>,
-    /// Sum of several money fields.
-    sum: Vec<String>,
-    /// Form.
-    r#as: Convert,
-    /// Code map.
-    map: Option<String>,
-    /// Value when absent or not in the code map, in the target's own form.
-    other: Option<String>,
-    /// Rules for each item of the list at `from`.
-    each: Option<Fields>,
-    /// Rules for an object; null when there is nothing at `from`.
-    object: Option<Fields>,
-    /// True when the text contains one of these.
-    marks: Vec<String>,
-    /// Joins a list of texts.
-    join: Option<String>,
-    /// Splits a text: for `has` and `pick`.
-    split: Option<String>,
-    /// True when one of the parts is among these.
-    has: Vec<String>,
-    /// First pair whose first word is among the parts gives its second.
-    pick: Vec<(String, String)>,
-    /// Keeps what stands before.
-    before: Option<String>,
-    /// `key=value;key=value`: the value of this key.
-    key: Option<String>,
-    /// Absent is null.
-    optional: bool,
-}
+use rule::Spec;
 
 /// Why a mapping failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
