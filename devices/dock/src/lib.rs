@@ -12,6 +12,7 @@
 //! | bays | Counted from 0 here, from 1 for people ([`bay_name`]). |
 
 mod conversation;
+mod dock;
 mod driver;
 mod error;
 mod package;
@@ -19,7 +20,8 @@ mod state;
 mod update;
 
 pub use conversation::{Conversation, Heard, Lost, Ticket};
-pub use driver::{Dock, Driver};
+pub use dock::Dock;
+pub use driver::Driver;
 pub use error::DockError;
 pub use package::{Package, PackageError};
 pub use state::{BoardState, DockEvent, DockState, Happening, bay_name};

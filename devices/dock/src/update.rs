@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dock_link::{Answer, CHUNK, Command, Data, Refusal, Trial, Update, UpdateStatus};
 
-use crate::driver::{Dock, not};
+use crate::dock::{Dock, not};
 use crate::error::DockError;
 use crate::package::Package;
 
