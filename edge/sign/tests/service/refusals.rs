@@ -196,6 +196,15 @@ async fn what_is_asked_wrongly_is_refused_by_name_and_entered() {
     let paths = document["paths"].as_object().expect("paths");
     assert_eq!(paths.len(), 23);
     assert!(paths.values().all(|path| path["post"]["operationId"].is_string()));
+    // And how a request is signed with a key.
+    let signed = &document["components"]["securitySchemes"]["request_key"];
+    assert_eq!(
+        (&signed["in"], &signed["name"]),
+        (&json!("header"), &json!("authorization"))
+    );
+    let words = signed["description"].as_str().expect("description");
+    assert!(words.contains("server=") && words.contains("sign-for"), "{words}");
+    assert_eq!(document["security"].as_array().map(Vec::len), Some(2));
     // No act was entered as done but the one.
     let done = site
         .log()
