@@ -13,9 +13,7 @@ pub(super) fn screen(screen: &mut Screen, second: Second, task: Option<Task>, tr
         Second::IdNumber | Second::None => ("请输入身份证号的后四位", "X"),
     };
     screen.title = title.to_owned();
-    screen.lead =
-        "就诊卡号不是秘密，看报告、处方和费用明细前要确认是您本人。直接出示身份证、手机就诊码或医保电子凭证也可以"
-            .to_owned();
+    screen.lead = "看报告、处方和费用明细前要确认是您本人。也可以直接出示身份证、手机就诊码或医保电子凭证".to_owned();
     screen.big = task.and_then(name);
     screen.entry = Some(Entry {
         length: LETTERS,
