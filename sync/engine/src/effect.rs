@@ -127,8 +127,9 @@ pub enum Effect {
         /// Last entry of the shared history.
         after: u64,
     },
-    /// Read the cursor of a peer's stream (`base` when there is none), and the marks beyond `settled` that are still known,
-    /// answer with [`Session::cursor`].
+    /// Read the cursor of a peer's stream (`base` when there is none, or how far any epoch of it got when that is less:
+    /// this end was restored from a backup), and the marks that are still known: beyond `settled`, or beyond `base` when
+    /// the cursor is below `settled`. Answer with [`Session::cursor`].
     LoadCursor {
         /// Lane of the stream.
         lane: Lane,
@@ -141,8 +142,9 @@ pub enum Effect {
         /// To be returned.
         ticket: u64,
     },
-    /// Apply items, move the cursor and keep the marks in one transaction, answer with [`Session::applied`] or
-    /// [`Session::apply_failed`]. Items at or below the stored cursor are skipped.
+    /// Apply items, move the cursor and keep the marks in one transaction, answer with [`Session::applied`],
+    /// [`Session::apply_failed`], or [`Session::out_of_step`] when the stored cursor is of another epoch, before the
+    /// items, or beyond them with other marks. Items at or below the stored cursor are skipped.
     Apply {
         /// Lane of the stream.
         lane: Lane,

@@ -158,8 +158,8 @@ pub(crate) struct Cursor {
     /// How long the entry `applied` waited here for its commit; not part of the time on the line.
     #[n(5)]
     pub(crate) held_us: Option<u64>,
-    /// In the answer to an announcement: the newest marks beyond what the sender knew to be committed, packed (see
-    /// [`crate::mark::Mark`]).
+    /// In the answer to an announcement, when it is not `applied` that the sender knew to be committed: the newest marks,
+    /// packed (see [`crate::mark::Mark`]).
     #[n(6)]
     pub(crate) marks: Option<ByteVec>,
 }
@@ -212,7 +212,7 @@ pub(crate) struct Ping {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Bye {
-    /// `fenced`, `wrong_identity`, `version`, `unknown_session`, `stopping`.
+    /// `fenced`, `wrong_identity`, `version`, `unknown_session`, `out_of_step`, `stopping`.
     #[n(0)]
     pub(crate) code: String,
 }

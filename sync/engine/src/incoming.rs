@@ -83,9 +83,10 @@ impl Incoming {
         }
     }
 
-    /// Asks the store for the cursor, once. Only when no unit of an earlier session is still on its way into the store:
-    /// it would be committed after the look, and what the sender sends then would be taken for a repetition.
-    pub(crate) fn ask(&mut self, tickets: &mut u64, effects: &mut VecDeque<Effect>) {
+    /// Asks the store for the cursor, once, and answers the ticket. Only when no unit and no look of an earlier session is
+    /// still on its way into the store: a unit would be committed after this look, and what the sender sends then would
+    /// be taken for a repetition.
+    pub(crate) fn ask(&mut self, tickets: &mut u64, effects: &mut VecDeque<Effect>) -> Option<u64> {
         if self.asked.is_none() {
             *tickets += 1;
             self.asked = Some(*tickets);
@@ -96,7 +97,9 @@ impl Incoming {
                 settled: self.settled,
                 ticket: *tickets,
             });
+            return self.asked;
         }
+        None
     }
 
     /// The sender asks again where we stand, in a stream we are already receiving.

@@ -19,6 +19,11 @@ pub struct Mark {
 const PACKED: usize = 16;
 
 impl Mark {
+    /// The mark of numbers that the sender no longer had, at the first of them: it is like no entry's.
+    pub const fn of_gap(first: u64) -> Self {
+        Self { seq: first, digest: 0 }
+    }
+
     /// The mark of an entry.
     pub fn of(seq: u64, entry: &Entry) -> Self {
         let mut hash = Sha256::new();
@@ -65,7 +70,7 @@ impl Mark {
 /// What a sender knows of its own stream when it meets the receiver's cursor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own {
-    /// The receiver told this history that it had committed so far.
+    /// Everything up to here is known to be shared; our marks begin after it.
     pub(crate) settled: u64,
     /// Newest entry.
     pub(crate) last: u64,
@@ -76,23 +81,19 @@ pub(crate) struct Own {
 /// Where the receiver's committed entries are no longer ours: the last shared number, or `None` when they are all ours.
 /// `theirs` are the newest committed marks up to `applied`; `ours` those of our entries in that range, both ascending.
 pub(crate) fn parted_after(theirs: &[Mark], ours: &[Mark], applied: u64, own: Own) -> Option<u64> {
-    let known_from = theirs.first().map_or(u64::MAX, |m| m.seq);
-    let theirs_at = |seq: u64| {
-        theirs
-            .binary_search_by_key(&seq, |m| m.seq)
-            .ok()
-            .and_then(|at| theirs.get(at))
+    let Some(known_from) = theirs.first().map(|m| m.seq) else {
+        // A build that knew no marks: only what we never wrote is seen to be another's.
+        return (applied > own.last).then_some(own.last.max(own.settled));
     };
-    let mut alike = None;
-    let mut differs = None;
-    for mark in ours.iter().filter(|m| m.seq >= known_from && m.seq <= applied) {
-        // What the receiver holds as a gap was told by somebody who no longer had it; we have it.
-        if theirs_at(mark.seq) != Some(mark) {
-            differs = Some(mark.seq);
-            break;
-        }
-        alike = Some(mark.seq);
-    }
+    let is_theirs = |mark: &Mark| {
+        let found = theirs.binary_search_by_key(&mark.seq, |m| m.seq);
+        found.ok().and_then(|at| theirs.get(at)) == Some(mark)
+    };
+    // Histories of one image share their beginning. Where one entry is alike all before it are, also those that one of
+    // the two dropped for it.
+    let alike = ours.iter().rev().find(|m| is_theirs(m)).map(|m| m.seq);
+    // Beyond, an entry that the receiver holds as a gap was dropped by somebody else; we have it.
+    let differs = ours.iter().map(|m| m.seq).find(|seq| Some(*seq) > alike);
     if differs.is_none() && applied <= own.last {
         return None;
     }
@@ -166,6 +167,31 @@ mod tests {
         // Values dropped for newer ones after they were sent cannot be compared.
         let ours = [marks(6..=6, 1), marks(9..=9, 1)].concat();
         assert_eq!(parted_after(&marks(1..=9, 1), &ours, 9, own(5, 12, None)), None);
+    }
+
+    #[test]
+    fn what_a_sharer_of_our_history_dropped_for_a_later_entry_that_both_have_is_not_sent_after_it() {
+        let theirs = [marks(1..=5, 1), vec![Mark::of_gap(6)], marks(9..=9, 1)].concat();
+        let ours = marks(6..=9, 1);
+        assert_eq!(parted_after(&theirs, &ours, 9, own(5, 12, None)), None);
+        let theirs = [theirs, marks(10..=11, 2)].concat();
+        let ours = marks(6..=12, 1);
+        assert_eq!(parted_after(&theirs, &ours[..6], 11, own(5, 12, None)), Some(9));
+    }
+
+    #[test]
+    fn numbers_a_twin_no_longer_had_are_known_as_such_and_ours_under_them_are_sent() {
+        let theirs = [vec![Mark::of_gap(6)], marks(9..=9, 2)].concat();
+        assert_eq!(parted_after(&theirs, &marks(6..=9, 1), 9, own(5, 9, Some(9))), Some(5));
+    }
+
+    #[test]
+    fn ours_that_the_receiver_can_no_longer_compare_are_not_taken_for_delivered() {
+        let theirs = marks(129..=4250, 2);
+        assert_eq!(
+            parted_after(&theirs, &marks(121..=4250, 1), 4250, own(120, 5000, None)),
+            Some(120)
+        );
     }
 
     #[test]

@@ -32,14 +32,23 @@ pub(crate) struct Outgoing {
 enum Phase {
     /// Waits for the receiver's cursor.
     Announced,
-    /// The receiver stands further than we were told: waits for the marks of our own entries, asked under this ticket.
-    Recalling(u64, Cursor),
+    /// The receiver stands elsewhere than we were told: waits for the marks of our own entries.
+    Recalling(Recall),
     /// Waits for the store to begin a new epoch.
     Rebasing,
     /// Waits for the store to forget its suspicion. No suspect entry may be sent before that is durable: after a
     /// crash the receiver's cursor would look like another history.
     Verifying(Cursor),
     Running,
+}
+
+/// Marks of our own entries after `after` were asked for under this ticket, to be compared with the receiver's.
+#[derive(Debug)]
+struct Recall {
+    ticket: u64,
+    after: u64,
+    cursor: Cursor,
+    theirs: Vec<Mark>,
 }
 
 impl Outgoing {
@@ -50,7 +59,7 @@ impl Outgoing {
             stream,
             phase: Phase::Announced,
             position: stream.base,
-            acked: stream.base,
+            acked: 0,
             credit: 0,
             in_flight: VecDeque::new(),
             pace: Pace::new(),
@@ -96,20 +105,48 @@ impl Outgoing {
             return;
         }
         match self.phase {
-            Phase::Announced if c.applied > self.settled() => {
-                *tickets += 1;
-                effects.push_back(Effect::Recall {
-                    lane,
-                    after: self.settled(),
-                    upto: c.applied,
-                    ticket: *tickets,
-                });
-                self.phase = Phase::Recalling(*tickets, c);
-            }
-            Phase::Announced => self.agreed(c, now, lane, effects),
+            Phase::Announced => self.compare(c, now, lane, tickets, effects),
             Phase::Running => self.resume(&c, now, lane, effects),
-            Phase::Recalling(..) | Phase::Rebasing | Phase::Verifying(_) => {}
+            Phase::Recalling(_) | Phase::Rebasing | Phase::Verifying(_) => {}
         }
+    }
+
+    /// Nothing is to be compared when the receiver stands where we were told. Further on may be another's entries; less
+    /// far stands one that was restored from a backup, and since then a twin may have used our numbers.
+    fn compare(
+        &mut self,
+        cursor: Cursor,
+        now: Duration,
+        lane: records::Lane,
+        tickets: &mut u64,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        let theirs = cursor
+            .marks
+            .as_ref()
+            .map(|packed| Mark::unpack(packed))
+            .unwrap_or_default();
+        let after = match theirs.first() {
+            _ if cursor.applied > self.settled() => self.settled(),
+            Some(oldest) if cursor.applied < self.settled() => oldest.seq.saturating_sub(1).max(self.stream.base),
+            _ => {
+                self.agreed(cursor, now, lane, effects);
+                return;
+            }
+        };
+        *tickets += 1;
+        effects.push_back(Effect::Recall {
+            lane,
+            after,
+            upto: cursor.applied,
+            ticket: *tickets,
+        });
+        self.phase = Phase::Recalling(Recall {
+            ticket: *tickets,
+            after,
+            cursor,
+            theirs,
+        });
     }
 
     /// The marks of our own entries: see the crate's header on epochs.
@@ -121,20 +158,19 @@ impl Outgoing {
         lane: records::Lane,
         effects: &mut VecDeque<Effect>,
     ) {
-        let Phase::Recalling(asked, c) = &self.phase else {
+        let Phase::Recalling(recall) = &self.phase else {
             return;
         };
-        if *asked != ticket {
+        if recall.ticket != ticket {
             return;
         }
-        let c = c.clone();
         let own = Own {
-            settled: self.settled(),
+            settled: recall.after,
             last: self.stream.next.saturating_sub(1),
             suspect_from: self.stream.suspect_from,
         };
-        let theirs = c.marks.as_ref().map(|packed| Mark::unpack(packed)).unwrap_or_default();
-        let Some(after) = parted_after(&theirs, ours, c.applied, own) else {
+        let c = recall.cursor.clone();
+        let Some(after) = parted_after(&recall.theirs, ours, c.applied, own) else {
             self.agreed(c, now, lane, effects);
             return;
         };
@@ -328,7 +364,7 @@ impl Outgoing {
         let stuck = match self.phase {
             Phase::Announced => true,
             Phase::Running => !self.in_flight.is_empty(),
-            Phase::Recalling(..) | Phase::Rebasing | Phase::Verifying(_) => false,
+            Phase::Recalling(_) | Phase::Rebasing | Phase::Verifying(_) => false,
         };
         if stuck {
             // Ask where the receiver stands instead of guessing what was lost.

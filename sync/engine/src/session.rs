@@ -41,7 +41,8 @@ pub struct Session {
     pub(crate) bye_at: Option<Duration>,
     pub(crate) out: BTreeMap<Lane, Outgoing>,
     pub(crate) inn: BTreeMap<Lane, Incoming>,
-    /// Units on their way into the store, also those of an earlier session.
+    /// Units on their way into the store and looks at a cursor, also those of an earlier session. A look makes its epoch
+    /// the current one: a late one would turn the store back.
     pub(crate) storing: BTreeMap<Lane, u64>,
     /// Lanes for which the store begins a new epoch, also on behalf of an earlier session.
     pub(crate) rebasing: BTreeSet<Lane>,
@@ -267,12 +268,14 @@ impl Session {
     }
 
     fn ask_cursor(&mut self, lane: Lane) {
-        if let Some(l) = self.inn.get_mut(&lane).filter(|_| !self.storing.contains_key(&lane)) {
-            l.ask(&mut self.ticket, &mut self.effects);
+        if let Some(l) = self.inn.get_mut(&lane).filter(|_| !self.storing.contains_key(&lane))
+            && let Some(look) = l.ask(&mut self.ticket, &mut self.effects)
+        {
+            self.storing.insert(lane, look);
         }
     }
 
-    /// A unit has left the store, committed or not.
+    /// A unit has left the store, committed or not; or the store has told a cursor.
     fn stored(&mut self, lane: Lane, ticket: u64) {
         if self.storing.get(&lane) == Some(&ticket) {
             self.storing.remove(&lane);
@@ -356,6 +359,7 @@ impl Session {
         if let Some(l) = self.inn.get_mut(&lane) {
             l.cursor(ticket, applied, marks, self.tuning.credit, &mut self.frames);
         }
+        self.stored(lane, ticket);
         self.pump(now);
     }
 
@@ -375,6 +379,38 @@ impl Session {
         }
         self.stored(lane, ticket);
         self.pump(now);
+    }
+
+    /// Answer to [`Effect::Apply`]: nothing was committed, because the cursor is not where this session left it. Another
+    /// process or a restored store has moved it; whose entries are committed is compared at a new greeting.
+    pub fn out_of_step(&mut self, lane: Lane, ticket: u64, now: Duration) {
+        let ours = self.inn.get(&lane).is_some_and(|l| l.applying() == Some(ticket));
+        self.stored(lane, ticket);
+        if ours {
+            self.begin_anew();
+        }
+        self.pump(now);
+    }
+
+    /// Work was lost, nobody knows which: no answer will come, so none may be waited for.
+    pub fn work_lost(&mut self) {
+        self.storing.clear();
+        self.rebasing.clear();
+        self.begin_anew();
+    }
+
+    /// Ends the session so that the appliance greets again.
+    fn begin_anew(&mut self) {
+        if !self.is_up() {
+            return;
+        }
+        self.frames.push_back((Channel::Ctl, bye("out_of_step")));
+        self.flush();
+        self.go_down(DownReason::PeerRestarted);
+        self.phase = Phase::Idle;
+        if self.role == Role::Edge {
+            self.effects.push_back(Effect::Reconnect);
+        }
     }
 
     /// Makes a call. Answered at once, without a frame, when the peer is not there.

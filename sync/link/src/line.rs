@@ -55,7 +55,7 @@ enum Done {
     Verified(Lane, Result<(), StoreError>),
     Rebased(Lane, u64, Result<OutState, StoreError>),
     Cursor(Look, Result<(u64, Vec<Mark>), StoreError>),
-    Applied(Lane, u64, Result<u64, StoreError>),
+    Applied(Lane, u64, Result<Option<u64>, StoreError>),
     Acked,
     Depth(Option<u64>),
     Reply([u8; 16], Outcome<Value>),
@@ -270,7 +270,11 @@ impl<P: Port> Line<P> {
                 self.store_failed(&e);
                 self.load_cursor(look, STORE_REST);
             }
-            Done::Applied(lane, ticket, Ok(last)) => self.p.session.applied(lane, ticket, last, now),
+            Done::Applied(lane, ticket, Ok(Some(last))) => self.p.session.applied(lane, ticket, last, now),
+            Done::Applied(lane, ticket, Ok(None)) => {
+                tracing::warn!(link.peer = %self.p.streams.peer, ?lane, "the cursor was moved by somebody else; the line greets again");
+                self.p.session.out_of_step(lane, ticket, now);
+            }
             Done::Applied(lane, ticket, Err(e)) => {
                 self.store_failed(&e);
                 self.p.session.apply_failed(lane, ticket, now);
@@ -309,7 +313,10 @@ impl<P: Port> Line<P> {
         match call {
             Some(rid) => self.on_done(Done::Reply(rid, Outcome::Unknown)),
             // Whatever it was, greeting anew begins it anew.
-            None => self.p.port.redial(),
+            None => {
+                (self.storing_ack, self.depth_running) = (false, false);
+                self.p.session.work_lost();
+            }
         }
     }
 
@@ -468,9 +475,10 @@ impl<P: Port> Line<P> {
 
     fn rebase(&mut self, lane: Lane, after: u64, rest: Duration) {
         let streams = self.p.streams.clone();
+        let chance = u64::from_be_bytes(self.p.ids.random());
         self.jobs.spawn(async move {
             tokio::time::sleep(rest).await;
-            Done::Rebased(lane, after, streams.rebase(lane, after).await)
+            Done::Rebased(lane, after, streams.rebase(lane, after, chance).await)
         });
     }
 

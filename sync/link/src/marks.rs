@@ -3,7 +3,7 @@
 //! They are written in the commit that applies the entries, so that they are as true as the cursor.
 
 use engine::{Item, Mark};
-use store::{Migration, StoreError, StreamKey, Tx};
+use store::{Cursor, Migration, StoreError, StreamKey, Tx};
 
 /// The table of marks. Each row holds those of [`BUCKET`] numbers as hexadecimal text: 16 digits of number, 16 of digest.
 pub(crate) const MIGRATION: Migration = Migration {
@@ -29,10 +29,16 @@ pub(crate) async fn keep(
     (before, after): (u64, u64),
     items: &[Item],
 ) -> Result<(), StoreError> {
+    let oldest = after.saturating_sub(REMEMBERED) / BUCKET;
+    let oldest_number = oldest * BUCKET;
     let fresh: Vec<Mark> = items
         .iter()
         .filter_map(|item| match item {
             Item::Entry(seq, entry) if *seq > before && *seq <= after => Some(Mark::of(*seq, entry)),
+            // Where the memory begins with a gap, that is known as such and not as forgotten.
+            Item::Gap { first, last } if *last > before && *first <= after => {
+                Some(Mark::of_gap((*first).max(before + 1).max(oldest_number)))
+            }
             _ => None,
         })
         .collect();
@@ -46,7 +52,6 @@ pub(crate) async fn keep(
         )
         .await?;
     }
-    let oldest = after.saturating_sub(REMEMBERED) / BUCKET;
     if oldest > before.saturating_sub(REMEMBERED) / BUCKET {
         tx.exec(
             "DELETE FROM link_mark WHERE tenant_id = $1 AND peer = $2 AND lane = $3 AND epoch = $4 AND bucket < $5",
@@ -55,6 +60,28 @@ pub(crate) async fn keep(
         .await?;
     }
     Ok(())
+}
+
+/// Whether items continue from the cursor. Those at or below it were committed by a try whose answer was lost; then they
+/// have the marks that were kept, and not those of a twin that another process serves.
+pub(crate) async fn continue_from(
+    tx: &mut Tx<'_>,
+    key: &StreamKey,
+    at: Cursor,
+    items: &[Item],
+) -> Result<bool, StoreError> {
+    let first = match items.first() {
+        Some(Item::Entry(first, _) | Item::Gap { first, .. }) => *first,
+        None => return Ok(true),
+    };
+    if first > at.seq {
+        return Ok(first == at.seq + 1);
+    }
+    let kept = after(tx, key, at.epoch, first - 1).await?;
+    Ok(items.iter().all(|item| match item {
+        Item::Entry(seq, entry) if *seq <= at.seq => kept.contains(&Mark::of(*seq, entry)),
+        _ => true,
+    }))
 }
 
 /// The marks beyond a number that are still known, ascending.

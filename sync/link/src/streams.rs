@@ -1,6 +1,7 @@
 //! The streams of one line as the store keeps them, plus what the store does not know: where an epoch began, which
 //! entries are suspect (see [`engine`] on epochs), and the cursors of epochs that are not current.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use engine::{Item, Mark, OutState};
@@ -28,6 +29,9 @@ const STREAMS: Migration = Migration {
 
 /// Entries per read; the bytes usually end it earlier.
 const READ_ENTRIES: usize = 512;
+
+/// How far a new epoch's number is scattered: half an hour of microseconds.
+const SCATTER: u64 = 1 << 31;
 
 /// Bodies per read when only their marks are wanted.
 const RECALL_BYTES: u64 = 1024 * 1024;
@@ -122,8 +126,8 @@ impl Streams {
             .await
     }
 
-    /// Begins a new epoch after entry `after`.
-    pub(crate) async fn rebase(&self, lane: Lane, after: u64) -> Result<OutState, StoreError> {
+    /// Begins a new epoch after entry `after`. `chance` is random: twins whose clock is wrong would else choose one epoch.
+    pub(crate) async fn rebase(&self, lane: Lane, after: u64, chance: u64) -> Result<OutState, StoreError> {
         let key = self.key(lane);
         // First where the next epoch begins, then the epoch: a crash in between repeats both.
         let planned = key.clone();
@@ -140,7 +144,7 @@ impl Streams {
                 })
             })
             .await?;
-        self.store.renew_epoch(&key).await?;
+        self.store.renew_epoch(&key, chance % SCATTER).await?;
         self.load_one(lane).await
     }
 
@@ -160,8 +164,7 @@ impl Streams {
 
     /// The marks of our own entries after `after` up to `upto` that are still there, ascending.
     pub(crate) async fn recall(&self, lane: Lane, after: u64, upto: u64) -> Result<Vec<Mark>, StoreError> {
-        // More than the receiver remembers cannot be compared.
-        let mut from = after.max(upto.saturating_sub(marks::REMEMBERED));
+        let mut from = after;
         let mut found = Vec::new();
         while from < upto {
             let entries = self.read(lane, from, RECALL_BYTES).await?;
@@ -204,7 +207,8 @@ impl Streams {
         Ok(clinical.map_or(0, store::StreamState::depth) + telemetry)
     }
 
-    /// The cursor of an epoch of the peer's stream, which becomes the current one, and its marks beyond `settled`.
+    /// The cursor of an epoch of the peer's stream, which becomes the current one, and its marks beyond `settled`; below
+    /// that all of them, because this store was restored from a backup.
     pub(crate) async fn cursor(
         &self,
         lane: Lane,
@@ -218,10 +222,10 @@ impl Streams {
                 let key = key.clone();
                 Box::pin(async move {
                     let applied = switch_epoch(tx, &key, epoch, base).await?;
-                    let marks = if applied > settled {
-                        marks::after(tx, &key, epoch, settled).await?
-                    } else {
-                        Vec::new()
+                    let marks = match applied.cmp(&settled) {
+                        Ordering::Greater => marks::after(tx, &key, epoch, settled).await?,
+                        Ordering::Equal => Vec::new(),
+                        Ordering::Less => marks::after(tx, &key, epoch, base).await?,
                     };
                     Ok((applied, marks))
                 })
@@ -229,14 +233,15 @@ impl Streams {
             .await
     }
 
-    /// Applies items, moves the cursor and keeps their marks, in one commit. Answers the cursor.
+    /// Applies items, moves the cursor and keeps their marks, in one commit. Answers the cursor, or `None` when it is not
+    /// where the session left it; nothing was done then.
     pub(crate) async fn apply(
         &self,
         lane: Lane,
         epoch: u64,
         items: Vec<Item>,
         inbox: Arc<dyn Inbox>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Option<u64>, StoreError> {
         let (key, items) = (self.key(lane), Arc::new(items));
         let actor = EdgeId::parse(self.peer.as_str()).map_or(Actor::System, Actor::Edge);
         self.store
@@ -244,16 +249,15 @@ impl Streams {
                 let (key, items, inbox) = (key.clone(), items.clone(), inbox.clone());
                 Box::pin(async move {
                     let before = tx.cursor(&key.peer, key.lane).await?;
+                    if before.epoch != epoch || !marks::continue_from(tx, &key, before, &items).await? {
+                        return Ok(None);
+                    }
                     for item in items.iter() {
-                        if !apply_item(tx, &key, epoch, item, &inbox).await? {
-                            break;
-                        }
+                        apply_item(tx, &key, epoch, item, &inbox).await?;
                     }
                     let after = tx.cursor(&key.peer, key.lane).await?.seq;
-                    if before.epoch == epoch {
-                        marks::keep(tx, &key, epoch, (before.seq, after), &items).await?;
-                    }
-                    Ok(after)
+                    marks::keep(tx, &key, epoch, (before.seq, after), &items).await?;
+                    Ok(Some(after))
                 })
             })
             .await
@@ -303,25 +307,38 @@ async fn switch_epoch(tx: &mut Tx<'_>, key: &StreamKey, epoch: u64, base: u64) -
             &[&key.tenant, &key.peer, &key.lane, &epoch],
         )
         .await?;
-    let seq = kept.map_or(base, |(seq,)| seq);
+    let seq = match kept {
+        Some((seq,)) => seq,
+        None => base.min(furthest(tx, key).await?),
+    };
     tx.cursor_reset(&key.peer, key.lane, Cursor { epoch, seq }).await?;
     Ok(seq)
 }
 
-/// Applies one item; `false` when it does not fit the cursor and the sender must be asked again.
+/// How far any epoch of the peer's stream got. An epoch begins after an entry that was committed here; when none got so
+/// far, this store was restored from a backup, and the sender's retained rows hold what is missing.
+async fn furthest(tx: &mut Tx<'_>, key: &StreamKey) -> Result<u64, StoreError> {
+    let current = tx.cursor(&key.peer, key.lane).await?.seq;
+    let (kept,): (u64,) = tx
+        .one(
+            "SELECT COALESCE(MAX(seq), 0) FROM link_epoch WHERE tenant_id = $1 AND peer = $2 AND lane = $3",
+            &[&key.tenant, &key.peer, &key.lane],
+        )
+        .await?;
+    Ok(current.max(kept))
+}
+
+/// Applies one item that continues from the cursor, or lies before it.
 async fn apply_item(
     tx: &mut Tx<'_>,
     key: &StreamKey,
     epoch: u64,
     item: &Item,
     inbox: &Arc<dyn Inbox>,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     match item {
         Item::Gap { first, last } => {
             let at = tx.cursor(&key.peer, key.lane).await?;
-            if at.epoch != epoch || at.seq + 1 < *first {
-                return Ok(false);
-            }
             if at.seq < *last {
                 tracing::warn!(link.peer = %key.peer, link.first = first, link.last = last, "the sender no longer has these entries");
                 tx.skip(
@@ -333,31 +350,31 @@ async fn apply_item(
                 )
                 .await?;
             }
-            Ok(true)
+            Ok(())
         }
         Item::Entry(seq, wire) => {
             let entry = from_wire(*seq, wire);
             let (key2, entry2, inbox) = (key.clone(), entry.clone(), inbox.clone());
-            let done: Result<Taken, ApplyError> = tx
+            let done: Result<(), ApplyError> = tx
                 .nested(move |tx| {
                     Box::pin(async move {
                         let taken = tx.take(&key2.peer, key2.lane, epoch, entry2.seq).await?;
                         if taken == Taken::Fresh {
                             inbox.apply(tx, &key2.peer, &entry2).await?;
                         }
-                        Ok(taken)
+                        Ok(())
                     })
                 })
                 .await;
             match done {
-                Ok(taken) => Ok(matches!(taken, Taken::Fresh | Taken::Duplicate)),
+                Ok(()) => Ok(()),
                 Err(ApplyError::Store(e)) if !is_the_entrys_fault(&e) => Err(e),
                 Err(e) => {
                     let reason = e.to_string();
                     tracing::warn!(link.peer = %key.peer, link.seq = seq, link.kind = %entry.kind, reason, "entry parked");
                     tx.take(&key.peer, key.lane, epoch, entry.seq).await?;
                     tx.park(&key.peer, key.lane, epoch, &entry, &reason).await?;
-                    Ok(true)
+                    Ok(())
                 }
             }
         }

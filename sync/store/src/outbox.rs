@@ -289,17 +289,18 @@ impl Store {
     }
 
     /// This end lost its past: the peer knows entries of this stream that we do not. Begins a new epoch, in which the
-    /// retained entries keep their numbers; nothing is counted as acknowledged.
-    pub async fn renew_epoch(&self, key: &StreamKey) -> Result<StreamState, StoreError> {
+    /// retained entries keep their numbers; nothing is counted as acknowledged. Its number is the time, or one beyond the
+    /// present when the clock is behind it, plus `scatter`: copies of one disk must not choose the same.
+    pub async fn renew_epoch(&self, key: &StreamKey, scatter: u64) -> Result<StreamState, StoreError> {
         let wanted = key.clone();
         self.write_relieving(&Scope::system(key.tenant.clone()), move |tx| {
             let key = wanted.clone();
             Box::pin(async move {
                 let now = tx.now();
                 tx.exec(
-                    "UPDATE store_stream SET epoch = CASE WHEN epoch >= $4 THEN epoch + 1 ELSE $4 END, acked_seq = 0
+                    "UPDATE store_stream SET epoch = CASE WHEN epoch >= $4 THEN epoch + 1 ELSE $4 END + $5, acked_seq = 0
                      WHERE tenant_id = $1 AND peer = $2 AND lane = $3",
-                    &[&key.tenant, &key.peer, &key.lane, &now],
+                    &[&key.tenant, &key.peer, &key.lane, &now, &scatter],
                 )
                 .await
                 .map(drop)

@@ -120,7 +120,7 @@ fn an_end_that_lost_its_past_begins_a_new_epoch() {
         order(&site, 1, false).await.unwrap();
         let before = site.store.stream(&stream()).await.unwrap();
         site.store.outbox_ack(&stream(), before.epoch, 1).await.unwrap();
-        let after = site.store.renew_epoch(&stream()).await.unwrap();
+        let after = site.store.renew_epoch(&stream(), 0).await.unwrap();
         assert!(after.epoch > before.epoch);
         assert_eq!((after.last_seq, after.acked_seq), (1, 0));
         site.store.outbox_ack(&stream(), before.epoch, 1).await.unwrap();

@@ -1,6 +1,6 @@
 //! Two ends and a line in simulated time, with a model store that can crash, fail, be rolled back and cloned.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use engine::{Alarm, Answer, Channel, Effect, Entry, Item, Mark, OutState, OutgoingCall, Role, Session, Tuning};
@@ -14,7 +14,13 @@ pub(crate) struct Disk {
     pub(crate) acked: u64,
     pub(crate) epoch: u64,
     pub(crate) base: u64,
+    /// Where the next epoch will begin: planned in a commit of its own.
+    pub(crate) next_base: u64,
     pub(crate) suspect: Option<u64>,
+    /// Entries dropped for newer ones about the same thing.
+    pub(crate) dropped: BTreeSet<String>,
+    /// The peer's epoch that was looked at last; only in this one entries are applied.
+    pub(crate) current: u64,
     /// Cursor per epoch of the peer.
     pub(crate) cursors: BTreeMap<u64, u64>,
     /// Marks per epoch of the peer, and how many are remembered.
@@ -33,7 +39,10 @@ impl Disk {
             acked: 0,
             epoch,
             base: 0,
+            next_base: 0,
             suspect: None,
+            dropped: BTreeSet::new(),
+            current: 0,
             cursors: BTreeMap::new(),
             marks: BTreeMap::new(),
             remembered: usize::MAX,
@@ -49,12 +58,25 @@ impl Disk {
     pub(crate) fn append(&mut self, text: &str) {
         let entry = Entry {
             kind: "k".into(),
-            entity: "e".into(),
+            entity: (self.next % 3).to_string(),
             at_us: 0,
             body: text.as_bytes().to_vec(),
         };
         self.out.insert(self.next, entry);
         self.next += 1;
+    }
+
+    /// Of what waits, only the newest about each thing stays.
+    pub(crate) fn coalesce(&mut self) {
+        let newest: BTreeMap<_, _> = self.out.iter().map(|(seq, e)| (e.entity.clone(), *seq)).collect();
+        let (acked, dropped) = (self.acked, &mut self.dropped);
+        self.out.retain(|seq, e| {
+            let stays = *seq <= acked || newest[&e.entity] == *seq;
+            if !stays {
+                dropped.insert(String::from_utf8(e.body.clone()).unwrap());
+            }
+            stays
+        });
     }
 
     fn stream(&self) -> OutState {
@@ -82,8 +104,10 @@ impl Disk {
                     *cursor = *seq;
                 }
                 Item::Gap { first, last } => {
-                    assert_eq!(*first, *cursor + 1, "a gap was offered out of order");
-                    self.gaps.push((*first, *last));
+                    let first = (*first).max(*cursor + 1);
+                    assert_eq!(first, *cursor + 1, "a gap was offered out of order");
+                    self.gaps.push((first, *last));
+                    marks.push(Mark::of_gap(first));
                     *cursor = *last;
                 }
             }
@@ -92,6 +116,9 @@ impl Disk {
         *cursor
     }
 }
+
+/// An answer of the store to the session that asked.
+type Answered = Box<dyn FnOnce(&mut Session, Duration)>;
 
 /// One end: a disk, the session of the running process, and store work that is under way.
 pub(crate) struct End {
@@ -104,7 +131,10 @@ pub(crate) struct End {
     /// Calls run by the handler, by rid.
     pub(crate) ran: Vec<[u8; 16]>,
     pub(crate) reconnect: bool,
+    /// What the store has done and not yet told.
+    late: VecDeque<Answered>,
     boots: u64,
+    epochs: u64,
 }
 
 pub(crate) fn tuning() -> Tuning {
@@ -128,7 +158,9 @@ impl End {
             answers: BTreeMap::new(),
             ran: Vec::new(),
             reconnect: role == Role::Edge,
+            late: VecDeque::new(),
             boots: epoch * 1000,
+            epochs: 0,
         };
         end.crash();
         end
@@ -140,6 +172,7 @@ impl End {
         self.disk.boot();
         self.session = Session::new(self.role, "edg_1", self.boots, tuning());
         self.work.clear();
+        self.late.clear();
         self.reconnect = self.role == Role::Edge;
     }
 
@@ -158,15 +191,33 @@ impl End {
         }
     }
 
-    /// Finishes one piece of store or handler work.
+    /// Finishes one piece of store or handler work, and tells the session.
     pub(crate) fn finish(&mut self, at: usize, fail: bool, now: Duration) {
-        let Some(work) = self.work.remove(at) else { return };
-        match work {
+        let answer = match self.work.remove(at) {
+            Some(work) => self.act(work, fail),
+            None => self.late.pop_front(),
+        };
+        answer.into_iter().for_each(|tell| tell(&mut self.session, now));
+    }
+
+    /// Finishes one piece of store work; the session hears of it later, perhaps another one than had asked.
+    pub(crate) fn finish_unheard(&mut self, at: usize) {
+        let answer = self.work.remove(at).and_then(|work| self.act(work, false));
+        self.late.extend(answer);
+    }
+
+    fn is_working(&self) -> bool {
+        !self.work.is_empty() || !self.late.is_empty()
+    }
+
+    fn act(&mut self, work: Effect, fail: bool) -> Option<Answered> {
+        let disk = &mut self.disk;
+        Some(match work {
             Effect::LoadStreams { ticket } => {
-                self.session
-                    .streams(ticket, vec![(Lane::Clinical, self.disk.stream())], now);
+                let stream = disk.stream();
+                Box::new(move |s, now| s.streams(ticket, vec![(Lane::Clinical, stream)], now))
             }
-            Effect::Read { lane, ticket, .. } if fail => self.session.load_failed(lane, ticket),
+            Effect::Read { lane, ticket, .. } if fail => Box::new(move |s, _| s.load_failed(lane, ticket)),
             Effect::Read {
                 lane,
                 after,
@@ -175,24 +226,41 @@ impl End {
             } => {
                 let mut left = max_bytes as usize;
                 let mut entries = Vec::new();
-                for (seq, entry) in self.disk.out.range(after + 1..) {
+                for (seq, entry) in disk.out.range(after + 1..) {
                     if !entries.is_empty() && entry.body.len() + 20 > left {
                         break;
                     }
                     left = left.saturating_sub(entry.body.len() + 20);
                     entries.push((*seq, entry.clone()));
                 }
-                self.session.loaded(lane, ticket, entries, now);
+                Box::new(move |s, now| s.loaded(lane, ticket, entries, now))
             }
-            Effect::Acked { upto, .. } => self.disk.acked = self.disk.acked.max(upto),
+            Effect::Acked { epoch, upto, .. } => {
+                if epoch == disk.epoch {
+                    disk.acked = disk.acked.max(upto);
+                }
+                return None;
+            }
             Effect::Verified { lane } => {
-                self.disk.suspect = None;
-                self.session.verified(lane, now);
+                disk.suspect = None;
+                Box::new(move |s, now| s.verified(lane, now))
+            }
+            Effect::Rebase { lane, after } if fail => {
+                disk.next_base = after;
+                self.work.push_back(Effect::Rebase { lane, after });
+                return None;
             }
             Effect::Rebase { lane, after } => {
-                self.disk.epoch += 1;
-                (self.disk.base, self.disk.acked, self.disk.suspect) = (after, after, None);
-                self.session.rebased(lane, self.disk.stream(), now);
+                self.epochs += 1;
+                disk.epoch = self.boots * 1000 + self.epochs;
+                (disk.base, disk.acked, disk.suspect) = (after, 0, None);
+                let stream = disk.stream();
+                Box::new(move |s, now| s.rebased(lane, stream, now))
+            }
+            // The driver asks again until the store answers.
+            work @ (Effect::LoadCursor { .. } | Effect::Recall { .. }) if fail => {
+                self.work.push_back(work);
+                return None;
             }
             Effect::LoadCursor {
                 lane,
@@ -201,10 +269,16 @@ impl End {
                 settled,
                 ticket,
             } => {
-                let applied = *self.disk.cursors.entry(epoch).or_insert(base);
-                let marks = self.disk.marks.entry(epoch).or_default().iter();
-                let marks = marks.filter(|m| m.seq > settled).copied().collect();
-                self.session.cursor(lane, ticket, applied, marks, now);
+                let furthest = disk.cursors.values().copied().max().unwrap_or(0);
+                let applied = *disk.cursors.entry(epoch).or_insert(base.min(furthest));
+                disk.current = epoch;
+                let beyond = if applied < settled { base } else { settled };
+                let marks = disk.marks.entry(epoch).or_default().iter();
+                let marks: Vec<_> = marks
+                    .filter(|m| m.seq > beyond && applied != settled)
+                    .copied()
+                    .collect();
+                Box::new(move |s, now| s.cursor(lane, ticket, applied, marks, now))
             }
             Effect::Recall {
                 lane,
@@ -212,27 +286,30 @@ impl End {
                 upto,
                 ticket,
             } => {
-                let ours = self.disk.out.range(after + 1..).take_while(|(seq, _)| **seq <= upto);
+                let ours = disk.out.range(after + 1..).take_while(|(seq, _)| **seq <= upto);
                 let marks: Vec<_> = ours.map(|(seq, entry)| Mark::of(*seq, entry)).collect();
-                self.session.recalled(lane, ticket, &marks, now);
+                Box::new(move |s, now| s.recalled(lane, ticket, &marks, now))
             }
-            Effect::Apply { lane, ticket, .. } if fail => self.session.apply_failed(lane, ticket, now),
+            Effect::Apply { lane, ticket, .. } if fail => Box::new(move |s, now| s.apply_failed(lane, ticket, now)),
+            Effect::Apply {
+                lane, epoch, ticket, ..
+            } if epoch != disk.current => Box::new(move |s, now| s.out_of_step(lane, ticket, now)),
             Effect::Apply {
                 lane,
                 epoch,
                 items,
                 ticket,
             } => {
-                let last = self.disk.apply(epoch, &items);
-                self.session.applied(lane, ticket, last, now);
+                let last = disk.apply(epoch, &items);
+                Box::new(move |s, now| s.applied(lane, ticket, last, now))
             }
             Effect::Run(call) => {
                 self.ran.push(call.rid);
-                self.session.reply(call.rid, call.body, now);
+                Box::new(move |s, now| s.reply(call.rid, call.body, now))
             }
-            Effect::Abort { .. } => {}
+            Effect::Abort { .. } => return None,
             other => panic!("not work: {other:?}"),
-        }
+        })
     }
 }
 
@@ -327,7 +404,7 @@ impl World {
 
     /// Whether frames or store work are under way.
     fn busy(&self) -> bool {
-        self.wire.iter().flatten().any(|q| !q.is_empty()) || !self.edge.work.is_empty() || !self.cloud.work.is_empty()
+        self.wire.iter().flatten().any(|q| !q.is_empty()) || self.edge.is_working() || self.cloud.is_working()
     }
 
     /// A healthy line and healthy stores, and nothing new: `for_how_long` of simulated time.
