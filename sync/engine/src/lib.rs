@@ -14,13 +14,14 @@
 //!
 //! # Epochs
 //! A stream is named by peer, lane and *epoch*. A receiver keeps one cursor per epoch, and the marks (short digests) of
-//! the newest entries it committed. When it stands further than the sender was ever told, it shows its marks: they are
-//! the sender's own entries, whose acknowledgement was lost, or those of another history under the same numbers, because
-//! this disk was rolled back or cloned. In that case the sender begins a new epoch after the last shared entry and raises
-//! an alarm; nothing of either history is lost or applied twice. Marks reach back thousands of entries; a disk that was
-//! rolled back further parts at its first *suspect* entry, the first one that the process wrote since it began, for all
-//! before it lay in the image. A receiver that was restored from a backup has a lower cursor, or none: entries are sent
-//! again from the retained rows.
+//! the newest entries it committed. When it stands elsewhere than the sender was told, it shows its marks: they are the
+//! sender's own entries, whose acknowledgement was lost, or those of another history under the same numbers, because this
+//! disk was rolled back or cloned. In that case the sender begins a new epoch after the last shared entry and raises an
+//! alarm; nothing of either history is lost. Marks reach back thousands of entries; a disk that was rolled back further
+//! parts at its first *suspect* entry, the first one that the process wrote since it began, for all before it lay in the
+//! image. A receiver that was restored from a backup has a lower cursor, or none: entries are sent again from the
+//! retained rows, and if a twin has used their numbers meanwhile the marks tell. A cursor that somebody else moves while
+//! units are applied ends the session: a new greeting compares anew.
 //!
 //! # Guarantee
 //! At least once on the wire; applied exactly once and in order, because cursor and effects commit together.
