@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod histories;
+#[path = "../ward/mod.rs"]
 mod ward;
 
 use std::time::{Duration, Instant};
@@ -314,127 +316,11 @@ async fn a_restarted_cloud_with_its_broker_is_met_again_and_both_backlogs_drain(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_appliance_restored_from_an_old_disk_image_raises_an_alarm_and_loses_and_repeats_nothing() {
-    let Site {
-        folder,
-        here,
-        there,
-        authority,
-        cloud,
-        proxy: line,
-        appliance,
-        edge,
-    } = Site::open().await;
-    append(&here, &PeerId::cloud(), 0..5).await;
-    wait_seen(&there, 5, Duration::from_secs(20)).await;
-    let mut status = appliance.status();
-    wait_status(&mut status, "drained", |s| s.buffer_depth == 0).await;
-    let image = folder.path().join("image.db");
-    backup(&folder.path().join("edge.db"), &image);
-    append(&here, &PeerId::cloud(), 5..9).await;
-    wait_seen(&there, 9, Duration::from_secs(20)).await;
-    appliance.stop().await;
-
-    let restored = open_store(&image).await;
-    let appliance = start_edge(&restored, &authority, &edge, line.port).await;
-    append(&restored, &PeerId::cloud(), 100..103).await;
-    let seen = wait_seen(&there, 12, Duration::from_secs(20)).await;
-    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 100, 101, 102]);
-    let alarm = appliance.status().borrow().alarm.clone();
-    assert!(
-        matches!(alarm, Some(link::Alarm::RolledBack { ours: 6, theirs: 9, .. })),
-        "{alarm:?}"
-    );
-    append(&restored, &PeerId::cloud(), 103..105).await;
-    wait_seen(&there, 14, Duration::from_secs(20)).await;
-    appliance.stop().await;
-    cloud.stop().await;
-}
-
-fn backup(from: &std::path::Path, to: &std::path::Path) {
-    let source = rusqlite::Connection::open(from).unwrap();
-    source.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_appended_by_another_process_is_found_by_the_timer_alone() {
     let site = Site::open().await;
     let other = open_store(&site.folder.path().join("edge.db")).await;
     append(&other, &PeerId::cloud(), 0..3).await;
     assert_eq!(wait_seen(&site.there, 3, Duration::from_secs(10)).await, [0, 1, 2]);
-    site.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cloned_appliance_and_its_original_raise_the_alarm_and_no_entry_of_either_is_lost() {
-    let site = Site::open().await;
-    append(&site.here, &PeerId::cloud(), 0..5).await;
-    wait_seen(&site.there, 5, Duration::from_secs(20)).await;
-    wait_status(&mut site.appliance.status(), "drained", |s| s.buffer_depth == 0).await;
-    let image = site.folder.path().join("clone.db");
-    backup(&site.folder.path().join("edge.db"), &image);
-
-    let twin_store = open_store(&image).await;
-    let twin = start_edge(&twin_store, &site.authority, &site.edge, site.proxy.port).await;
-    append(&twin_store, &PeerId::cloud(), 100..110).await;
-    append(&site.here, &PeerId::cloud(), 200..210).await;
-    let mut seen = wait_seen(&site.there, 25, Duration::from_secs(90)).await;
-    let inner_order: Vec<_> = seen.iter().filter(|n| **n >= 200).copied().collect();
-    assert_eq!(inner_order, numbers(200..210));
-    seen.sort_unstable();
-    assert_eq!(seen, [numbers(0..5), numbers(100..110), numbers(200..210)].concat());
-    let end = Instant::now() + Duration::from_secs(20);
-    while site.cloud.status(&site.edge).and_then(|s| s.alarm) != Some(link::Alarm::Cloned) {
-        assert!(Instant::now() < end, "the cloud never noticed the clone");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let fenced = [twin.status(), site.appliance.status()].map(|s| s.borrow().alarm.clone());
-    assert!(fenced.contains(&Some(link::Alarm::Fenced)), "{fenced:?}");
-    twin.stop().await;
-    site.close().await;
-}
-
-/// What an appliance sent in vain has the same numbers as what its twin delivered meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn entries_swallowed_by_the_line_while_a_twin_used_their_numbers_are_not_taken_for_delivered() {
-    let site = Site::open().await;
-    append(&site.here, &PeerId::cloud(), 0..5).await;
-    wait_seen(&site.there, 5, Duration::from_secs(20)).await;
-    wait_status(&mut site.appliance.status(), "drained", |s| s.buffer_depth == 0).await;
-    let image = site.folder.path().join("clone.db");
-    backup(&site.folder.path().join("edge.db"), &image);
-
-    let swallowed = site.proxy.swallowed_bytes();
-    site.proxy.set(proxy::Weather::BlackHole);
-    append(&site.here, &PeerId::cloud(), 200..210).await;
-    let end = Instant::now() + Duration::from_secs(20);
-    while site.proxy.swallowed_bytes() < swallowed + 200 {
-        assert!(Instant::now() < end, "nothing was sent into the hole");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-
-    let twin_store = open_store(&image).await;
-    let broker = site.cloud.broker_address().unwrap().port();
-    let twin = start_edge(&twin_store, &site.authority, &site.edge, broker).await;
-    append(&twin_store, &PeerId::cloud(), 100..110).await;
-    wait_seen(&site.there, 15, Duration::from_secs(20)).await;
-    twin.stop().await;
-
-    site.proxy.set(proxy::Weather::Fair);
-    let seen = wait_seen(&site.there, 25, Duration::from_secs(90)).await;
-    assert_eq!(seen, [numbers(0..5), numbers(100..110), numbers(200..210)].concat());
-    let alarm = site.appliance.status().borrow().alarm.clone();
-    assert!(
-        matches!(
-            alarm,
-            Some(link::Alarm::RolledBack {
-                ours: 6,
-                theirs: 15,
-                ..
-            })
-        ),
-        "{alarm:?}"
-    );
     site.close().await;
 }
 
