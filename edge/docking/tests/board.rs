@@ -239,6 +239,8 @@ async fn a_bay_is_told_by_its_usb_port_who_stands_in_it() {
     board.seat(&plugged("sda/7"), Some("ZFY0001"));
     rig.until("its number", |s| s.bays[3].serial == "ZFY0001").await;
     assert_eq!(board.bay_of("ZFY0001"), Some(3));
+    // A board that begins anew leaves a bolt as it finds it: held is who was held before.
+    rig.until("the bolt", |s| s.bays[3].lock == Lock::Closed).await;
 
     rig.post("reset", serde_json::json!({})).await;
     rig.until("the power cut", |s| !s.online).await;
@@ -248,7 +250,8 @@ async fn a_bay_is_told_by_its_usb_port_who_stands_in_it() {
     .await;
 
     // Handed out: its lock opens and its light says so; whoever is not here is not handed out.
-    rig.until("the lock", |s| s.bays[3].lock == Lock::Closed).await;
+    rig.until("the lock, after the power cut", |s| s.bays[3].lock == Lock::Closed)
+        .await;
     assert!(board.charge_of("ZFY0001").is_some() && board.charge_of("ZFY0002").is_none());
     let opened = board.hand_out("ZFY0001").await.unwrap();
     assert_eq!((opened.place.as_str(), opened.seconds), ("4号槽位", 120));
