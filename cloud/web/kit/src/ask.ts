@@ -44,10 +44,7 @@ let last = 0
 /** A short notice that goes away by itself; one that can be undone stays longer. */
 export function notice(text: string, bad = false, undo?: () => void): void {
   const id = ++last
-  const gone = () => {
-    const at = asking.notices.findIndex((n) => n.id === id)
-    if (at >= 0) asking.notices.splice(at, 1)
-  }
+  const gone = () => { asking.notices = asking.notices.filter((n) => n.id !== id) }
   // What came before cannot be undone past what came after it.
   if (undo) asking.notices = asking.notices.filter((n) => !n.undo)
   asking.notices.push({ id, text, bad, undo: undo && (() => { gone(); undo() }) })

@@ -124,6 +124,8 @@ export function useCall(visit: string) {
     const media = own.value
     if (!media || gone) return
     const { ice_servers } = await room.ice(visit)
+    // Who hung up meanwhile does not come into the room again.
+    if (gone || own.value !== media) return
     peer?.close()
     relayable.value = ice_servers.some((server) => [server.urls].flat().some((url) => /^turns?:/.test(url)))
     path.value = ''
@@ -166,9 +168,12 @@ export function useCall(visit: string) {
         .catch(() => { if (socket === wire) again() })
     }
     wire.onclose = () => { if (socket === wire && stage.value !== 'ended' && stage.value !== 'failed') again() }
-    wire.onopen = async () => {
-      await mine.setLocalDescription(await mine.createOffer())
-      say({ type: 'offer', sdp: mine.localDescription?.sdp })
+    wire.onopen = () => {
+      const offer = async () => {
+        await mine.setLocalDescription(await mine.createOffer())
+        if (socket === wire) say({ type: 'offer', sdp: mine.localDescription?.sdp })
+      }
+      offer().catch(() => { if (socket === wire) again() })
     }
   }
 
@@ -194,7 +199,8 @@ export function useCall(visit: string) {
     attempts = 0
     try {
       own.value = await ownMedia()
-      if (gone) return stop('ended')
+      // Hung up while the camera was still opening.
+      if (gone || stage.value !== 'preparing') return stop('ended')
       stage.value = 'joining'
       limit = setTimeout(() => fail('视频连接超时，请检查网络后重试'), JOIN_MS)
       await connect()

@@ -86,9 +86,8 @@ export async function send(input: Request | string, init: RequestInit = {}, dead
 }
 
 async function refusal(response: Response): Promise<ApiError> {
-  const body: unknown = await response.json().catch(() => undefined)
-  const told = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}
-  const text = (key: string) => (typeof told[key] === 'string' ? (told[key] as string) : undefined)
+  const told = (await response.json().catch(() => undefined)) as Record<string, unknown> | null | undefined
+  const text = (key: string) => (typeof told?.[key] === 'string' ? told[key] : undefined)
   const error = new ApiError(
     text('code') ?? `http_${response.status}`,
     text('message') ?? text('text') ?? WORDS[response.status] ?? '系统出了点问题，请稍后重试',

@@ -44,12 +44,12 @@ function take(name: string): Promise<boolean> {
 }
 /** Whether this tab may have a stream; where tabs cannot agree, each has one. */
 async function place(): Promise<boolean> {
-  if (giveBack || typeof navigator.locks === 'undefined') return true
+  if (giveBack || !navigator.locks) return true
   for (let n = 0; n < PLACES; n += 1) if (await take(`yiqiao.stream.${n}`)) return true
   return false
 }
 
-function tell(event: LiveEvent | undefined): void {
+function tell(event?: LiveEvent): void {
   for (const handler of handlers) handler(event)
 }
 
@@ -58,7 +58,7 @@ function schedule(): void {
   if (handlers.size === 0) return
   timer = setTimeout(() => {
     if (known && document.visibilityState === 'visible' && line.online) {
-      tell(undefined)
+      tell()
       if (placeless) void open()
     }
     schedule()
@@ -90,7 +90,7 @@ function listen(): void {
   mine.onopen = () => {
     line.stream = true
     retryMs = 1_000
-    tell(undefined)
+    tell()
     schedule()
   }
   const read = (message: MessageEvent<string>) => {
@@ -98,7 +98,7 @@ function listen(): void {
       const event = JSON.parse(message.data) as LiveEvent
       if (typeof event.kind === 'string') tell(event)
     } catch {
-      tell(undefined)
+      tell()
     }
   }
   mine.onmessage = read
@@ -127,7 +127,7 @@ if (typeof window !== 'undefined') {
   addEventListener('online', () => {
     line.online = true
     retryMs = 1_000
-    tell(undefined)
+    tell()
     void open()
   })
   addEventListener('offline', () => { line.online = false })
@@ -136,7 +136,7 @@ if (typeof window !== 'undefined') {
     clearTimeout(hidden)
     if (document.visibilityState === 'hidden') hidden = setTimeout(close, HIDDEN_MS)
     else if (handlers.size > 0) {
-      tell(undefined)
+      tell()
       void open()
       schedule()
     }
