@@ -73,10 +73,11 @@ fn field(text: &[u8], at: usize, length: usize) -> Result<String, Misread> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn card(name: &str, number: &str) -> Reply {
+    /// The answer of a module on which this card lies.
+    pub(crate) fn card(name: &str, number: &str) -> Reply {
         let mut text = [0x20u8, 0].repeat(TEXT / 2);
         let mut put = |at: usize, value: &str| {
             for (n, unit) in value.encode_utf16().enumerate() {

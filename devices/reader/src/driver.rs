@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tokio_serial::{SerialPortBuilderExt as _, SerialStream};
+use tokio_serial::{ClearBuffer, SerialPort as _, SerialPortBuilderExt as _, SerialStream};
 
 use crate::card::{self, IdCard};
 use crate::frame::{self, Frames, Reply};
@@ -181,6 +181,9 @@ impl Module {
     /// One command and its answer; none when it did not come in time or was broken.
     async fn ask(&mut self, command: u8, parameter: u8, within: Duration) -> Result<Option<Reply>, Gone> {
         self.frames.clear();
+        // An answer that came when nobody waited for it any more would be taken for the one to this question, this one's for
+        // the one to the next, and so on: no card would ever be read again.
+        let _ = self.line.clear(ClearBuffer::Input);
         let until = Instant::now() + within;
         let broken = self.frames.broken();
         let written = tokio::time::timeout_at(until, self.line.write_all(&frame::command(command, parameter))).await;
@@ -239,3 +242,6 @@ pub async fn run_scanner(port: &Port, state: &watch::Sender<State>, to: &mpsc::S
         tokio::time::sleep(AGAIN).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
