@@ -3,6 +3,9 @@
 //!
 //! The kernel means the *thread* that started a child, and threads of tests and runtimes come and go: all are started by one
 //! thread that stays.
+//!
+//! Nor do they hold what is ours: a library in C opens its connections so that any child inherits them. A connection to a
+//! software TPM, which serves one at a time, would then stay open for as long as some other test's daemon runs.
 
 use std::ffi::OsStr;
 use std::process::{Child, Command};
@@ -13,8 +16,18 @@ type Work = Box<dyn FnOnce() + Send>;
 
 static STAYING: OnceLock<Sender<Work>> = OnceLock::new();
 
-/// Words before a program that bind its life to that of the thread which starts it.
-pub const BOUND: [&str; 4] = ["setpriv", "--pdeathsig", "KILL", "--"];
+/// Words before a program that bind its life to that of the thread which starts it, and leave it no descriptor of ours but
+/// the standard streams.
+pub const BOUND: [&str; 8] = [
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "--",
+    "bash",
+    "-c",
+    r#"for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd > 2)) && eval "exec $fd>&-"; done; exec "$@""#,
+    "bound",
+];
 
 /// Does `work`, which starts a child, on the thread that lives as long as this process.
 ///
@@ -73,6 +86,18 @@ mod tests {
     use std::process::Stdio;
 
     use super::*;
+
+    #[test]
+    fn a_child_has_no_descriptor_of_its_parent_but_the_standard_streams() {
+        // A parent that holds a file which its children inherit.
+        let held = |words: &[&str]| {
+            let mut parent = Command::new("bash");
+            parent.args(["-c", r#"exec 9</dev/null; "$@""#, "parent"]).args(words);
+            parent.args(["sh", "-c", "[ -e /proc/$$/fd/9 ] && echo held"]);
+            String::from_utf8(parent.output().expect("bash").stdout).expect("text")
+        };
+        assert_eq!((held(&[]).trim(), held(&BOUND).trim()), ("held", ""));
+    }
 
     /// A test process that starts a child and is killed: the child is gone, too.
     #[test]
