@@ -220,6 +220,8 @@ impl Runner {
                 }
             };
             tokio::select! {
+                // A policy that was changed asks nobody any more.
+                biased;
                 () = stop.cancelled() => return,
                 () = shared.changed.notified() => {}
                 () = by_policy => return,
@@ -242,7 +244,7 @@ impl Runner {
                 kept.map_or_else(|| Station::new(source.clone()), Station::forgiven)
             })
             .collect();
-        self.publish();
+        self.shared.book().rows = self.rows();
     }
 
     fn tls(&self, policy: &Policy) -> Option<Arc<ClientConfig>> {
@@ -259,8 +261,8 @@ impl Runner {
             .ok()
     }
 
-    fn publish(&self) {
-        self.shared.book().rows = self.stations.iter().map(|station| station.row().clone()).collect();
+    fn rows(&self) -> Vec<Row> {
+        self.stations.iter().map(|station| station.row().clone()).collect()
     }
 
     /// Polls at once, then by the schedule, on demand, and when the machine's clock jumps. Never ends by itself, unless
@@ -336,8 +338,12 @@ impl Runner {
         if let Err(failure) = &result {
             tracing::warn!(time.failure = ?failure, "no time from the sources");
         }
-        self.shared.book().clock.polled(at, result);
-        self.publish();
+        // The result and the rows that led to it are seen together.
+        let rows = self.rows();
+        let mut book = self.shared.book();
+        book.clock.polled(at, result);
+        book.rows = rows;
+        drop(book);
         result.is_ok()
     }
 

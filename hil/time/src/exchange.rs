@@ -17,7 +17,7 @@ use crate::seal::Pair;
 use crate::{Inner, OF_EXCHANGE};
 
 const EXPORTER: &[u8] = b"EXPORTER-network-time-security";
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A root of its own as PEM, and a configuration with a certificate under it.
 pub(crate) fn papers(name: &str) -> io::Result<(String, [Arc<ServerConfig>; 2])> {

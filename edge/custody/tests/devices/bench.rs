@@ -3,11 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody::{Deadlines, Fault, Guarded, Pin, sdf};
 use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "bench1234";
+
+/// For a device that answers, however busy the machine is.
+pub(crate) const PATIENT: Deadlines = Deadlines {
+    call: Duration::from_secs(60),
+    slow: Duration::from_secs(120),
+};
 
 pub(crate) struct Bench {
     folder: TempDir,
@@ -47,7 +54,7 @@ impl Bench {
     }
 
     pub(crate) fn open_with(&self, config: sdf::Config) -> Guarded {
-        custody::open_within(custody::Config::Sdf(config), Deadlines::default()).unwrap()
+        custody::open_within(custody::Config::Sdf(config), PATIENT).unwrap()
     }
 
     /// Without deadlines around it.

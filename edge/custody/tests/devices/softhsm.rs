@@ -12,10 +12,9 @@ use cryptoki::object::{Attribute, ObjectClass};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use custody::pkcs11::{Config, VendorSm2};
-use custody::{
-    Cipher, CipherKey, Deadlines, Device, Direction, Fault, Guarded, Hash, KeyAlgorithm, KeyRef, Mode, Scheme, Unwrap,
-};
+use custody::{Cipher, CipherKey, Device, Direction, Fault, Guarded, Hash, KeyAlgorithm, KeyRef, Mode, Scheme, Unwrap};
 
+use crate::bench::PATIENT;
 use crate::judges::{MESSAGE, openssl_encrypts, openssl_verifies, sha};
 
 const FOLDER: &str = "CUSTODY_SOFTHSM_FOLDER";
@@ -91,7 +90,7 @@ fn config(folder: &Path) -> Config {
 }
 
 fn open(config: Config) -> Guarded {
-    custody::open_within(custody::Config::Pkcs11(config), Deadlines::default()).unwrap()
+    custody::open_within(custody::Config::Pkcs11(config), PATIENT).unwrap()
 }
 
 /// Somebody else in the same process, beside the product.

@@ -1,11 +1,11 @@
 //! The policy at work: configured, changed, switched, asked for, stopped.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use timesource::{Failure, Outcome, Pace, Policy, PollRefused, Reason, Schedule, State, time_keeper};
 
-use crate::{Machine, Running, always, is_trusted, pace, plain, policy, row, server, until};
+use crate::{Machine, Running, always, brief, is_trusted, pace, plain, policy, row, server, until};
 
 /// Rows: AP-234, AP-235, AP-256, AP-257
 #[tokio::test]
@@ -21,8 +21,14 @@ async fn sources_strategy_and_switch_are_configured_without_a_restart() {
     running.keeper.set_policy(policy(vec![plain(&first)])).unwrap();
     let status = running.first().await;
     assert!(is_trusted(&status), "{status:?}");
+    let State::Trusted(known) = &status.state else {
+        panic!("{status:?}")
+    };
     let corrected = status.time.unwrap().as_micros() - status.machine.as_micros();
-    assert!((-1_300_000..-1_100_000).contains(&corrected), "{corrected}");
+    assert!(
+        corrected.abs_diff(-1_200_000) <= known.error_us,
+        "{corrected} {known:?}"
+    );
 
     // Another strategy and another server take its place; what the old one said no longer counts.
     let nightly = Policy {
@@ -71,11 +77,7 @@ async fn sources_strategy_and_switch_are_configured_without_a_restart() {
 #[tokio::test]
 async fn a_lost_source_leads_to_holdover_and_its_return_out_of_it() {
     let server = server().await;
-    let quick = Pace {
-        answer: Duration::from_millis(200),
-        ..pace()
-    };
-    let running = Running::paced(policy(vec![plain(&server)]), &Machine::ahead(0), quick);
+    let running = Running::paced(policy(vec![plain(&server)]), &Machine::ahead(0), brief());
     assert!(is_trusted(&running.first().await));
     always(&server, json!({"kind": "silent"}));
     let status = running.polled().await;
@@ -108,8 +110,8 @@ async fn a_clock_set_behind_our_back_is_noticed_and_measured_again() {
     else {
         panic!("believed right after a step")
     };
-    assert!(by_us.abs_diff(20_000_000) < 50_000, "{by_us}");
-    until("a new measurement", || running.keeper.history().len() == 2).await;
+    assert!(by_us.abs_diff(20_000_000) < 1_000_000, "{by_us}");
+    until("a new measurement", || running.keeper.history().len() >= 2).await;
     let status = running.keeper.status();
     let State::Trusted(known) = status.state else {
         panic!("{status:?}")
@@ -128,15 +130,16 @@ async fn polls_on_demand_are_shared_and_kept_apart() {
     };
     let running = Running::paced(policy(vec![plain(&server)]), &Machine::ahead(0), slow);
     running.first().await;
-    let begun = Instant::now();
     let ten = (0..10).map(|_| running.keeper.poll_now());
     let done = futures_util::future::join_all(ten).await;
     assert!(done.iter().all(Result::is_ok));
-    assert!(begun.elapsed() >= Duration::from_millis(200));
+    let history = running.keeper.history();
     assert!(
-        running.keeper.history().len() <= 3,
+        (2..=3).contains(&history.len()),
         "ten people, one poll (two when they came during one)"
     );
+    let apart = history[1].at.since(history[0].at);
+    assert!(apart >= slow.unplanned, "{apart:?}");
     let crowd = (0..40).map(|_| running.keeper.poll_now());
     let done = futures_util::future::join_all(crowd).await;
     assert!(done.iter().any(Result::is_ok));
@@ -149,14 +152,18 @@ async fn polls_on_demand_are_shared_and_kept_apart() {
 #[tokio::test]
 async fn the_runner_stops_at_once_even_in_the_middle_of_a_poll() {
     let server = crate::liar(json!({"kind": "silent"})).await;
-    let mut running = Running::start(policy(vec![plain(&server)]), &Machine::ahead(0));
+    let long = Pace {
+        answer: Duration::from_secs(600),
+        ..pace()
+    };
+    let mut running = Running::paced(policy(vec![plain(&server)]), &Machine::ahead(0), long);
     until("a question", || server.questions() == 1).await;
     let keeper = running.keeper.clone();
     let waiting = tokio::spawn(async move { keeper.poll_now().await });
     running.stop.cancel();
-    tokio::time::timeout(Duration::from_millis(500), &mut running.task)
+    tokio::time::timeout(Duration::from_secs(60), &mut running.task)
         .await
-        .expect("stops")
+        .expect("stops long before the answer is given up")
         .unwrap();
     assert_eq!(waiting.await.unwrap().unwrap_err(), PollRefused::Interrupted);
     assert!(running.keeper.now().is_err());

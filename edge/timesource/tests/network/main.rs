@@ -87,17 +87,26 @@ impl Drop for Running {
     }
 }
 
+/// For sources that answer, however busy the machine is.
 pub(crate) fn pace() -> Pace {
     Pace {
         between_samples: Duration::from_millis(5),
-        answer: Duration::from_secs(1),
-        preparation: Duration::from_secs(5),
+        answer: Duration::from_secs(20),
+        preparation: Duration::from_secs(20),
         unplanned: Duration::ZERO,
     }
 }
 
+/// For sources of which some answers never come: each of those is waited for.
+pub(crate) fn brief() -> Pace {
+    Pace {
+        answer: Duration::from_secs(4),
+        ..pace()
+    }
+}
+
 pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..6_000 {
         if done() {
             return;
         }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use timesource::{Pace, Policy, Source};
 
-use crate::{Machine, Running, always, is_trusted, liar, pace, plain, policy, row, server};
+use crate::{Machine, Running, always, brief, is_trusted, liar, plain, policy, row, server};
 
 fn protected(server: &Server) -> Policy {
     Policy {
@@ -25,9 +25,8 @@ fn protected(server: &Server) -> Policy {
 /// What the first poll failed of, on a machine so far ahead.
 async fn failed(policy: Policy, machine: &Arc<Machine>) -> String {
     let quick = Pace {
-        answer: Duration::from_millis(400),
-        preparation: Duration::from_secs(2),
-        ..pace()
+        preparation: Duration::from_secs(10),
+        ..brief()
     };
     let running = Running::paced(policy, machine, quick);
     let status = running.first().await;
@@ -93,7 +92,8 @@ async fn a_false_refusal_before_the_true_answer_changes_nothing() {
 #[tokio::test]
 async fn a_server_that_lost_its_keys_is_agreed_with_anew() {
     let server = server().await;
-    let running = Running::start(protected(&server), &Machine::ahead(0));
+    // After a refusal that anybody may have sent the true answer is waited for.
+    let running = Running::paced(protected(&server), &Machine::ahead(0), brief());
     assert!(is_trusted(&running.first().await));
     server.forget_keys();
     let status = running.polled().await;
