@@ -82,7 +82,7 @@ mod tests {
         let stop = CancellationToken::new();
         let who = |ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.ip().to_string() };
         let router = Router::new().route("/", get(who));
-        let port = tokio::spawn(serve(listener, router, Duration::from_millis(300), stop.clone()));
+        let port = tokio::spawn(serve(listener, router, Duration::from_secs(3), stop.clone()));
 
         let mut half = TcpStream::connect(at).await.unwrap();
         half.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
@@ -95,11 +95,11 @@ mod tests {
             answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"),
             "{answer}"
         );
-        let ended = tokio::time::timeout(Duration::from_secs(10), half.read_to_string(&mut answer)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), half.read_to_string(&mut answer)).await;
         assert!(ended.is_ok(), "the half request is held for ever");
 
         stop.cancel();
-        tokio::time::timeout(Duration::from_secs(10), port)
+        tokio::time::timeout(Duration::from_secs(60), port)
             .await
             .unwrap()
             .unwrap();

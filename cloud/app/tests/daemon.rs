@@ -17,7 +17,7 @@ use records::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 const CLOUD: &str = env!("CARGO_BIN_EXE_cloud");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 struct House {
     folder: tempfile::TempDir,
@@ -198,7 +198,7 @@ fn a_day_with(database: &str) {
     assert_eq!(house.get("/").0, 307);
 
     assert!(succeeded(&house.run(&["audit", "verify"])).contains("rows hold"));
-    let ended = cloud.stop(Duration::from_secs(10)).expect("it stops when asked");
+    let ended = cloud.stop(PATIENCE).expect("it stops when asked");
     assert!(ended.success(), "{ended}");
 
     // Whatever was there is there again after a power cut.
@@ -313,8 +313,8 @@ fn a_relay_whose_port_is_taken_does_not_keep_the_cloud_from_starting() {
     succeeded(&house.run(&["tenant", "import", "hospital.json"]));
     let cloud = house.serve();
     assert_eq!(house.get("/api/v1/hospitals").0, 200);
-    let said = cloud.stderr.all();
-    assert!(said.iter().any(|line| line.contains("[video.turn]")), "{said:?}");
+    let said = cloud.stderr.wait_for(PATIENCE, |line| line.contains("[video.turn]"));
+    assert!(said.is_some(), "{:?}", cloud.stderr.all());
 }
 
 #[test]

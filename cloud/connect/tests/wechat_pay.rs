@@ -125,7 +125,7 @@ impl Till {
     }
 
     async fn notice(&mut self) -> Notice {
-        tokio::time::timeout(Duration::from_secs(10), self.notices.recv())
+        tokio::time::timeout(Duration::from_secs(60), self.notices.recv())
             .await
             .unwrap()
             .unwrap()

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -202,7 +202,8 @@ impl World {
 
     /// What the timers do, until nothing is held any more.
     async fn settle(&self) {
-        for _ in 0..200 {
+        let until = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < until {
             video::tick(&self.ctx, &self.video).await;
             if std::fs::read_dir(&self.engine.folder)
                 .unwrap()

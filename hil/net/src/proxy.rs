@@ -62,6 +62,8 @@ struct Line {
     black_hole: bool,
     /// Added to each piece, each way.
     delay_ms: u64,
+    /// Added to each piece on its way from who connected to whom it connects to.
+    delay_up_ms: u64,
     /// Bytes a second each way; 0 is unlimited.
     rate: u64,
 }
@@ -212,9 +214,10 @@ async fn pump(port: &Port, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, up: bo
             // Bytes are missing from the stream: no TCP would deliver what follows.
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        if now.delay_ms > 0 {
+        let delay_ms = now.delay_ms + if up { now.delay_up_ms } else { 0 };
+        if delay_ms > 0 {
             port.counters.delayed.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(now.delay_ms)).await;
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         }
         if let Some(micros) = (1_000_000 * size).checked_div(now.rate) {
             port.counters.delayed.fetch_add(1, Ordering::Relaxed);

@@ -274,7 +274,7 @@ async fn killed_after_any_message_the_machine_still_comes_in_and_is_one_applianc
         cloud.cut.after.store(after, Ordering::SeqCst);
         let agent = machine.agent(&cloud);
         let enrolling = tokio::spawn(async move { agent.enrol().await.map(|_| ()) });
-        let happened = tokio::time::timeout(Duration::from_secs(20), cloud.cut.happened.notified()).await;
+        let happened = tokio::time::timeout(Duration::from_secs(120), cloud.cut.happened.notified()).await;
         happened.expect("the cut came");
         enrolling.abort();
         let _ = enrolling.await;

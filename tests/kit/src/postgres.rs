@@ -103,7 +103,7 @@ fn start() -> String {
     drop(shell.spawn().expect("the server starts"));
 
     let url = format!("postgres://yiqiao@127.0.0.1:{port}/postgres");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     loop {
         let up = Command::new(bin().join("psql"))
             .args([&url, "-Atqc", "SELECT 1"])

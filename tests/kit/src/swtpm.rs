@@ -47,7 +47,7 @@ impl SoftTpm {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.child = Some(children::start(swtpm).expect("swtpm starts (Debian package swtpm)"));
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", self.port + 1)).is_err() {
             assert!(Instant::now() < until, "swtpm does not listen");
             std::thread::sleep(Duration::from_millis(10));

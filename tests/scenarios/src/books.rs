@@ -9,10 +9,11 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use site::Addresses;
 
+use crate::client::DEADLINE;
 use crate::journey::{Cast, Made};
 
 /// How long everything may take to come to rest after the last fault is healed.
-const REST: Duration = Duration::from_secs(90);
+const REST: Duration = Duration::from_secs(180);
 
 /// Compares until the books agree or [`REST`] has passed; answers the differences that remain.
 ///
@@ -73,7 +74,7 @@ async fn read(site: &Addresses, cast: &Cast) -> Result<Books> {
 }
 
 async fn fetch(url: &str) -> Result<Value> {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
+    let http = reqwest::Client::builder().timeout(DEADLINE).build()?;
     http.get(url)
         .send()
         .await?
@@ -275,8 +276,11 @@ fn line(data: &Path, differences: &mut Vec<String>) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<Connection> {
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .with_context(|| format!("opening {}", path.display()))
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .with_context(|| format!("opening {}", path.display()))?;
+    // Its owner may just be recovering it after a kill.
+    db.busy_timeout(DEADLINE)?;
+    Ok(db)
 }
 
 fn sums(db: &Connection, sql: &str) -> Result<BTreeMap<i64, i64>> {

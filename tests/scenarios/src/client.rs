@@ -7,9 +7,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 /// How long a person goes on trying one step while the house is on fire.
-pub const PATIENCE: Duration = Duration::from_secs(90);
-/// No request may hang longer than this: a user meets a clear message, never a spinner without end.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(180);
+/// No request may hang longer than this, however busy the machine: a user meets a clear message, never a spinner without
+/// end.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a request came back with.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use site::{Addresses, Options, Site};
 use tokio::sync::Mutex;
 
-use crate::client::{Answer, Person, brief};
+use crate::client::{Answer, PATIENCE, Person, brief};
 use crate::journey::{self, Cast};
 
 /// The running house with its people.
@@ -177,6 +177,15 @@ impl House {
         self.cast.patient.get(&format!("payments/{id}")).await
     }
 
+    /// Waits until one of our payments is in this state.
+    ///
+    /// # Errors
+    /// When it is not within the patience of a person.
+    pub async fn payment_is(&self, id: &str, state: &str) -> Result<Value> {
+        let there = |payment: &Value| payment["state"] == state;
+        self.cast.patient.wait(&format!("payments/{id}"), state, there).await
+    }
+
     /// A page of a peer's control.
     ///
     /// # Errors
@@ -244,7 +253,7 @@ impl House {
             if channel == Some(hospital) && hospital == ours {
                 return Ok(());
             }
-            if started.elapsed() > Duration::from_secs(40) {
+            if started.elapsed() > PATIENCE {
                 bail!(
                     "the channel holds {channel:?} fen, the hospital {hospital}, we {ours}: {}",
                     brief(&rows["items"])

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use scenarios::client::Person;
 use scenarios::counter::House;
@@ -356,8 +356,9 @@ async fn bookings_with_nonsense(house: &House) -> Result<()> {
         let answer = house.ask(&house.cast.patient, "POST", "visits", body).await?;
         if answer.status.is_success() {
             // The hospital is asked, and it says no.
-            let settled = answer.body["state"] == "declined";
-            ensure!(settled, "{pointer}: {}", answer.body);
+            let visit = answer.body["id"].as_str().context("a visit")?;
+            let settled = house.reaches(visit, &["declined", "awaiting_payment"]).await?;
+            ensure!(settled["state"] == "declined", "{pointer}: {settled}");
         } else {
             answer.refused(&[404, 409, 422]).map_err(|e| e.context(pointer))?;
         }
@@ -387,8 +388,10 @@ async fn texts_with_characters_nobody_sees(house: &House) -> Result<()> {
         "{}",
         visit["statement"]
     );
-    let cancel = format!("visits/{}/cancel", visit["id"].as_str().unwrap_or_default());
-    house.cast.patient.post(&cancel, json!({ "reason": "填错了" })).await?;
+    let id = visit["id"].as_str().context("a visit")?;
+    house.reaches(id, &["awaiting_payment"]).await?;
+    let cancel = json!({ "reason": "填错了" });
+    house.cast.patient.post(&format!("visits/{id}/cancel"), cancel).await?;
     Ok(())
 }
 

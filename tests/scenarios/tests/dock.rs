@@ -10,6 +10,9 @@ use dock::{
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
+/// An emulated board may be slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn firmware() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"),
@@ -60,7 +63,7 @@ impl Rig {
     }
 
     async fn until(&mut self, what: &str, so: impl FnMut(&DockState) -> bool) {
-        let waited = tokio::time::timeout(Duration::from_secs(40), self.seen.wait_for(so)).await;
+        let waited = tokio::time::timeout(PATIENCE, self.seen.wait_for(so)).await;
         assert!(
             waited.is_ok_and(|r| r.is_ok()),
             "waited in vain for {what}: {:?}",
@@ -77,8 +80,13 @@ impl Rig {
                 }
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(40), next).await;
+        let waited = tokio::time::timeout(PATIENCE, next).await;
         waited.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+
+    /// Which start of the board is known.
+    fn boot(&self) -> u32 {
+        self.seen.borrow().board.map_or(0, |board| board.boot)
     }
 
     async fn post(&self, path: &str, body: Value) {
@@ -95,7 +103,7 @@ impl Rig {
     }
 
     async fn until_bench(&self, bay: usize, what: &str, so: impl Fn(&Value) -> bool) {
-        let end = tokio::time::Instant::now() + Duration::from_secs(20);
+        let end = tokio::time::Instant::now() + PATIENCE;
         loop {
             let now = self.bench(bay).await;
             if so(&now) {
@@ -126,21 +134,23 @@ async fn a_recorder_is_followed_through_a_pulled_cable_and_a_power_cut_until_it_
     .await;
     assert_eq!(rig.seen.borrow().bay_of("ZF-0007"), Some(3));
 
-    rig.post("unplug", json!({ "seconds": 6 })).await;
+    rig.post("unplug", json!({ "seconds": 600 })).await;
     rig.until("the pulled cable", |s| !s.online && s.trouble.contains("采集坞"))
         .await;
     assert!(matches!(rig.dock.unlock(3).await, Err(DockError::Offline(_))));
+    // Plugged in at once, whatever was said before.
+    rig.post("unplug", json!({ "seconds": 0 })).await;
     rig.until("the cable back in", |s| s.online && s.bays[3].present).await;
 
-    let boot = rig.seen.borrow().board.map(|b| b.boot);
+    let boot = rig.boot();
     rig.post("reset", json!({})).await;
     rig.until("the recorder again, held by its lock, known by its number", |s| {
-        let board = s.board.filter(|b| Some(b.boot) > boot && b.reset == Reset::Power);
+        let board = s.board.filter(|b| b.boot > boot && b.reset == Reset::Power);
         s.online && board.is_some() && s.bays[3].serial == "ZF-0007" && s.bays[3].lock == Lock::Closed
     })
     .await;
 
-    rig.dock.release(3, 60).await.unwrap();
+    rig.dock.release(3, 600).await.unwrap();
     rig.until_bench(3, "the open bolt", |b| b["bolt_closed"] == false).await;
     rig.until("take me", |s| {
         s.bays[3].light == Light::TakeMe && s.bays[3].lock == Lock::Open
@@ -260,9 +270,12 @@ async fn a_new_firmware_is_tried_and_stays_and_a_foreign_one_is_refused() {
     let status = rig.dock.firmware().await.unwrap();
     assert_eq!((status.running, status.trial), (running.other(), Trial::None));
     assert_eq!(status.versions[status.running.index()], Some(version));
+    let boot = rig.boot();
     rig.post("reset", json!({})).await;
-    rig.until("the power cut", |s| !s.online).await;
-    rig.until("the board", |s| s.online).await;
+    rig.until("the board after the power cut", |s| {
+        s.online && s.board.is_some_and(|b| b.boot > boot)
+    })
+    .await;
     assert_eq!(rig.dock.firmware().await.unwrap().running, running.other());
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use records::Clock as _;
 use reqwest::Method;
-use scenarios::client::Person;
+use scenarios::client::{PATIENCE, Person};
 use scenarios::counter::House;
 use scenarios::journey;
 use serde_json::{Value, json};
@@ -99,24 +99,14 @@ async fn forged_notices(house: &House) -> Result<()> {
     }
     site::pay_at_cashier(&house.at, &payment).await?;
     house.reaches(&visit, &["waiting"]).await?;
-    let taken = async || -> Result<bool> {
+    let taken = async || -> Result<(bool, Value)> {
         let notices = house.peek(&house.at.pay, "notifies").await?;
-        let mine = notices
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|n| n["subject"] == payment.as_str());
+        let all = notices.as_array().into_iter().flatten();
+        let mine = all.clone().find(|n| n["subject"] == payment.as_str());
         let answers = mine.and_then(|n| n["answers"].as_str()).unwrap_or_default().to_owned();
-        Ok(answers.contains("200"))
+        Ok((answers.contains("200"), notices))
     };
-    let started = std::time::Instant::now();
-    while !taken().await? {
-        ensure!(
-            started.elapsed() < Duration::from_secs(40),
-            "the proper notice was never taken"
-        );
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    until("the proper notice to be taken", taken).await?;
     let before = (house.payment(&payment).await?, house.registrations(&visit).await?);
     let notices = house.peek(&house.at.pay, "notifies").await?;
     for notice in notices.as_array().into_iter().flatten() {
@@ -144,7 +134,7 @@ async fn the_hospital_refuses_after_the_payment(house: &House) -> Result<()> {
     let refusal =
         json!({ "op": "payNetReg", "kind": "result", "code": "2", "message": "号源已被医院收回", "times": 1 });
     let rule = site::add_rule(&house.at.his, &refusal).await?;
-    let slow = json!({ "op": "refund", "kind": "refund_processing", "ms": 6000, "times": 1 });
+    let slow = json!({ "op": "refund", "kind": "refund_processing", "ms": 20_000, "times": 1 });
     let slow = site::add_rule(&house.at.pay, &slow).await?;
     let payment = pay_without_waiting(house, &visit).await?;
     let refunding = house.reaches(&visit, &["refunding"]).await?;
@@ -168,11 +158,7 @@ async fn the_hospital_refuses_after_the_payment(house: &House) -> Result<()> {
             .is_some_and(|m| m.contains("号源已被医院收回")),
         "{ended}"
     );
-    ensure!(
-        house.payment(&payment).await?["state"] == "reversed",
-        "{}",
-        house.payment(&payment).await?
-    );
+    house.payment_is(&payment, "reversed").await?;
     ensure!(
         site::rule_fired(&house.at.his, rule).await?,
         "the hospital never refused"
@@ -226,9 +212,9 @@ async fn an_unpaid_lock_is_released_on_both_sides(house: &House) -> Result<()> {
     house
         .move_peer(&house.at.his, "options", json!({ "lock_minutes": 1 }))
         .await?;
-    // A minute of the hospital, of which fifty seconds are gone already.
+    // A minute of the hospital, of which half is gone already.
     house
-        .move_peer(&house.at.his, "clock", json!({ "offset_s": -50 }))
+        .move_peer(&house.at.his, "clock", json!({ "offset_s": -30 }))
         .await?;
     let visit = house.visit(&patient, &time, "unpaid").await?;
     let path = format!("visits/{visit}");
@@ -261,26 +247,13 @@ async fn an_unpaid_lock_is_released_on_both_sides(house: &House) -> Result<()> {
         site::pay_at_cashier(&house.at, &payment).await.is_err(),
         "the cashier still takes money"
     );
-    ensure!(
-        house.payment(&payment).await?["state"] == "closed",
-        "{}",
-        house.payment(&payment).await?
-    );
-    let started = Instant::now();
-    loop {
+    house.payment_is(&payment, "closed").await?;
+    let released = async || -> Result<(bool, Value)> {
         let rows = house.registrations(&visit).await?;
-        if rows
-            .iter()
-            .all(|r| r["status"].as_i64() != Some(1) || r["released"].as_i64() == Some(1))
-        {
-            break;
-        }
-        ensure!(
-            started.elapsed() < Duration::from_secs(20),
-            "the hospital still holds {rows:?}"
-        );
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+        let held = |r: &Value| r["status"].as_i64() == Some(1) && r["released"].as_i64() != Some(1);
+        Ok((!rows.iter().any(held), json!(rows)))
+    };
+    until("the hospital to let go of the place", released).await?;
     let again = house
         .visit(&patient, &time, "unpaid-again")
         .await
@@ -334,11 +307,12 @@ async fn a_stopped_clinic_pays_back_once(house: &House) -> Result<()> {
     let after = house.cast.admin.get(&format!("admin/visits/{paid}")).await?["trail"].clone();
     ensure!(before == after, "the repeated notice moved {before} to {after}");
     refunds(house, &payment, 1).await?;
-    let rows = house.registrations(&paid).await?;
-    ensure!(
-        rows.iter().all(|r| r["status"].as_i64() == Some(8)),
-        "not paid back in the hospital: {rows:?}"
-    );
+    // The hospital is told, and so are the patients, when the money is back already.
+    let given_back = async || -> Result<(bool, Value)> {
+        let rows = house.registrations(&paid).await?;
+        Ok((rows.iter().all(|r| r["status"].as_i64() == Some(8)), json!(rows)))
+    };
+    until("the hospital to have paid back", given_back).await?;
     let answer = house
         .ask(
             &house.cast.doctor,
@@ -348,17 +322,34 @@ async fn a_stopped_clinic_pays_back_once(house: &House) -> Result<()> {
         )
         .await?;
     answer.refused(&[409])?;
-    let messages = house.peek(&house.at.sms, "messages").await?;
-    let list = messages
-        .as_array()
-        .or_else(|| messages["messages"].as_array())
-        .context("messages")?;
-    let told = list.iter().filter(|m| m["template"] == "100003").count();
-    ensure!(
-        told == 2,
-        "two patients lost their visits, {told} text messages: {messages}"
-    );
-    Ok(())
+    let told = async || -> Result<(bool, Value)> {
+        let messages = house.peek(&house.at.sms, "messages").await?;
+        let list = messages.as_array().or_else(|| messages["messages"].as_array());
+        let told = list
+            .context("messages")?
+            .iter()
+            .filter(|m| m["template"] == "100003")
+            .count();
+        ensure!(
+            told <= 2,
+            "two patients lost their visits, {told} text messages: {messages}"
+        );
+        Ok((told == 2, messages))
+    };
+    until("text messages to both who lost their visits", told).await
+}
+
+/// Waits until something is so; what was seen last is part of the message.
+async fn until(what: &str, so: impl AsyncFn() -> Result<(bool, Value)>) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let (so, seen) = so().await?;
+        if so {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < PATIENCE, "waited in vain for {what}: {seen}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// SIGKILL while the channel waits for the answer to its notice.

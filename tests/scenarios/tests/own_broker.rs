@@ -16,10 +16,7 @@ async fn an_appliance_is_reached_over_a_broker_of_others_and_again_after_that_wa
     };
     let mut site = Site::start(folder.path(), options).await.unwrap();
     let addresses = site.addresses().clone();
-    let cast = journey::gather(&addresses)
-        .await
-        .unwrap()
-        .with_patience(Duration::from_secs(60));
+    let cast = journey::gather(&addresses).await.unwrap();
     site.processes().kill("mosquitto").await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     site.processes().restart("mosquitto").await.unwrap();

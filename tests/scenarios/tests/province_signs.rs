@@ -8,7 +8,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use base64::Engine as _;
@@ -235,10 +234,7 @@ async fn a_prescription_its_record_and_an_experts_opinion_are_signed_by_the_prov
     let addresses = site.addresses().clone();
     let bench = Client::new();
 
-    let cast = journey::gather(&addresses)
-        .await
-        .unwrap()
-        .with_patience(Duration::from_secs(60));
+    let cast = journey::gather(&addresses).await.unwrap();
     let expert = journey::sign_in_staff(&addresses, "doctor2").await.unwrap();
     let keeper = Keeper::arrive(&addresses).await;
     for (person, index, name) in [(&cast.doctor, 3, "doctor"), (&expert, 4, "expert")] {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 const LIST: &str = "processes";
 /// How long a daemon may take to stop when asked.
-const STOP: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(60);
 
 /// This run's claim to a folder of data: one run at a time. Given back when the run ends, however it ends.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::Addresses;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Empties the demo phone, so that the next code is the newest one.
 ///
@@ -98,7 +98,7 @@ async fn get(url: &str) -> Result<Value> {
 }
 
 fn client() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?)
+    Ok(reqwest::Client::builder().timeout(PATIENCE).build()?)
 }
 
 /// A stroke of ink on white paper, 96 × 32 pixels: a handwritten signature for tests.

@@ -72,7 +72,7 @@ impl Ports {
         format!("http://{}", self.address(service))
     }
 
-    /// A range nobody listens on.
+    /// A range nobody listens on, for this process alone until it ends.
     ///
     /// # Errors
     /// When none is found.
@@ -81,7 +81,7 @@ impl Ports {
             let candidate = Self {
                 first: rand::random_range(FREE),
             };
-            if candidate.taken().is_none() {
+            if candidate.taken().is_none() && kit::ports::claim(candidate.first..candidate.first + COUNT) {
                 return Ok(candidate);
             }
         }

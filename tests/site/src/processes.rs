@@ -13,9 +13,9 @@ use tokio::process::{Child, Command};
 use crate::leftovers;
 
 /// How long a daemon may take to say `ready`.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(180);
 /// How long a daemon may take to stop when asked.
-const STOP: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(60);
 
 /// How to start a daemon.
 #[derive(Clone, Debug)]

@@ -335,7 +335,8 @@ fn a_missing_or_hanging_worker_is_told_and_the_original_stays_at_hand() {
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let worker = Worker {
-        patience: Duration::from_secs(1),
+        // A job; what it runs on is told all the same.
+        longest: Duration::from_secs(1),
         ..Worker::new(program)
     };
     story(worker, |site, shop| async move {

@@ -143,7 +143,7 @@ impl Caller {
 }
 
 async fn until(callers: &mut [&mut Caller], what: &str, done: impl Fn(&[&mut Caller]) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let mut buffer = vec![0; 2048];
     while !done(callers) {
         assert!(Instant::now() < deadline, "{what} did not happen");
@@ -192,7 +192,7 @@ async fn two_callers_see_and_hear_each_other_one_comes_back_and_both_are_recorde
     for id in ["rec_d", "rec_p", "rec_p2"] {
         let waited = Instant::now();
         while server.is_writing(id) {
-            assert!(waited.elapsed() < Duration::from_secs(5), "{id} is not finished");
+            assert!(waited.elapsed() < Duration::from_secs(60), "{id} is not finished");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let film = std::fs::read(server.recording(id)).unwrap();

@@ -114,7 +114,7 @@ async fn follow_up_visit(arguments: &Arguments, folder: &Path) -> Result<bool> {
     let (mut counted, mut fired, mut details, mut differences) = (0u32, 0u32, Vec::new(), 0usize);
     let mut seed = arguments.seed;
     // A run whose fault did not fire does not count; it is replaced, but not for ever.
-    while counted < arguments.runs && seed < arguments.seed + u64::from(arguments.runs) * 2 {
+    while counted < arguments.runs && seed < arguments.seed + u64::from(arguments.runs) * 4 {
         let plan = Plan::of(seed, arguments.long);
         let started = Instant::now();
         let mut striker = Striker::new(Arc::clone(&site), plan);

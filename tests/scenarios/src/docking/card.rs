@@ -11,7 +11,7 @@ use super::{Dice, Ward};
 /// Between looks at how far the appliance is.
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks until a run is given up: nothing failed, nothing is proven.
-const LOOKS: u32 = 4_000;
+const LOOKS: u32 = 20_000;
 
 /// A recording in whose middle a card will fail.
 pub(super) struct Victim {

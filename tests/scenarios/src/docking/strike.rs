@@ -85,7 +85,10 @@ fn spoil(folder: &Path) -> Result<bool> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with("clp_") && !name.ends_with(".part") && path.metadata().is_ok_and(|m| m.len() > 100) {
-            let file = std::fs::File::options().read(true).write(true).open(&path)?;
+            // One that was confirmed and removed meanwhile has nothing to change.
+            let Ok(file) = std::fs::File::options().read(true).write(true).open(&path) else {
+                continue;
+            };
             let mut byte = [0u8];
             file.read_exact_at(&mut byte, 50)?;
             file.write_all_at(&[byte[0] ^ 1], 50)?;

@@ -15,7 +15,7 @@ use crate::client::Person;
 use crate::journey::sign_in_staff;
 
 /// How long a run may take once everything is whole again.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The ward's side of a site: its administrator, its shelf, its recorders' names.
 pub struct Ward {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use site::Addresses;
 
 use super::Break;
+use crate::client::DEADLINE;
 
 /// Looks all the time whether something is gone from a recorder that the cloud has not confirmed.
 pub(super) struct Watch {
@@ -88,7 +89,8 @@ impl Watch {
 
 fn looked_at(database: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    db.busy_timeout(Duration::from_secs(5))?;
+    // Its owner may just be recovering it after a kill.
+    db.busy_timeout(DEADLINE)?;
     Ok(db)
 }
 

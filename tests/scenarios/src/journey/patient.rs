@@ -1,6 +1,6 @@
 //! The patient (就诊人) whom the account adds, and the HIS that has to know them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use site::DemoPatient;
 
 use super::Cast;
-use crate::client::brief;
+use crate::client::{PATIENCE, brief};
 
 /// The patient of a run: adds the demo patient whom the HIS knows, or finds them added already.
 pub(crate) async fn add_patient(cast: &Cast, who: &DemoPatient, relation: &str) -> Result<String> {
@@ -32,7 +32,8 @@ pub(crate) async fn add_patient(cast: &Cast, who: &DemoPatient, relation: &str) 
 
 /// Waits until the HIS knows the patient, asking again where a person would press 重试.
 pub(crate) async fn matched(cast: &Cast, id: &str) -> Result<()> {
-    for _ in 0..60 {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
         let list = cast.patient.get("patients").await?;
         let items = list
             .as_array()

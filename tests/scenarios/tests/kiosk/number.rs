@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use site::{Addresses, LineState};
 
-use crate::terminal::{Terminal, on_site, ready};
+use crate::terminal::{PATIENCE, Terminal, on_site, ready};
 
 /// A patient puts a card, reports in and takes a ticket; again without the internet and with an answer of the hospital
 /// lost; reports on paper; a printer without paper. The same check-in never takes two numbers.
@@ -79,7 +79,7 @@ async fn story(site: &Addresses, folder: &std::path::Path) -> Result<()> {
     terminal.tap("ticket").await?;
     let begun = Instant::now();
     while terminal.slips().await?.len() < 2 {
-        ensure!(begun.elapsed() < Duration::from_secs(30), "no second copy");
+        ensure!(begun.elapsed() < PATIENCE, "no second copy");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 

@@ -1,10 +1,10 @@
 //! Readers that misbehave.
 
-use std::time::Duration;
-
 use reader::{Reading, State};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+
+use crate::terminal::PATIENCE;
 
 /// A reader on its line, and what it reads.
 struct Front {
@@ -81,15 +81,12 @@ impl Front {
     }
 
     async fn state(which: &mut watch::Receiver<State>, wanted: State) {
-        let waited = tokio::time::timeout(Duration::from_secs(40), which.wait_for(|s| *s == wanted)).await;
+        let waited = tokio::time::timeout(PATIENCE, which.wait_for(|s| *s == wanted)).await;
         assert!(waited.is_ok_and(|r| r.is_ok()), "waited in vain for {wanted:?}");
     }
 
     async fn next(&mut self) -> Reading {
-        tokio::time::timeout(Duration::from_secs(40), self.read.recv())
-            .await
-            .unwrap()
-            .unwrap()
+        tokio::time::timeout(PATIENCE, self.read.recv()).await.unwrap().unwrap()
     }
 }
 
@@ -129,8 +126,9 @@ async fn a_card_is_read_through_noise_silence_and_replugging() {
     Front::state(&mut front.card, State::Missing).await;
     front.post("plug", json!({ "device": "card" })).await;
     Front::state(&mut front.card, State::Ready).await;
-    front.post("trouble", json!({ "kind": "silent", "times": 3 })).await;
+    front.post("trouble", json!({ "kind": "silent", "times": 1_000 })).await;
     Front::state(&mut front.card, State::Silent).await;
+    front.post("trouble", json!({ "kind": "silent", "times": 0 })).await;
     Front::state(&mut front.card, State::Ready).await;
     front.post("card", card).await;
     assert!(matches!(front.next().await, Reading::Card(_)));

@@ -7,6 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use site::{Addresses, Options, Site};
 
+/// What takes a moment takes longer on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 pub(crate) struct Terminal<'a> {
     pub(crate) site: &'a Addresses,
     pub(crate) http: reqwest::Client,
@@ -14,10 +17,7 @@ pub(crate) struct Terminal<'a> {
 
 impl<'a> Terminal<'a> {
     pub(crate) fn at(site: &'a Addresses) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(20))
-            .build()?;
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
         Ok(Self { site, http })
     }
 
@@ -46,10 +46,7 @@ impl<'a> Terminal<'a> {
             if so(&screen) {
                 return Ok(screen);
             }
-            ensure!(
-                begun.elapsed() < Duration::from_secs(40),
-                "waited in vain for {what}: {screen}"
-            );
+            ensure!(begun.elapsed() < PATIENCE, "waited in vain for {what}: {screen}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -11,10 +11,10 @@ use scenarios::counter::House;
 use scenarios::journey::{self, PIN};
 use serde_json::{Value, json};
 
-/// Each piece on the line waits so long: time enough to kill the cloud before an answer arrives.
-const SLOW_MS: u64 = 1000;
+/// Each piece on its way up waits so long: time enough to kill the cloud before an answer arrives.
+const SLOW_MS: u64 = 5000;
 /// Nobody waits longer for a signature.
-const LONGEST: Duration = Duration::from_secs(40);
+const LONGEST: Duration = Duration::from_secs(60);
 
 pub(crate) async fn story(house: &House, expert: &Person) -> Result<()> {
     let cast = &house.cast;
@@ -138,7 +138,7 @@ async fn cut_short(house: &House, person: &Person, path: &str, body: &Value) -> 
 }
 
 async fn slow(house: &House, delay_ms: u64) -> Result<()> {
-    let line = json!({ "delay_ms": delay_ms });
+    let line = json!({ "delay_up_ms": delay_ms });
     house.move_peer(&house.at.line, "lines/mqtt", line).await.map(drop)
 }
 
