@@ -14,6 +14,10 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::server::is_name;
 
+/// A connection that was idle for so long is not used again: servers close theirs after a minute, perhaps just then, and
+/// nobody could say whether that request was done.
+const IDLE: Duration = Duration::from_secs(45);
+
 /// How the application proves who it is.
 #[derive(Clone)]
 pub enum Identity {
@@ -139,6 +143,7 @@ impl Settings {
             .tcp_nodelay(true)
             .connect_timeout(self.connect)
             .pool_max_idle_per_host(self.idle_connections)
+            .pool_idle_timeout(IDLE)
             .build();
         built.map_err(|error| Error::Settings(error.to_string()))
     }
