@@ -29,7 +29,7 @@ before(async () => {
   world.site = process.env.YIQIAO_SITE ? { addresses: JSON.parse(process.env.YIQIAO_SITE), stop: async () => undefined } : await startSite()
   world.bench = new Bench(world.site.addresses)
   world.browser = await openBrowser()
-}, { timeout: 120_000 })
+}, { timeout: 600_000 })
 
 after(async () => {
   await world.browser?.close()

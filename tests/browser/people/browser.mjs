@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import { until } from '../world/bench.mjs'
+import { PATIENCE_MS, until } from '../world/bench.mjs'
 
 const SHOTS = new URL('../shots', import.meta.url).pathname
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
@@ -34,6 +34,15 @@ export async function openBrowser() {
   })
 }
 
+/** Tells of each short notice as it appears: it goes away by itself, perhaps while nobody here looks. */
+function listensToNotices() {
+  new MutationObserver((all) => {
+    const fresh = all.flatMap((one) => [...one.addedNodes]).filter((node) => node instanceof Element)
+    const notice = '[data-testid="notice"]'
+    for (const node of fresh) for (const one of [node, ...node.querySelectorAll(notice)]) if (one.matches(notice)) window.yiqiaoHears(one.textContent)
+  }).observe(document, { childList: true, subtree: true })
+}
+
 /** Somebody with a browser window. */
 export class Person {
   static size = DESK
@@ -45,26 +54,25 @@ export class Person {
     this.bench = world.bench
     this.base = world.site.addresses.web
     this.troubles = []
+    /** Notices since the last click. */
+    this.heard = []
     page.on('pageerror', (error) => this.troubles.push(error.stack ?? String(error)))
   }
 
   static async arrive(world, name, size = this.size) {
     const context = await world.browser.newContext({ ...size, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', permissions: ['camera', 'microphone'] })
     const page = await context.newPage()
-    page.setDefaultTimeout(20_000)
+    page.setDefaultTimeout(PATIENCE_MS)
     const person = new this(name, page, world)
+    await page.exposeFunction('yiqiaoHears', (text) => { person.heard.push(text) })
+    await page.addInitScript(listensToNotices)
     world.people.push(person)
     return person
   }
 
   /** The same person with another screen, signed in there as well. */
   async on(size, name) {
-    const context = await this.world.browser.newContext({ ...size, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', permissions: ['camera', 'microphone'], storageState: await this.page.context().storageState() })
-    const page = await context.newPage()
-    page.setDefaultTimeout(20_000)
-    const again = new this.constructor(name, page, this.world)
-    this.world.people.push(again)
-    return again
+    return this.constructor.arrive(this.world, name, { ...size, storageState: await this.page.context().storageState() })
   }
 
   /** Nothing fell over in this browser's own scripts. */
@@ -85,6 +93,7 @@ export class Person {
   }
 
   async click(testid, within) {
+    this.heard.length = 0
     await this.find(testid, within).first().click()
   }
 
@@ -117,10 +126,11 @@ export class Person {
     return said.length ? `The page says: ${said.join(' | ')}` : `The page is ${this.page.url()}`
   }
 
-  /** Words somewhere on the page, also those that go away by themselves. */
+  /** Words somewhere on the page, also those that went away by themselves since the last click. */
   async says(words) {
+    const meant = (text) => (words instanceof RegExp ? words.test(text) : text.includes(words))
     try {
-      await this.page.getByText(words).first().waitFor()
+      await until(words, async () => this.heard.some(meant) || (await this.page.getByText(words).first().isVisible()))
     } catch {
       throw new Error(`${this.name} never saw ${words}. ${await this.complaints()}`)
     }
@@ -152,7 +162,11 @@ export class Person {
 
   /** No page is wider than the screen: nobody scrolls sideways. */
   async fits() {
-    const over = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    let over
+    await until('a page as wide as the screen', async () => {
+      over = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+      return over <= 0
+    }, 10_000).catch(() => undefined)
     assert.ok(over <= 0, `${this.page.url()} is ${over} px wider than the screen of ${this.name}`)
   }
 
@@ -163,12 +177,16 @@ export class Person {
     return page
   }
 
-  /** Whether a video shows moving pictures. */
+  /** Whether a video shows moving pictures; a film that is over by now is begun again. */
   async watches(testid) {
     const video = await this.sees(testid)
     const seen = new Set()
     await until(`${this.name}: moving pictures in ${testid}`, async () => {
       const mark = await video.evaluate((v) => {
+        if (v.ended) {
+          v.currentTime = 0
+          void v.play()
+        }
         if (!v.videoWidth || v.readyState < 2) return undefined
         const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 48 })
         const context = canvas.getContext('2d')
@@ -180,7 +198,7 @@ export class Person {
       })
       if (mark !== undefined) seen.add(mark)
       return seen.size > 2
-    }, 30_000)
+    }, 2 * PATIENCE_MS)
   }
 
   /** The bytes behind a link, fetched with this person's cookies. */

@@ -1,6 +1,6 @@
 // Who keeps the signature server: administrator, operator, auditor.
 import assert from 'node:assert/strict'
-import { authenticator, until } from '../world/bench.mjs'
+import { authenticator, PATIENCE_MS, until } from '../world/bench.mjs'
 import { DESK, Person } from './browser.mjs'
 
 export class Keeper extends Person {
@@ -18,7 +18,7 @@ export class Keeper extends Person {
     this.lastCode = await until('a fresh one-time code', () => {
       const code = authenticator(this.secret)
       return code === this.lastCode ? undefined : code
-    }, 40_000)
+    }, 2 * PATIENCE_MS)
     return this.lastCode
   }
 

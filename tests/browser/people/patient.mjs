@@ -3,6 +3,12 @@ import assert from 'node:assert/strict'
 import { until } from '../world/bench.mjs'
 import { PHONE, Person } from './browser.mjs'
 
+/** Whether a slot of the hospital can be booked at leisure: one that has begun is no longer offered. */
+export const lasting = (slot) => Date.parse(`${slot.date}T${slot.begin}:00+08:00`) > Date.now() + 15 * 60_000
+
+/** Whether it is free as well. */
+export const isFree = (slot) => slot.left > 0 && !slot.stopped && lasting(slot)
+
 export class Patient extends Person {
   static size = PHONE
 
@@ -54,12 +60,19 @@ export class Patient extends Person {
     await this.one('pick-doctor', 'code', code).click()
   }
 
-  /** Takes the first free time; answers which. */
+  /** Takes the first free time that does not begin meanwhile; answers which. */
   async picksFirstSlot() {
-    const slot = this.page.locator('[data-testid="pick-slot"]:enabled').first()
-    await slot.waitFor()
-    const day = await this.page.locator('[data-testid="slot-day"][aria-selected="true"]').getAttribute('data-day')
-    const chosen = { day, work: await slot.getAttribute('data-work'), begin: await slot.getAttribute('data-begin'), words: await slot.innerText() }
+    await this.page.locator('[data-testid="pick-slot"]:enabled').first().waitFor()
+    const { day, work, begin } = await until('a time that is not about to begin', async () => {
+      const date = await this.page.locator('[data-testid="slot-day"][aria-selected="true"]').getAttribute('data-day')
+      const all = await this.page.locator('[data-testid="pick-slot"]:enabled').evaluateAll((found) => found.map((e) => ({ work: e.dataset.work, begin: e.dataset.begin })))
+      const one = all.find((slot) => lasting({ date, ...slot }))
+      if (one) return { day: date, ...one }
+      await this.page.locator('[data-testid="slot-day"][aria-selected="true"] + [data-testid="slot-day"]').click()
+      return undefined
+    })
+    const slot = this.page.locator(`[data-testid="pick-slot"][data-work="${work}"][data-begin="${begin}"]`)
+    const chosen = { day, work, begin, words: await slot.innerText() }
     await this.shots('patient-slots')
     await slot.click()
     return chosen
@@ -88,7 +101,18 @@ export class Patient extends Person {
   /** At the channel's own page: confirms, and is brought back. */
   async paysAtCashier(expected) {
     const confirm = this.page.locator('#confirm')
-    await confirm.waitFor()
+    const locking = this.page.locator('[data-testid="visit-detail"]:is([data-state="locking"], [data-state="lock_unknown"])')
+    let late = false
+    await until('the cashier', async () => {
+      if (await confirm.isVisible()) return true
+      // A hospital that takes long to hold the place: it is paid from the page of the visit.
+      late ||= (await locking.count()) > 0
+      if (late && await this.find('visit-pay').count()) {
+        late = false
+        await this.click('visit-pay')
+      }
+      return false
+    })
     if (expected) assert.match(await this.page.locator('.sum').innerText(), expected)
     await this.shot('cashier')
     await confirm.click()
@@ -109,9 +133,10 @@ export class Patient extends Person {
   async speaks() {
     await this.click('chat-voice-toggle')
     const button = await this.sees('chat-voice-hold')
-    const box = await button.boundingBox()
-    await this.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+    await button.hover()
     await this.page.mouse.down()
+    // What is said before the microphone is open is lost.
+    await this.waits('chat-voice-hold', 'recording', 'true')
     await this.page.waitForTimeout(1_600)
     await this.page.mouse.up()
     await this.page.locator('[data-testid="chat-message"][data-kind="voice"]').waitFor()
@@ -135,6 +160,11 @@ export class Patient extends Person {
       key: crypto.randomUUID(), patient_id: patient, purpose: 'follow_up', department_code: department, doctor_code: doctor,
       slot: { work_id: slot.work_id, date: slot.date, begin: slot.begin, end: slot.end }, consent: { id: consent.id, version: consent.version },
       statement: { complaint, duration: '半年以上', history: '', allergies: '无', medications: '' }, photo_ids: [],
+    })
+    const { id } = visit
+    visit = await until(`the place of ${id}`, async () => {
+      const now = await this.asks('GET', `visits/${id}`)
+      return ['locking', 'lock_unknown'].includes(now.state) ? undefined : now
     })
     assert.equal(visit.state, 'awaiting_payment', JSON.stringify(visit))
     if (paid) {

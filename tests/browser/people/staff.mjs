@@ -1,5 +1,6 @@
 // Doctor, pharmacist and administrator at their desks.
 import assert from 'node:assert/strict'
+import { until } from '../world/bench.mjs'
 import { Person } from './browser.mjs'
 
 export class Staff extends Person {
@@ -36,8 +37,11 @@ export class Staff extends Person {
 
   /** Draws a name in the box for it, with these strokes. */
   async draws(strokes = [[[0.2, 0.3], [0.35, 0.6], [0.2, 0.75]], [[0.4, 0.25], [0.42, 0.8]], [[0.55, 0.3], [0.75, 0.35], [0.6, 0.7], [0.85, 0.6]]]) {
-    const box = await (await this.sees('signature-pad')).boundingBox()
+    const pad = await this.sees('signature-pad')
     for (const stroke of strokes) {
+      // Where it stands now, and stands still: words above it come and go.
+      await pad.hover()
+      const box = await pad.boundingBox()
       const at = ([x, y]) => [box.x + x * box.width, box.y + y * box.height]
       await this.page.mouse.move(...at(stroke[0]))
       await this.page.mouse.down()
@@ -83,6 +87,14 @@ export class Doctor extends Staff {
     await this.fill('chat-text', text)
     await this.click('chat-send')
     await this.page.locator('[data-testid="chat-message"]', { hasText: text }).waitFor()
+  }
+
+  /** Ends the call; only while they talk the page asks whether it is meant. */
+  async hangsUp() {
+    await this.click('video-hangup')
+    await until('the question, or the end of the call', async () => (await this.find('dialog').count()) > 0 || (await this.find('video-call').count()) === 0)
+    if (await this.find('dialog').count()) await this.agrees()
+    await this.find('video-call').waitFor({ state: 'hidden' })
   }
 
   async saved() {

@@ -1,5 +1,6 @@
 // Somebody at the self-service terminal in the hall: touches large buttons, shows cards and codes.
 import assert from 'node:assert/strict'
+import { until } from '../world/bench.mjs'
 import { Person } from './browser.mjs'
 
 const LYING = { width: 1280, height: 800 }
@@ -32,6 +33,13 @@ export class Visitor extends Person {
     await this.page.locator('.confirm').tap()
   }
 
+  /** A scanner that types what it reads, and Enter, at once as they do. */
+  scanned(text) {
+    return this.page.evaluate((keys) => {
+      for (const key of keys) document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }))
+    }, [...text, 'Enter'])
+  }
+
   text() {
     return this.page.locator('body').innerText()
   }
@@ -42,12 +50,16 @@ export class Visitor extends Person {
       await this.page.setViewportSize(size)
       await this.shot(`kiosk-${name}`)
       await this.fits()
-      const small = await this.page.locator('button:visible').evaluateAll((all) => all.filter((b) => {
-        const box = b.getBoundingClientRect()
-        return box.height < 64 || box.width < 64 || box.bottom > innerHeight || box.right > innerWidth
-      }).map((b) => b.textContent))
+      let small, cut
+      await until('the page drawn for this screen', async () => {
+        small = await this.page.locator('button:visible').evaluateAll((all) => all.filter((b) => {
+          const box = b.getBoundingClientRect()
+          return box.height < 64 || box.width < 64 || box.bottom > innerHeight || box.right > innerWidth
+        }).map((b) => b.textContent))
+        cut = await this.page.locator('main').evaluate((main) => main.scrollHeight - main.clientHeight)
+        return small.length === 0 && cut <= 0
+      }, 10_000).catch(() => undefined)
       assert.deepEqual(small, [], `too small or off the screen at ${size.width}`)
-      const cut = await this.page.locator('main').evaluate((main) => main.scrollHeight - main.clientHeight)
       assert.ok(cut <= 0, `${name} is ${cut} px too tall at ${size.width}`)
     }
     await this.page.setViewportSize(LYING)

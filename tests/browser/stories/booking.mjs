@@ -49,11 +49,11 @@ export function aBooking(world) {
       await patient.entersPerson({ name: other.name, id: other.id_number, phone: other.phone, relation: 'spouse' })
       const card = patient.page.locator('[data-testid="patient-card"]', { hasText: '配偶' })
       await card.waitFor()
-      assert.equal(await patient.find('patient-card').count(), 2)
+      await until('two persons', async () => (await patient.find('patient-card').count()) === 2)
       await card.getByTestId('patient-remove').click()
       await patient.agrees()
       await card.waitFor({ state: 'hidden' })
-      assert.equal(await patient.find('patient-card').count(), 1)
+      await until('one person', async () => (await patient.find('patient-card').count()) === 1)
     })
 
     // Rows: BJ-032, BJ-034, BJ-055, YZ-P-180

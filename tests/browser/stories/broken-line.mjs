@@ -1,7 +1,14 @@
 // The line breaks: words and a way on, never a spinner without end.
 import assert from 'node:assert/strict'
 import { Patient } from '../people/patient.mjs'
+import { PATIENCE_MS, until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
+
+/** The page knows that its network is back. */
+async function online(person) {
+  await person.page.context().setOffline(false)
+  await person.find('offline').waitFor({ state: 'hidden' })
+}
 
 export function aBrokenLine(world) {
   story('The line breaks', world, (step) => {
@@ -18,11 +25,11 @@ export function aBrokenLine(world) {
       } finally {
         await bench.line({})
       }
-      for (let round = 0; round < 20 && await doctor.find('history-exam').count() === 0; round += 1) {
+      await until('the examinations', async () => {
+        if (await doctor.find('history-exam').count()) return true
         await doctor.find('retry', doctor.find('history')).click({ timeout: 3_000 }).catch(() => undefined)
-        await doctor.page.waitForTimeout(800)
-      }
-      await doctor.sees('history-exam')
+        return false
+      }, 3 * PATIENCE_MS)
     })
 
     step('the patient’s phone loses the network: the message waits and is sent again, once', async () => {
@@ -35,7 +42,7 @@ export function aBrokenLine(world) {
       await patient.click('chat-send')
       await patient.sees('chat-resend')
       await patient.shot('patient-offline')
-      await patient.page.context().setOffline(false)
+      await online(patient)
       await patient.click('chat-resend')
       await patient.find('chat-outgoing').waitFor({ state: 'hidden' })
       const there = doctor.page.locator('[data-testid="chat-message"]', { hasText: '刚才断线了，药已下单' })
@@ -50,7 +57,7 @@ export function aBrokenLine(world) {
       await patient.click('chat-send')
       await patient.sees('chat-resend')
       await patient.fill('chat-text', '现在已经')
-      await patient.page.context().setOffline(false)
+      await online(patient)
       await patient.page.getByRole('link', { name: '问诊详情' }).click()
       await patient.sees('visit-detail')
       await patient.click('enter-room')
@@ -69,11 +76,11 @@ export function aBrokenLine(world) {
         for (let n = 0; n < 10; n += 1) {
           const tab = await doctor.page.context().newPage()
           tabs.push(tab)
-          await tab.goto(`${doctor.base}/doctor/visits/${visit.id}`, { timeout: 15_000 })
-          await tab.locator('[data-testid="visit-detail"]:visible').first().waitFor({ timeout: 15_000 })
+          await tab.goto(`${doctor.base}/doctor/visits/${visit.id}`, { timeout: PATIENCE_MS })
+          await tab.locator('[data-testid="visit-detail"]:visible').first().waitFor({ timeout: PATIENCE_MS })
         }
         await patient.writes('十个页面都收到了吗')
-        await Promise.all(tabs.map((tab) => tab.locator('[data-testid="chat-message"]', { hasText: '十个页面都收到了吗' }).waitFor({ timeout: 15_000 })))
+        await Promise.all(tabs.map((tab) => tab.locator('[data-testid="chat-message"]', { hasText: '十个页面都收到了吗' }).waitFor({ timeout: PATIENCE_MS })))
       } finally {
         for (const tab of tabs) await tab.close()
       }

@@ -1,5 +1,4 @@
 // In the machine room: the appliance's own pages, without the cloud.
-import assert from 'node:assert/strict'
 import { Person, PHONE } from '../people/browser.mjs'
 import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
@@ -27,8 +26,7 @@ export function theConsole(world) {
         await engineer.page.reload()
         return /已连接/.test(await engineer.page.innerText('main'))
       })
-      const seen = await engineer.page.innerText('main')
-      for (const word of ['安全芯片', '院内系统', '字典缓存', '打印机', '记录仪采集站']) assert.ok(seen.includes(word), word)
+      for (const word of ['安全芯片', '院内系统', '字典缓存', '打印机', '记录仪采集站']) await engineer.page.locator('main', { hasText: word }).waitFor()
       await looks('overview')
     })
 
@@ -36,8 +34,13 @@ export function theConsole(world) {
       await opens('院内指令')
       await engineer.page.getByLabel('只看未办结').uncheck()
       await engineer.page.getByRole('button', { name: '查询' }).click()
-      await engineer.page.locator('td a').first().click()
-      assert.match(await engineer.page.innerText('main'), /经过/)
+      // The list that was asked for, not the one before it.
+      await engineer.page.waitForURL(/\?/)
+      const command = engineer.page.locator('td a').first()
+      const address = new URL(await command.getAttribute('href'), engineer.page.url()).href
+      await command.click()
+      await engineer.page.waitForURL(address)
+      await engineer.page.locator('main', { hasText: '经过' }).waitFor()
       await looks('command')
     })
 
@@ -48,8 +51,7 @@ export function theConsole(world) {
 
     step('sees dock and recorders, and is told that a wrong file is no firmware', async () => {
       await opens('采集站')
-      const seen = await engineer.page.innerText('main')
-      for (const word of ['控制板', '卡位', '存储空间', '当前版本']) assert.ok(seen.includes(word), word)
+      for (const word of ['控制板', '卡位', '存储空间', '当前版本']) await engineer.page.locator('main', { hasText: word }).waitFor()
       await looks('docking')
       await engineer.page.locator('input[type=file]').setInputFiles({ name: 'dock.fw', mimeType: 'application/octet-stream', buffer: Buffer.alloc(3000, 1) })
       await engineer.page.getByRole('button', { name: '升级固件' }).click()

@@ -1,6 +1,7 @@
 // A whole visit on phones: the doctor on the way, the pharmacist at home; this time the patient ends it.
-import assert from 'node:assert/strict'
 import { DESK, PHONE } from '../people/browser.mjs'
+import { isFree } from '../people/patient.mjs'
+import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
 
 export function onTheDoctorsPhone(world) {
@@ -12,7 +13,7 @@ export function onTheDoctorsPhone(world) {
       const { demo } = world.site.addresses
       const [me] = await patient.asks('GET', 'patients')
       const slots = await patient.asks('GET', `slots?department_code=K01&doctor_code=D0001&from=${demo.first_day}&to=${demo.last_day}`)
-      const slot = slots.find((s) => s.left > 0 && !s.stopped && s.work_id !== world.visit.slot.work)
+      const slot = slots.find((s) => isFree(s) && s.work_id !== world.visit.slot.work)
       visit = await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0001', slot, complaint: '血压偏高两天，想调整用药' })
       await patient.opens(visit.id)
       await patient.click('visit-check-in')
@@ -68,7 +69,7 @@ export function onTheDoctorsPhone(world) {
       await doctor.fits()
       await doctor.shots('doctor-record-two')
       await doctor.click('record-look-theirs')
-      assert.equal(await doctor.find('record-advice').inputValue(), '低盐饮食')
+      await until('the text of the desk', async () => (await doctor.find('record-advice').inputValue()) === '低盐饮食')
       await doctor.click('record-look-mine')
       await doctor.fill('record-advice', '低盐饮食，三天后复诊')
       await doctor.click('record-overwrite')

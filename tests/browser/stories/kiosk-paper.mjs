@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { Visitor } from '../people/visitor.mjs'
-import { until } from '../world/bench.mjs'
+import { PATIENCE_MS, until } from '../world/bench.mjs'
 import { page, scan } from '../world/files.mjs'
 import { story } from '../world/story.mjs'
 
@@ -14,7 +14,7 @@ export function theFeeInTheHall(world) {
     await phone.go('/patient/me')
     await phone.click('me-code')
     await phone.page.locator('[data-testid="patient-code"][data-text]').waitFor()
-    const [code] = await scan(await phone.find('qr').screenshot())
+    const code = await until('the code on the phone', async () => (await scan(await phone.find('qr').screenshot()))[0])
     await visitor.touch('task:fees')
     await visitor.view('identify')
     await world.bench.code(code)
@@ -65,17 +65,17 @@ export function theFeeInTheHall(world) {
       await world.bench.line({ cut: true })
       try {
         await visitor.says(/网络中断，暂不能扫码支付，请到收费窗口缴纳/)
-        assert.equal(await visitor.page.locator('canvas.qr').count(), 0)
+        await visitor.page.locator('canvas.qr').waitFor({ state: 'detached' })
         await visitor.looks('fee-offline')
       } finally {
         await world.bench.line({})
       }
-      await visitor.page.locator('canvas.qr').waitFor({ timeout: 60_000 })
+      await visitor.page.locator('canvas.qr').waitFor({ timeout: 2 * PATIENCE_MS })
     })
 
     step('another program’s scanner reads the code off the screen; on the phone the patient thinks better of it', async () => {
-      [address] = await scan(await visitor.page.screenshot())
-      assert.ok(address?.endsWith(`/patient/prescriptions/${number}`), `the code says ${address}`)
+      address = await until('the code on the screen', async () => (await scan(await visitor.page.screenshot()))[0])
+      assert.ok(address.endsWith(`/patient/prescriptions/${number}`), `the code says ${address}`)
       await phone.page.goto(address)
       await phone.click('prescription-pay')
       await phone.page.locator('#cancel').click()
@@ -102,14 +102,15 @@ export function theFeeInTheHall(world) {
       await visitor.says(/打印机缺纸/)
       // Done at the hospital, the answer lost, and nobody there to ask for a while.
       await world.bench.hospitalFails({ op: 'ackPayOrder', kind: 'result_after_commit', code: '-2', times: 1 })
-      await world.bench.hospitalFails({ op: 'getMZFeeStatus', kind: 'fault', times: 3 })
+      const answers = await world.bench.hospitalFails({ op: 'getMZFeeStatus', kind: 'fault', times: 100_000 })
       await phone.page.goto(address)
       await phone.click('prescription-pay')
       await phone.paysAtCashier()
       await visitor.says('已收到支付，正在与医院核对')
       assert.equal(await visitor.page.locator('canvas.qr').count(), 0, 'nobody is asked to pay twice')
       await visitor.looks('fee-asking')
-      await visitor.page.getByText('支付成功').first().waitFor({ timeout: 60_000 })
+      await answers()
+      await visitor.page.getByText('支付成功').first().waitFor({ timeout: 3 * PATIENCE_MS })
       await visitor.says(/打印机缺纸。已支付成功，凭条可稍后在“费用查询”中打印/)
       await visitor.looks('fee-paid-no-paper')
       assert.equal((await world.bench.kioskSlips()).length, slips)
@@ -142,8 +143,9 @@ export function theFeeInTheHall(world) {
       const other = people.find((p) => p.id_number === world.site.addresses.demo.patients.at(-1).id_number)
       await phone.go(`/patient/prescriptions/${visit.western}`)
       const link = await phone.sees('prescription-pdf')
-      const { bytes } = await phone.downloads(await link.getAttribute('href'));
-      [address] = await scan(await page(bytes, 200))
+      const { bytes } = await phone.downloads(await link.getAttribute('href'))
+      const [printed] = await scan(await page(bytes, 200))
+      address = printed
       assert.match(address ?? '', /\/verify\/[a-z0-9]{16}$/)
       slips = (await world.bench.kioskSlips()).length
       await world.bench.code(address.slice(0, -6))

@@ -57,8 +57,7 @@ export function theTerminal(world) {
 
     step('a scanner that types Enter presses nothing', async () => {
       const before = (await world.bench.kioskSlips()).length
-      await visitor.page.keyboard.type('8000000001')
-      await visitor.page.keyboard.press('Enter')
+      await visitor.scanned('8000000001')
       await visitor.page.waitForTimeout(500)
       assert.equal((await world.bench.kioskSlips()).length, before)
       await visitor.view('ticket')
@@ -119,13 +118,14 @@ export function theTerminal(world) {
       assert.ok(!shown.includes(wrong), 'what was typed is on no page')
 
       // A scanner that types the card's number and Enter gives no answer, nor does a fifth finger.
-      await visitor.page.keyboard.type(one.card)
-      await visitor.page.keyboard.press('Enter')
+      await visitor.scanned(one.card)
       await visitor.page.waitForTimeout(700)
-      assert.equal(await visitor.page.locator('.dot.full').count(), 0)
+      const dots = async () => visitor.page.locator('.dot.full').count()
+      assert.equal(await dots(), 0)
       for (const digit of '12345') await visitor.key(digit)
-      assert.equal(await visitor.page.locator('.dot.full').count(), 4)
+      await until('four dots', async () => (await dots()) === 4)
       for (let n = 0; n < 4; n += 1) await visitor.key('删除')
+      await until('no dot', async () => (await dots()) === 0)
       assert.ok(await visitor.page.locator('.confirm').isDisabled())
       await visitor.says(/还可以再试 2 次/)
 
@@ -201,8 +201,8 @@ export function theTerminal(world) {
       await phone.click('me-code')
       await phone.page.locator('[data-testid="patient-code"][data-text]').waitFor()
       await phone.shots('patient-code')
-      const [code] = await scan(await phone.page.locator('[data-testid="qr"]').screenshot())
-      assert.match(code ?? '', /^YQP1[0-9A-F]+$/)
+      const code = await until('the code on the phone', async () => (await scan(await phone.page.locator('[data-testid="qr"]').screenshot()))[0])
+      assert.match(code, /^YQP1[0-9A-F]+$/)
       await visitor.touch('task:reports')
       await visitor.view('identify')
       await world.bench.code(code)
@@ -244,8 +244,7 @@ export function theTerminal(world) {
       const drew = async () => (await (await fetch(`${address}/health`)).json()).page_silent_s
       await inKiosk(`${address}/`, [1280, 800], async (page) => {
         await page.locator('body[data-view="home"]').waitFor()
-        const [width, height] = await page.evaluate(() => [innerWidth, innerHeight])
-        assert.ok(width >= 1278 && height >= 798, `${width} × ${height} of 1280 × 800`)
+        await until('a page as large as the screen', () => page.evaluate(() => innerWidth >= 1278 && innerHeight >= 798))
         await until('the page known to draw', async () => (await drew()) <= 2)
       })
     })

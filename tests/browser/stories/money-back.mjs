@@ -1,5 +1,6 @@
 // Visits that do not happen: the clinic is stopped, the doctor declines or withdraws, the patient steps back.
 import assert from 'node:assert/strict'
+import { isFree } from '../people/patient.mjs'
 import { story } from '../world/story.mjs'
 import { until } from '../world/bench.mjs'
 
@@ -59,7 +60,7 @@ export function moneyBack(world) {
       const { demo } = world.site.addresses
       const all = await patient.asks('GET', `slots?department_code=K01&doctor_code=D0001&from=${demo.first_day}&to=${demo.last_day}`)
       const seen = new Set([slot.work])
-      slots = all.filter((s) => s.left > 0 && !s.stopped && !seen.has(s.work_id) && seen.add(s.work_id))
+      slots = all.filter((s) => isFree(s) && !seen.has(s.work_id) && seen.add(s.work_id))
     })
 
     // Rows: BJ-052, BJ-053, BJ-054, BJ-095
@@ -133,7 +134,7 @@ export function moneyBack(world) {
       await patient.go('/patient/visits')
       await patient.click('visits-off')
       await patient.one('visit-row', 'id', stopped.id).waitFor()
-      assert.equal(await patient.find('visit-row').count(), 4)
+      await until('all four', async () => (await patient.find('visit-row').count()) === 4)
       await patient.shots('patient-visits-off')
       const books = ({ paid_fen, refunded_fen, balance_fen }) => JSON.stringify({ paid_fen, refunded_fen, balance_fen })
       await until('both ledgers to agree', async () => books(await bench.channelLedger()) === books(await bench.hospitalLedger()))

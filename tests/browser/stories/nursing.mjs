@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { PHONE } from '../people/browser.mjs'
 import { Patient } from '../people/patient.mjs'
 import { Admin, Staff } from '../people/staff.mjs'
-import { authenticator, until } from '../world/bench.mjs'
+import { authenticator, PATIENCE_MS, until } from '../world/bench.mjs'
 import { film, Recorder } from '../world/recorder.mjs'
 import { story } from '../world/story.mjs'
 
@@ -24,13 +24,28 @@ class Nurse extends Staff {
   async stands(latitude, longitude) {
     await this.page.context().setGeolocation({ latitude, longitude, accuracy: 12 })
   }
+
+  /** Somewhere else, and her phone has noticed. */
+  async steps(latitude, longitude) {
+    await this.stands(latitude, longitude)
+    await this.page.evaluate(([there, east]) => new Promise((resolve) => {
+      const look = () => navigator.geolocation.getCurrentPosition(({ coords }) => (coords.latitude === there && coords.longitude === east ? resolve() : setTimeout(look, 50)), () => setTimeout(look, 50), { maximumAge: Infinity })
+      look()
+    }), [latitude, longitude])
+  }
 }
 
 export function nursingAtHome(world) {
-  let admin, patient, nurse, recorder, order, began, clip
+  let admin, patient, nurse, recorder, order, began, clip, lastDocking
   const way = []
   const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
-  const docked = (...states) => until(`${SERIAL} ${states}`, async () => states.includes((await asked(`dockings?serial=${SERIAL}&size=1`)).items[0]?.state), 60_000)
+  /** The stay in the dock that began last, and none that was waited for before. */
+  const docked = (...states) => until(`${SERIAL} ${states}`, async () => {
+    const [newest] = (await asked(`dockings?serial=${SERIAL}&size=1`)).items
+    if (!newest || newest.arrived_at === lastDocking || !states.includes(newest.state)) return false
+    lastDocking = newest.arrived_at
+    return true
+  }, 3 * PATIENCE_MS)
   /** Another visit, which the nurse has begun without a recorder. */
   const underWay = async () => {
     await admin.go('/admin/nursing')
@@ -185,7 +200,7 @@ export function nursingAtHome(world) {
       // Along the road, round a corner, and up to the door.
       for (let n = 0; Date.now() - began < WALK_MS; n += 1) {
         const [latitude, longitude] = n < 8 ? [26.4202 + n * 0.00012, 111.6104 + n * 0.00003] : [26.42104 - (n - 8) * 0.00002, 111.61061 + (n - 7) * 0.00014]
-        await nurse.stands(latitude, longitude)
+        await nurse.steps(latitude, longitude)
         way.push({ at: Date.now(), text: `${latitude.toFixed(5)}, ${longitude.toFixed(5)}` })
         await nurse.page.waitForTimeout(STEP_MS)
       }
@@ -197,10 +212,7 @@ export function nursingAtHome(world) {
     // Rows: YZ-D-150, YZ-D-163
     step('calls for help while the line is down; the desk hears it when it is back, answers and closes', async () => {
       await nurse.page.context().setOffline(true)
-      const button = await nurse.sees('sos-button')
-      await button.scrollIntoViewIfNeeded()
-      const box = await button.boundingBox()
-      await nurse.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+      await (await nurse.sees('sos-button')).hover()
       await nurse.page.mouse.down()
       await nurse.waits('sos', 'state', 'sending')
       await nurse.page.mouse.up()
@@ -237,7 +249,7 @@ export function nursingAtHome(world) {
       await recorder.plugs()
       await world.bench.bay(2, SERIAL)
       await docked('ready', 'kept')
-      await until('the clip', async () => (await asked(`footage?order=${order.no}`)).total === 1, 40_000)
+      await until('the clip', async () => (await asked(`footage?order=${order.no}`)).total === 1, 3 * PATIENCE_MS)
       await admin.go(`/admin/nursing/${order.id}`)
       await admin.waits('order-detail', 'state', 'finished')
       await admin.click('track-show')
@@ -259,7 +271,10 @@ export function nursingAtHome(world) {
       const track = await admin.sees('track')
       assert.ok(Number(await track.getAttribute('data-positions')) >= way.length - 2, 'her way is whole')
       const video = admin.find('player-video')
-      // Recorders tell their clock in whole seconds, and it takes some to ask it: a step is a second.
+      // Recorders tell their clock in whole seconds, and it takes some to ask it: the film begins when it says now.
+      const filmed = Date.parse((await asked(`footage/${clip}`)).began_at)
+      assert.ok(Math.abs(filmed - began) < AHEAD / 3, 'the recorder’s clock was put right')
+      // A step is a second, or more.
       const near = 4
       let before = -1
       for (const seconds of [3, 8, 13]) {
@@ -268,11 +283,12 @@ export function nursingAtHome(world) {
           const text = await admin.reads('track-text')
           const [shown] = /\d+\.\d{5}, \d+\.\d{5}/.exec(text) ?? []
           const at = way.findIndex((p) => p.text === shown)
-          const wanted = way.findLastIndex((p) => p.at <= began + seconds * 1000)
-          if (at <= before || Math.abs(at - wanted) > near) return false
+          const wanted = way.findLastIndex((p) => p.at <= filmed + seconds * 1000)
+          // At the door she stands.
+          if (at < before || (at === before && at < way.length - 1) || Math.abs(at - wanted) > near) return false
           before = at
           return true
-        }, 10_000)
+        }, PATIENCE_MS)
       }
       await admin.waits('track', 'known', 'true')
       await track.scrollIntoViewIfNeeded()
@@ -384,6 +400,7 @@ export function nursingAtHome(world) {
       await admin.says(/网络|连接/)
       await admin.shots('admin-hand-over-offline')
       await admin.page.context().setOffline(false)
+      await admin.find('offline').waitFor({ state: 'hidden' })
       await admin.click('end-confirm')
       await admin.waits('order-detail', 'state', 'assigned')
       assert.match(await admin.reads('order-part'), new RegExp(`转交 ${SECOND}[^]*护士突发不适，已由同事接手`))

@@ -1,7 +1,9 @@
 // Examinations and tests on the doctor's phone: the signature drawn, the PIN set at the first signing, each signed.
 import assert from 'node:assert/strict'
 import { PHONE } from '../people/browser.mjs'
+import { isFree } from '../people/patient.mjs'
 import { Doctor } from '../people/staff.mjs'
+import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
 
 const PIN = '7392'
@@ -40,8 +42,7 @@ export function ordersOnThePhone(world) {
       await doctor.click('signature-change')
       await doctor.draws([[[0.2, 0.5], [0.8, 0.5]], [[0.5, 0.2], [0.5, 0.8]]])
       await doctor.click('signature-submit')
-      const second = await (await doctor.sees('signature-picture')).getAttribute('data-id')
-      assert.notEqual(second, first)
+      await until('another picture', async () => (await (await doctor.sees('signature-picture')).getAttribute('data-id')) !== first)
       assert.equal(await doctor.find('signature-picture').locator('img').evaluate((img) => img.decode().then(() => img.naturalWidth > 100)), true)
     })
 
@@ -50,7 +51,7 @@ export function ordersOnThePhone(world) {
       const { demo } = world.site.addresses
       const [me] = await patient.asks('GET', 'patients')
       const slots = await patient.asks('GET', `slots?department_code=K01&doctor_code=D0002&from=${demo.first_day}&to=${demo.last_day}`)
-      visit = await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0002', slot: slots.find((s) => s.left > 0 && !s.stopped), complaint: '胸闷一周' })
+      visit = await patient.hasBooked({ patient: me.id, department: 'K01', doctor: 'D0002', slot: slots.find(isFree), complaint: '胸闷一周' })
       await patient.opens(visit.id)
       await patient.click('visit-check-in')
       await doctor.opens('checked_in', visit.id)

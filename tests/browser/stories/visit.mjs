@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { photograph } from '../people/browser.mjs'
 import { Doctor, Pharmacist } from '../people/staff.mjs'
-import { until } from '../world/bench.mjs'
+import { PATIENCE_MS, until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
 import { COMPLAINT } from './booking.mjs'
 
@@ -101,9 +101,7 @@ export function aVisit(world) {
           await doctor.shots('doctor-video')
           await patient.shots('patient-video')
         }
-        await doctor.click('video-hangup')
-        await doctor.agrees()
-        await doctor.find('video-call').waitFor({ state: 'hidden' })
+        await doctor.hangsUp()
         await patient.find('video-call').waitFor({ state: 'hidden' })
       }
     })
@@ -120,18 +118,19 @@ export function aVisit(world) {
       await patient.watches('video-other')
       await doctor.waits('video-call', 'path', 'relay/tcp')
       await doctor.shot('doctor-video-relay')
-      await doctor.click('video-hangup')
-      await doctor.agrees()
+      await doctor.hangsUp()
       await patient.find('video-call').waitFor({ state: 'hidden' })
     })
 
     step('the call can be replayed by those who were in it', async () => {
       await doctor.click('tab-statement')
-      const film = doctor.find('recording').first()
-      await film.waitFor({ timeout: 40_000 })
-      await film.locator('summary').click()
-      await film.locator('video').evaluate((video) => video.play())
-      await until('the film to run', () => film.locator('video').evaluate((video) => video.videoWidth > 0 && video.currentTime > 0.3))
+      await doctor.find('recording').first().waitFor({ timeout: 2 * PATIENCE_MS })
+      // This one, though others come and stand above it.
+      const film = await doctor.find('recording').first().elementHandle()
+      await (await film.$('summary')).click()
+      const video = await film.$('video')
+      await video.evaluate((v) => v.play())
+      await until('the film to run', () => video.evaluate((v) => v.videoWidth > 0 && v.currentTime > 0.3))
       await doctor.shot('doctor-replay')
     })
 
@@ -202,7 +201,7 @@ export function aVisit(world) {
       await pharmacist.fill('review-comment', '请核对疗程，复诊间隔建议七天')
       await pharmacist.click('review-reject-next')
       await pharmacist.entersPin()
-      await pharmacist.sees('page-title')
+      await pharmacist.find('review-detail').waitFor({ state: 'hidden' })
     })
 
     // Rows: FT-120, FT-172

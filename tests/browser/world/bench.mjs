@@ -1,9 +1,12 @@
 // What happens outside our pages: the demo phone, the hospital's own system, the printer, the line.
 import { createHmac } from 'node:crypto'
 
+/** How long anybody waits for what has to come: longer than a busy machine takes. Nothing is shown by how fast it came. */
+export const PATIENCE_MS = 60_000
+
 async function ask(method, url, body) {
   const response = await fetch(url, {
-    method, signal: AbortSignal.timeout(15_000),
+    method, signal: AbortSignal.timeout(PATIENCE_MS),
     ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   })
   const text = await response.text()
@@ -12,7 +15,7 @@ async function ask(method, url, body) {
 }
 
 /** Asks until `look` answers something, or says what was missing. */
-export async function until(what, look, patience = 20_000) {
+export async function until(what, look, patience = PATIENCE_MS) {
   const started = Date.now()
   for (;;) {
     const seen = await look()
@@ -22,24 +25,28 @@ export async function until(what, look, patience = 20_000) {
   }
 }
 
+/** The provider's number of our text with a login code. */
+const LOGIN_CODE = '100001'
+
 /** The bench around the product of a run. */
 export class Bench {
   constructor(addresses) {
     this.at = addresses
   }
 
-  /** The newest login code on a phone, sent after `since` messages. */
+  /** The newest login code on a phone, sent after `since` messages; other news may come between. */
   async loginCode(phone, since) {
     return until(`a login code on ${phone}`, async () => {
-      const { length, last } = await this.messages(phone)
-      return length > since ? /\b\d{6}\b/.exec(last)?.[0] : undefined
+      const { texts, templates } = await this.messages(phone)
+      const codes = texts.filter((_, n) => n >= since && templates[n] === LOGIN_CODE)
+      return /\b\d{6}\b/.exec(codes.at(-1) ?? '')?.[0]
     })
   }
 
   async messages(phone) {
     const answer = await ask('GET', `${this.at.sms}/control/messages?phone=${phone}`)
     const list = Array.isArray(answer) ? answer : (answer.messages ?? [])
-    return { length: list.length, last: list.at(-1)?.text ?? '', templates: list.map((m) => m.template) }
+    return { length: list.length, texts: list.map((m) => m.text ?? ''), templates: list.map((m) => m.template) }
   }
 
   /** The code now shown by a member of staff's authenticator. */
@@ -64,9 +71,10 @@ export class Bench {
     return ask('POST', `${this.at.pay}/control/pay/${payment}${fen === undefined ? '' : `?total_fen=${fen}`}`)
   }
 
-  /** A rule by which the hospital's system misbehaves. */
-  hospitalFails(rule) {
-    return ask('POST', `${this.at.his}/control/faults`, rule)
+  /** A rule by which the hospital's system misbehaves, until what is answered is called. */
+  async hospitalFails(rule) {
+    const { id } = await ask('POST', `${this.at.his}/control/faults`, rule)
+    return () => ask('DELETE', `${this.at.his}/control/faults/${id}`)
   }
 
   hospitalLedger() {

@@ -25,7 +25,7 @@ export async function ready(program, args, said, env = {}) {
   ])
   const stop = async () => {
     child.kill('SIGTERM')
-    const killer = setTimeout(take, 10_000)
+    const killer = setTimeout(take, 30_000)
     await ended
     clearTimeout(killer)
     process.removeListener('exit', take)
@@ -62,7 +62,7 @@ async function keyDevices(data) {
   }
   await control('')
   const settings = [
-    '[[device]]', 'name = "sdf1"', 'kind = "sdf"', `library = "${at('sdf/libsdf.so')}"`, 'answer_ms = 3000', 'sessions = 4', 'indexes = 4',
+    '[[device]]', 'name = "sdf1"', 'kind = "sdf"', `library = "${at('sdf/libsdf.so')}"`, 'answer_ms = 60000', 'sessions = 4', 'indexes = 4',
     '[[device]]', 'name = "hsm1"', 'kind = "pkcs11"', `module = "${softHsm()}"`, 'token = "yiqiao"', '',
   ]
   return { settings, env, control }
@@ -101,7 +101,7 @@ export async function startSignd({ devices = false, outside = false, name = '' }
   const province = outside ? await outsideServer(data) : undefined
   await writeFile(config, [
     `state_dir = "${state}"`, `socket = "${join(data, 'signd.sock')}"`, `tpm = "swtpm:host=127.0.0.1,port=${tpm}"`,
-    '[manage]', `listen = "127.0.0.1:${manage}"`, `web = "${PAGE}"`, 'names = ["signd.hospital.test"]', 'idle_s = 300',
+    '[manage]', `listen = "127.0.0.1:${manage}"`, `web = "${PAGE}"`, 'names = ["signd.hospital.test"]', 'idle_s = 3600',
     '[service]', `listen = "127.0.0.1:${service}"`, ...(name ? ['[replica]', `name = "${name}"`] : []), '', ...kept.settings, ...(province?.settings ?? []),
   ].join('\n'))
   const said = []

@@ -8,7 +8,8 @@ const SHOTS = new URL('../shots', import.meta.url).pathname
 export function story(title, world, tell) {
   describe(title, () => {
     let broken
-    tell((name, act) => it(name, { timeout: 90_000 }, async (t) => {
+    // The clock ends what hangs; each thing waited for has its own patience and says what was missing.
+    tell((name, act) => it(name, { timeout: 600_000 }, async (t) => {
       if (broken) return t.skip(`after: ${broken}`)
       try {
         await act()
