@@ -124,7 +124,7 @@ async fn an_upload_cut_again_and_again_goes_on_where_it_stood_and_arrives_unchan
     let mut cuts = 0;
     let digest = loop {
         let before = receiver.received();
-        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+        let waited = tokio::time::timeout(PATIENCE, async {
             while receiver.received() < before + (700 << 10) && upload.len() == 1 {
                 if let Ok(Some(done)) = tokio::time::timeout(Duration::from_millis(2), upload.join_next()).await {
                     return Some(done.unwrap());
@@ -135,8 +135,7 @@ async fn an_upload_cut_again_and_again_goes_on_where_it_stood_and_arrives_unchan
         if let Some(digest) = waited.await.expect("the upload moves") {
             break digest;
         }
-        receiver.proxy.set(proxy::Weather::Cut);
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        receiver.proxy.cut().await;
         receiver.proxy.set(proxy::Weather::Fair);
         cuts += 1;
     };

@@ -12,7 +12,6 @@ mod ward;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use gm::certificate::{AlternativeName, Draft, Extras, Purpose};
@@ -144,6 +143,10 @@ fn logged(words: &[&str]) -> Vec<String> {
     text.lines().filter(fits).map(str::to_owned).collect()
 }
 
+async fn wait_logged(words: &[&str]) {
+    until(&format!("{words:?} is logged"), async || !logged(words).is_empty()).await;
+}
+
 /// The suite that a client of these settings agrees on, or the refusal it gets.
 async fn suite(at: SocketAddr, client: ClientConfig) -> Result<String, String> {
     let stream = TcpStream::connect(at).await.unwrap();
@@ -190,19 +193,17 @@ async fn log_and_calls_cross_over_sm_alone_and_a_classic_appliance_is_told_why_n
     assert!(reason.contains("only the classic algorithms"), "{reason}");
     link.stop().await;
     let why = "in common with the other side (offered here: only TLS_SM4_GCM_SM3";
-    assert!(!logged(&["connection refused", why]).is_empty(), "{:?}", logged(&[]));
+    wait_logged(&["connection refused", why]).await;
 
     let link = start(Offer::Sm).await;
     wait_online(&cloud, &edge).await;
-    let said = cloud
-        .call(&edge, "echo", None, Duration::from_secs(5), &json!("国密"))
-        .await;
+    let said = cloud.call(&edge, "echo", None, PATIENCE, &json!("国密")).await;
     assert_eq!(said, Outcome::Done(json!({ "said": "国密", "key": null })));
     append(&here, &PeerId::cloud(), 0..20).await;
-    assert_eq!(wait_seen(&there, 20, Duration::from_secs(20)).await, numbers(0..20));
+    assert_eq!(wait_seen(&there, 20).await, numbers(0..20));
     // At the cloud's end, of both connections.
     for channel in ["edg_1:ctl", "edg_1:bulk"] {
-        assert!(!logged(&["connected", channel, SM]).is_empty(), "{:?}", logged(&[]));
+        wait_logged(&["connected", channel, SM]).await;
     }
     // At the appliance's end, by a client of the same settings.
     assert_eq!(suite(at, authorities.client(Offer::Sm)).await.as_deref(), Ok(SM));

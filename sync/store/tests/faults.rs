@@ -95,7 +95,7 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let mut child = Process::spawn(child);
         child
             .stdout
-            .wait_for(Duration::from_secs(30), |line| line.contains("done "))
+            .wait_for(Duration::from_secs(60), |line| line.contains("done "))
             .expect("the child works");
         std::thread::sleep(Duration::from_millis(5 + round * 7));
         child.kill();
@@ -228,7 +228,7 @@ fn child_that_fills_its_disk() {
         let pruned = store.outbox_prune(&Scope::system(hospital()), later).await;
         assert_eq!(pruned, Ok(stored));
         let mut again = Err(StoreError::Full);
-        for _ in 0..50 {
+        for _ in 0..1500 {
             again = work(&store, "after".to_owned()).await;
             if again.is_ok() {
                 break;

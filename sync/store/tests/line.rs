@@ -65,7 +65,7 @@ fn numbers_have_no_holes_and_only_committed_orders_leave() {
                 .iter()
                 .all(|e| e.entity.trim_start_matches("con_").parse::<usize>().unwrap() % 3 != 0)
         );
-        tokio::time::timeout(Duration::from_secs(5), watch.wait_for(|newest| *newest == 26))
+        tokio::time::timeout(Duration::from_secs(60), watch.wait_for(|newest| *newest == 26))
             .await
             .expect("the line is woken")
             .unwrap();
@@ -380,7 +380,7 @@ fn many_writers_leave_a_stream_without_holes_in_the_order_of_their_commits() {
         for clerk in clerks {
             clerk.await.unwrap();
         }
-        tokio::time::timeout(Duration::from_secs(20), reader)
+        tokio::time::timeout(Duration::from_secs(60), reader)
             .await
             .expect("everything that was answered is there")
             .unwrap();

@@ -30,21 +30,13 @@ async fn a_log_entry_crosses_both_ways_and_a_call_is_answered() {
 
     append(&here, &PeerId::cloud(), 0..3).await;
     append(&there, &PeerId::edge(&edge), 10..12).await;
-    assert_eq!(wait_seen(&there, 3, Duration::from_secs(20)).await, [0, 1, 2]);
-    assert_eq!(wait_seen(&here, 2, Duration::from_secs(20)).await, [10, 11]);
+    assert_eq!(wait_seen(&there, 3).await, [0, 1, 2]);
+    assert_eq!(wait_seen(&here, 2).await, [10, 11]);
 
-    let asked = Instant::now();
     let answer = cloud
-        .call(
-            &edge,
-            "echo",
-            Some("k1"),
-            Duration::from_secs(5),
-            &json!({"dept": "0301"}),
-        )
+        .call(&edge, "echo", Some("k1"), PATIENCE, &json!({"dept": "0301"}))
         .await;
     assert_eq!(answer, Outcome::Done(json!({"said": {"dept": "0301"}, "key": "k1"})));
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 
     let status = wait_status(&mut appliance.status(), "drained and measured", |s| {
         s.buffer_depth == 0 && s.rtt.is_some()
@@ -110,9 +102,9 @@ async fn what_was_written_while_the_line_was_cut_arrives_once_and_in_order_when_
     let site = Site::open().await;
     let edge = PeerId::edge(&site.edge);
     append(&site.here, &PeerId::cloud(), 0..50).await;
-    wait_seen(&site.there, 50, Duration::from_secs(20)).await;
+    wait_seen(&site.there, 50).await;
 
-    site.proxy.set(proxy::Weather::Cut);
+    site.proxy.cut().await;
     let mut status = site.appliance.status();
     wait_status(&mut status, "offline", |s| !s.online).await;
     assert!(site.proxy.cut_connections() >= 2, "the cut fired");
@@ -122,14 +114,8 @@ async fn what_was_written_while_the_line_was_cut_arrives_once_and_in_order_when_
     assert!(!waiting.online);
 
     site.proxy.set(proxy::Weather::Fair);
-    assert_eq!(
-        wait_seen(&site.there, 400, Duration::from_secs(30)).await,
-        numbers(0..400)
-    );
-    assert_eq!(
-        wait_seen(&site.here, 100, Duration::from_secs(30)).await,
-        numbers(0..100)
-    );
+    assert_eq!(wait_seen(&site.there, 400).await, numbers(0..400));
+    assert_eq!(wait_seen(&site.here, 100).await, numbers(0..100));
     wait_status(&mut status, "drained", |s| s.online && s.buffer_depth == 0).await;
     site.close().await;
 }
@@ -142,49 +128,34 @@ async fn a_black_hole_is_noticed_and_the_backlog_drains_over_a_new_connection() 
     append(&site.there, &PeerId::edge(&site.edge), 0..20).await;
     let mut status = site.appliance.status();
     let down = wait_status(&mut status, "offline", |s| !s.online).await;
-    assert_eq!(down.reason.as_deref(), Some("Silent"));
-    assert!(site.proxy.swallowed_bytes() > 0, "the black hole fired");
+    // The line's own word, or that of the connection it then gives up.
+    let reason = down.reason.unwrap();
+    assert!(["Silent", "the cloud is silent"].contains(&reason.as_str()), "{reason}");
+    until("the black hole fired", async || site.proxy.swallowed_bytes() > 0).await;
     assert_eq!(seen(&site.there).await, Vec::<i64>::new());
 
     site.proxy.set(proxy::Weather::Fair);
-    assert_eq!(
-        wait_seen(&site.there, 200, Duration::from_secs(60)).await,
-        numbers(0..200)
-    );
-    assert_eq!(wait_seen(&site.here, 20, Duration::from_secs(30)).await, numbers(0..20));
+    assert_eq!(wait_seen(&site.there, 200).await, numbers(0..200));
+    assert_eq!(wait_seen(&site.here, 20).await, numbers(0..20));
     site.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_to_an_appliance_that_is_away_is_answered_within_ten_milliseconds() {
+async fn a_call_to_an_appliance_that_is_away_is_answered_without_waiting_for_it() {
+    // Whoever waited would wait for minutes.
+    let deadline = 5 * PATIENCE;
     let site = Site::open().await;
-    let away = edge_id(2);
-    let asked = Instant::now();
-    let answer = site
-        .cloud
-        .call(&away, "echo", None, Duration::from_secs(5), &json!({}))
-        .await;
-    assert!(matches!(answer, Outcome::Later { .. }), "{answer:?}");
-    assert!(
-        asked.elapsed() < Duration::from_millis(10),
-        "never heard of: {:?}",
-        asked.elapsed()
-    );
+    let (unknown, body) = (edge_id(2), json!({}));
+    let call = site.cloud.call(&unknown, "echo", None, deadline, &body);
+    let answer = tokio::time::timeout(PATIENCE, call).await.unwrap();
+    assert!(matches!(answer, Outcome::Later { .. }), "never heard of: {answer:?}");
 
-    site.proxy.set(proxy::Weather::Cut);
-    let end = Instant::now() + Duration::from_secs(10);
-    while site.cloud.online(&site.edge) {
-        assert!(Instant::now() < end, "the cloud never noticed the cut");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let asked = Instant::now();
-    let answer = site.call("echo", json!({}), Duration::from_secs(5)).await;
-    assert!(matches!(answer, Outcome::Later { .. }), "{answer:?}");
-    assert!(
-        asked.elapsed() < Duration::from_millis(10),
-        "hung up: {:?}",
-        asked.elapsed()
-    );
+    site.proxy.cut().await;
+    until("the cloud notices the cut", async || !site.cloud.online(&site.edge)).await;
+    let answer = tokio::time::timeout(PATIENCE, site.call("echo", json!({}), deadline))
+        .await
+        .unwrap();
+    assert!(matches!(answer, Outcome::Later { .. }), "hung up: {answer:?}");
     site.close().await;
 }
 
@@ -198,28 +169,35 @@ async fn a_call_swallowed_by_the_line_is_unknown_at_its_deadline_and_not_before_
         .call(&site.edge, "echo", Some("key"), Duration::from_millis(800), &json!({}))
         .await;
     assert_eq!(answer, Outcome::Unknown);
-    assert!(asked.elapsed() >= Duration::from_millis(790) && asked.elapsed() < Duration::from_millis(2500));
-    assert!(site.proxy.swallowed_bytes() > 0, "the black hole fired");
+    assert!(asked.elapsed() >= Duration::from_millis(790), "{:?}", asked.elapsed());
+    until("the black hole fired", async || site.proxy.swallowed_bytes() > 0).await;
     site.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_two_calls_run_sixty_four_wait_and_the_next_is_told_to_come_later() {
     let site = std::sync::Arc::new(Site::open().await);
+    let (running, sign) = (site.folder.path().join("running"), site.folder.path().join("go on"));
+    std::fs::create_dir(&running).unwrap();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..120 {
-        let site = site.clone();
-        calls.spawn(async move { site.call("slow", json!({"ms": 600}), Duration::from_secs(20)).await });
+        let (site, body) = (site.clone(), json!({ "running": running, "until": sign }));
+        calls.spawn(async move { site.call("held", body, 3 * PATIENCE).await });
     }
-    let (mut done, mut later) = (0, 0);
-    while let Some(answer) = calls.join_next().await {
-        match answer.unwrap() {
-            Outcome::Done(_) => done += 1,
-            Outcome::Later { .. } => later += 1,
-            other => panic!("{other:?}"),
-        }
+    for _ in 0..24 {
+        let answer = calls.join_next().await.unwrap().unwrap();
+        assert!(matches!(answer, Outcome::Later { .. }), "{answer:?}");
     }
-    assert_eq!((done, later), (96, 24));
+    let at_once = || std::fs::read_dir(&running).unwrap().count();
+    until("thirty-two run", async || at_once() >= 32).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(at_once(), 32, "the others wait their turn");
+
+    std::fs::write(&sign, "").unwrap();
+    for _ in 0..96 {
+        let answer = calls.join_next().await.unwrap().unwrap();
+        assert_eq!(answer, Outcome::Done(json!("at last")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -247,7 +225,7 @@ async fn an_unknown_kind_and_a_poisonous_entry_are_parked_and_the_log_goes_on() 
     append_kind(&site.here, &PeerId::cloud(), "test.poison", 3..4).await;
     append(&site.here, &PeerId::cloud(), 4..6).await;
     assert_eq!(
-        wait_seen(&site.there, 4, Duration::from_secs(20)).await,
+        wait_seen(&site.there, 4).await,
         [0, 1, 4, 5],
         "the poison left no trace"
     );
@@ -278,11 +256,8 @@ async fn the_cloud_on_postgresql_takes_and_gives_the_same_log() {
     let site = Site::open_with(tempfile::tempdir().unwrap(), there).await;
     append(&site.here, &PeerId::cloud(), 0..300).await;
     append(&site.there, &PeerId::edge(&site.edge), 0..30).await;
-    assert_eq!(
-        wait_seen(&site.there, 300, Duration::from_secs(30)).await,
-        numbers(0..300)
-    );
-    assert_eq!(wait_seen(&site.here, 30, Duration::from_secs(30)).await, numbers(0..30));
+    assert_eq!(wait_seen(&site.there, 300).await, numbers(0..300));
+    assert_eq!(wait_seen(&site.here, 30).await, numbers(0..30));
     site.close().await;
 }
 
@@ -300,7 +275,7 @@ async fn a_restarted_cloud_with_its_broker_is_met_again_and_both_backlogs_drain(
     } = Site::open().await;
     let listen = cloud.broker_address().unwrap();
     append(&here, &PeerId::cloud(), 0..20).await;
-    wait_seen(&there, 20, Duration::from_secs(20)).await;
+    wait_seen(&there, 20).await;
     cloud.stop().await;
     let mut status = appliance.status();
     wait_status(&mut status, "offline", |s| !s.online).await;
@@ -308,8 +283,8 @@ async fn a_restarted_cloud_with_its_broker_is_met_again_and_both_backlogs_drain(
 
     let cloud = start_cloud(&there, &authority, listen).await;
     append(&there, &PeerId::edge(&edge), 0..10).await;
-    assert_eq!(wait_seen(&there, 60, Duration::from_secs(30)).await, numbers(0..60));
-    assert_eq!(wait_seen(&here, 10, Duration::from_secs(30)).await, numbers(0..10));
+    assert_eq!(wait_seen(&there, 60).await, numbers(0..60));
+    assert_eq!(wait_seen(&here, 10).await, numbers(0..10));
     appliance.stop().await;
     cloud.stop().await;
     drop((line, folder));
@@ -320,7 +295,7 @@ async fn an_entry_appended_by_another_process_is_found_by_the_timer_alone() {
     let site = Site::open().await;
     let other = open_store(&site.folder.path().join("edge.db")).await;
     append(&other, &PeerId::cloud(), 0..3).await;
-    assert_eq!(wait_seen(&site.there, 3, Duration::from_secs(10)).await, [0, 1, 2]);
+    assert_eq!(wait_seen(&site.there, 3).await, [0, 1, 2]);
     site.close().await;
 }
 
@@ -344,22 +319,24 @@ async fn a_handler_that_panics_answers_unknown_and_the_next_call_is_served() {
 async fn an_appliance_that_stops_says_good_bye() {
     let site = Site::open().await;
     let mut changes = site.cloud.changes();
-    let stopped = Instant::now();
     site.appliance.stop().await;
     let offline = async {
         loop {
-            if !changes.recv().await.unwrap().status.online {
-                return stopped.elapsed();
+            let status = changes.recv().await.unwrap().status;
+            if !status.online {
+                return status.reason;
             }
         }
     };
-    let noticed = tokio::time::timeout(Duration::from_secs(5), offline).await.unwrap();
-    assert!(noticed < Duration::from_secs(1), "{noticed:?}");
+    let noticed = tokio::time::timeout(PATIENCE, offline).await.unwrap().unwrap();
+    // On a busy machine the good-bye may be overtaken by the end of its connection; silence would be noticed much later.
+    let told = ["PeerRestarted", "Disconnected", "the appliance hung up"];
+    assert!(told.contains(&noticed.as_str()), "{noticed}");
     site.cloud.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_stay_quick_beside_a_backlog_that_fills_a_narrow_line() {
+async fn calls_overtake_a_backlog_that_fills_a_narrow_line() {
     let folder = tempfile::tempdir().unwrap();
     let there = open_store(&folder.path().join("cloud.db")).await;
     let here = open_store(&folder.path().join("edge.db")).await;
@@ -375,38 +352,31 @@ async fn calls_stay_quick_beside_a_backlog_that_fills_a_narrow_line() {
     let appliance = start_edge(&here, &authority, &edge, line.port).await;
     wait_online(&cloud, &edge).await;
 
-    let idle = round_trips(&cloud, &edge, 10).await;
-    append_noise(&here, 3000).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let busy = round_trips(&cloud, &edge, 15).await;
+    let idle = passed_during_calls(&cloud, &edge, &line).await;
+    append_noise(&here, 6000).await;
+    wait_seen(&there, 1).await;
+    let busy = passed_during_calls(&cloud, &edge, &line).await;
     let arrived = seen(&there).await.len();
-    assert!(
-        (1..3000).contains(&arrived),
-        "the backlog was under way: {arrived} arrived"
-    );
-    println!("call over 10 Mbit/s, 30 ms: idle p50 {idle:?}, beside a backlog p50 {busy:?}");
-    assert!(idle >= Duration::from_millis(30), "the line is narrow: {idle:?}");
-    assert!(
-        busy < idle + Duration::from_millis(200),
-        "idle {idle:?}, beside a backlog {busy:?}"
-    );
+    assert!(arrived < 6000, "the backlog was under way: {arrived} arrived");
+    println!("bytes that pass while a call is answered: {idle} idle, {busy} beside a backlog of 12 MB");
+    // A fifth of a second of this line; what waits in it alone is more than that when nobody gives way.
+    assert!(busy < idle + 250_000, "idle {idle}, beside a backlog {busy}");
     appliance.stop().await;
     cloud.stop().await;
 }
 
-/// Median of some calls.
-async fn round_trips(cloud: &link::cloud::CloudLink, edge: &records::id::EdgeId, n: usize) -> Duration {
-    let mut times = Vec::new();
-    for _ in 0..n {
-        let asked = Instant::now();
-        let answer = cloud
-            .call(edge, "echo", None, Duration::from_secs(10), &json!({}))
-            .await;
+/// How many bytes the line carried between a question and its answer, the median of some: it tells the place in the
+/// queue, whatever else the machine does.
+async fn passed_during_calls(cloud: &link::cloud::CloudLink, edge: &records::id::EdgeId, line: &proxy::Proxy) -> u64 {
+    let mut passed = Vec::new();
+    for _ in 0..15 {
+        let before = line.passed_bytes();
+        let answer = cloud.call(edge, "echo", None, PATIENCE, &json!({})).await;
         assert!(matches!(answer, Outcome::Done(_)), "{answer:?}");
-        times.push(asked.elapsed());
+        passed.push(line.passed_bytes() - before);
     }
-    times.sort();
-    times[n / 2]
+    passed.sort_unstable();
+    passed[passed.len() / 2]
 }
 
 /// Entries that cannot be compressed, 2 kB each.

@@ -202,7 +202,8 @@ impl Inbox for Counting {
     }
 }
 
-/// Answers calls: `echo`, `slow` (waits `ms`), `refuse`.
+/// Answers calls: `echo`, `held` (waits until the file `until` exists; a file in the folder `running` tells that it
+/// runs), `large`, `panic`.
 pub(crate) struct Echo;
 
 #[async_trait]
@@ -210,8 +211,14 @@ impl Calls for Echo {
     async fn handle(&self, call: Call) -> Outcome<Value> {
         match call.method.as_str() {
             "echo" => Outcome::Done(json!({ "said": call.body, "key": call.key })),
-            "slow" => {
-                tokio::time::sleep(Duration::from_millis(call.body["ms"].as_u64().unwrap_or(0))).await;
+            "held" => {
+                let path = |name: &str| Path::new(call.body[name].as_str().unwrap()).to_owned();
+                let number = std::fs::read_dir(path("running")).unwrap().count();
+                let running = tempfile::NamedTempFile::with_prefix_in(number.to_string(), path("running")).unwrap();
+                while !path("until").exists() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                drop(running);
                 Outcome::Done(json!("at last"))
             }
             "large" => Outcome::Done(json!("x".repeat(call.body["bytes"].as_u64().unwrap_or(0) as usize))),
@@ -275,8 +282,8 @@ pub(crate) async fn seen(store: &Store) -> Vec<i64> {
 }
 
 /// Waits until `count` numbers were applied; says what there is when they do not come.
-pub(crate) async fn wait_seen(store: &Store, count: usize, patience: Duration) -> Vec<i64> {
-    let end = Instant::now() + patience;
+pub(crate) async fn wait_seen(store: &Store, count: usize) -> Vec<i64> {
+    let end = Instant::now() + PATIENCE;
     loop {
         let now = seen(store).await;
         if now.len() >= count {
@@ -300,23 +307,27 @@ pub(crate) async fn wait_status(
     what: &str,
     fits: impl FnMut(&LinkStatus) -> bool,
 ) -> LinkStatus {
-    let found = tokio::time::timeout(Duration::from_secs(20), status.wait_for(fits)).await;
+    let found = tokio::time::timeout(PATIENCE, status.wait_for(fits)).await;
     found
         .unwrap_or_else(|_| panic!("the line never was {what}"))
         .unwrap()
         .clone()
 }
 
-pub(crate) async fn wait_online(cloud: &CloudLink, edge: &EdgeId) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !cloud.online(edge) {
-        assert!(
-            Instant::now() < end,
-            "the appliance never came online: {:?}",
-            cloud.status(edge)
-        );
+/// How long the machine may be busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something holds that another task brings about.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < end, "never: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+pub(crate) async fn wait_online(cloud: &CloudLink, edge: &EdgeId) {
+    until("the appliance is online", async || cloud.online(edge)).await;
 }
 
 pub(crate) async fn start_cloud(store: &Store, authority: &Authority, listen: std::net::SocketAddr) -> CloudLink {

@@ -36,10 +36,30 @@ pub(crate) struct Proxy {
     _task: JoinSet<()>,
 }
 
+/// A connection that is being carried.
+struct Carried(Arc<Fired>);
+
+impl Carried {
+    fn one(fired: &Arc<Fired>) -> Self {
+        fired.carried.fetch_add(1, Ordering::SeqCst);
+        Self(fired.clone())
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.carried.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Fired {
     /// Connections torn down by a cut.
     cut: AtomicU64,
+    /// Connections there are.
+    carried: AtomicU64,
+    /// Bytes that went through a narrow line, both ways.
+    passed: AtomicU64,
     /// Bytes swallowed by a black hole.
     swallowed: AtomicU64,
 }
@@ -60,7 +80,7 @@ impl Proxy {
         let (weather, seen) = watch::channel(Weather::Fair);
         let fired = Arc::new(Fired::default());
         let mut task = JoinSet::new();
-        let routers = narrow.map(|n| [Router::start(n, &mut task), Router::start(n, &mut task)]);
+        let routers = narrow.map(|n| [(); 2].map(|()| Router::start(n, fired.clone(), &mut task)));
         task.spawn(accept(listener, target, seen, fired.clone(), routers));
         Self {
             port,
@@ -72,6 +92,19 @@ impl Proxy {
 
     pub(crate) fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// Cuts the line; answers when the last connection is torn down.
+    pub(crate) async fn cut(&self) {
+        self.set(Weather::Cut);
+        super::until("every connection is cut", async || {
+            self.fired.carried.load(Ordering::SeqCst) == 0
+        })
+        .await;
+    }
+
+    pub(crate) fn passed_bytes(&self) -> u64 {
+        self.fired.passed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn cut_connections(&self) -> u64 {
@@ -94,7 +127,12 @@ async fn accept(
     while let Ok((near, _)) = listener.accept().await {
         let now = *weather.borrow();
         if now != Weather::Cut {
-            connections.spawn(carry(near, target, weather.clone(), fired.clone(), routers.clone()));
+            let carried = Carried::one(&fired);
+            let carry = carry(near, target, weather.clone(), fired.clone(), routers.clone());
+            connections.spawn(async move {
+                carry.await;
+                drop(carried);
+            });
         }
     }
 }
@@ -166,7 +204,7 @@ struct Router(mpsc::Sender<Parcel>);
 const SEGMENT: usize = 1448;
 
 impl Router {
-    fn start(narrow: Narrow, tasks: &mut JoinSet<()>) -> Self {
+    fn start(narrow: Narrow, fired: Arc<Fired>, tasks: &mut JoinSet<()>) -> Self {
         // About 300 kB of queue before senders feel it.
         let (parcels_in, mut parcels) = mpsc::channel::<Parcel>(200);
         tasks.spawn(async move {
@@ -174,6 +212,7 @@ impl Router {
             while let Some((bytes, to)) = parcels.recv().await {
                 free = free.max(Instant::now()) + Duration::from_secs_f64(bytes.len() as f64 / narrow.bytes_per_second);
                 tokio::time::sleep_until(free).await;
+                fired.passed.fetch_add(bytes.len() as u64, Ordering::SeqCst);
                 // The connection may have ended meanwhile.
                 let _ = to.send((free + narrow.one_way, bytes));
             }
