@@ -42,7 +42,7 @@ fn open(kind: Kind) -> Ca {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(bench_ca::run(settings, |at| tell.send(at).unwrap()))
     });
-    let at = told.recv_timeout(Duration::from_secs(60)).unwrap();
+    let at = told.recv_timeout(Duration::from_secs(120)).unwrap();
     let ca = Ca {
         kind,
         at,

@@ -38,7 +38,7 @@ impl Answered {
 }
 
 /// A request is answered by then.
-const ANSWER: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(120);
 /// A command may be long work on a busy machine: half a million lines of an authority's books, and their list.
 const COMMAND: Duration = Duration::from_secs(300);
 

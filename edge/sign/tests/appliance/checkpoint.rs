@@ -22,7 +22,7 @@ fn newest(site: &Site) -> Option<(i64, i64)> {
 
 /// Ends `signd` as the machine's shutdown does.
 fn shut_down(site: &mut Site) {
-    let ended = site.signd.stop(Duration::from_secs(20)).expect("ended");
+    let ended = site.signd.stop(Duration::from_secs(120)).expect("ended");
     assert!(ended.success(), "{ended}");
     file(site)
         .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -35,7 +35,7 @@ fn start_again(site: &mut Site) {
 
 /// The self-test at the start comes to its end beside the first requests.
 async fn until_refused(site: &Site) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(120);
     for n in 0.. {
         match site.sign(&format!("rx_refused_{n}"), "sta_1", PIN, RX).await {
             Outcome::Refused { code, .. } if code == "self_test" => return,

@@ -167,7 +167,7 @@ async fn an_application_signs_over_national_algorithms_alone_and_a_classic_one_i
     );
     std::fs::write(&config, text).expect("settings");
     let config = config.to_string_lossy().into_owned();
-    let _signd = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(20));
+    let _signd = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(120));
 
     let mut stream = connect(at, smtls::provider(), Some((&key, &certificate)))
         .await

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 pub(crate) const HOSPITAL: &str = "永州市中心医院";
 pub(crate) const PIN: &str = "202611";
+/// For a start and for an answer, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One appliance.
 pub(crate) struct Site {
@@ -39,8 +41,8 @@ fn start_with(state: &Path, tcti: &str, settings: &str) -> (Process, Client) {
     let text = format!("state_dir = {state:?}\nsocket = {socket:?}\ntpm = {tcti:?}\n{settings}");
     std::fs::write(&config, text).expect("settings");
     let config = config.to_string_lossy().into_owned();
-    let signd = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(20));
-    (signd, Client::new(&socket))
+    let signd = Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(PATIENCE);
+    (signd, Client::new(&socket).patience(PATIENCE))
 }
 
 impl Site {

@@ -18,11 +18,13 @@ use serde_json::{Value, json};
 use sm3::Sm3;
 use tempfile::TempDir;
 
-use crate::people::{Answer, Browser, HOSPITAL, PASSWORD, Person, take};
+use crate::people::{Answer, Browser, HOSPITAL, IDLE, PASSWORD, Person, take};
 
 /// Password of the bench's device.
 pub(crate) const SDF_PASSWORD: &str = "bench1234";
 const PIN: &str = "4321";
+/// A device that does not answer within this is silent. Shorter than a call waits for its turn at a device.
+pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
 /// One appliance.
 pub(crate) struct Site {
@@ -35,7 +37,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// With the bench's device as `sdf1` (which answers within three seconds, or is silent), told this before it is opened, and
+    /// With the bench's device as `sdf1` (which answers within [`ANSWER`], or is silent), told this before it is opened, and
     /// with a SoftHSM2 token as `hsm1`.
     pub(crate) async fn new(control: &str, password: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -57,14 +59,18 @@ impl Site {
         let handed = admin.browser.post("accounts", asked).await.done();
         let handed = handed["password"].as_str().expect("password").to_owned();
         let operator = Person::first(Browser::new(manage, None), "li.op", &handed).await;
-        Self {
+        let site = Self {
             dir,
             _tpm: tpm,
             _signd: signd,
             service,
             admin,
             operator,
+        };
+        for device in ["sdf1", "hsm1"] {
+            site.opened(device).await;
         }
+        site
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -114,6 +120,7 @@ impl Site {
         let secret = operator.post("applications/app_his/secret", json!({})).await.done();
         App {
             client: reqwest::Client::builder()
+                .pool_idle_timeout(IDLE)
                 .tls_danger_accept_invalid_certs(true)
                 .build()
                 .expect("client"),
@@ -130,9 +137,18 @@ impl Site {
         all.find(|device| device["name"] == name).expect("device").clone()
     }
 
+    /// Waits until the first opening of a device has come to its end.
+    async fn opened(&self, name: &str) {
+        let until = Instant::now() + Duration::from_secs(180);
+        while self.device(name).await["state"] == "opening" {
+            assert!(Instant::now() < until, "{name} is still being opened");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until a device is in this state.
     pub(crate) async fn until(&self, name: &str, state: &str) -> Value {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(180);
         loop {
             let device = self.device(name).await;
             if device["state"] == state {
@@ -218,8 +234,9 @@ fn start(dir: &Path, tcti: &str, manage: u16, service: u16) -> Process {
         text,
         "[manage]\nlisten = \"127.0.0.1:{manage}\"\n[service]\nlisten = \"127.0.0.1:{service}\"\n\
          [[device]]\nname = \"sdf1\"\nkind = \"sdf\"\nlibrary = {library:?}\npassword_file = {password:?}\n\
-         answer_ms = 3000\nsessions = 4\nindexes = 4\n\
+         answer_ms = {}\nsessions = 4\nindexes = 4\n\
          [[device]]\nname = \"hsm1\"\nkind = \"pkcs11\"\nmodule = {:?}\ntoken = \"yiqiao\"\npin_file = {pin:?}\n",
+        ANSWER.as_millis(),
         module()
     );
     std::fs::write(state.join("signd.toml"), text).expect("settings");
@@ -228,7 +245,7 @@ fn start(dir: &Path, tcti: &str, manage: u16, service: u16) -> Process {
         .arg("--config")
         .arg(state.join("signd.toml"))
         .env("SOFTHSM2_CONF", dir.join("softhsm2.conf"));
-    Process::spawn(command).ready(Duration::from_secs(60))
+    Process::spawn(command).ready(Duration::from_secs(120))
 }
 
 /// An application that signs its requests.

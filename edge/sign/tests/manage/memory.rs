@@ -111,13 +111,13 @@ async fn stops_and_goes_on(folder: &Path) {
 }
 
 async fn until(service: &Service, wanted: impl Fn(&Report) -> bool) -> Arc<Report> {
-    for _ in 0..300 {
+    for _ in 0..1_200 {
         if let Some(report) = service.tested().filter(|report| wanted(report)) {
             return report;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("not within half a minute: {:?}", service.tested());
+    panic!("not within two minutes: {:?}", service.tested());
 }
 
 fn ask<O: Operation>(engine: &Engine, key: &str, body: &impl Serialize) -> Outcome<Value> {

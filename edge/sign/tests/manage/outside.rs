@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use kit::ports::free_port;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::site::{Browser, Site};
 
 /// Waits until it is so.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(40);
+    let end = Instant::now() + Duration::from_secs(120);
     while !is_so().await {
         assert!(Instant::now() < end, "{what} did not come about");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -120,7 +121,7 @@ async fn the_log_is_sent_and_nothing_is_missing_after_the_receiver_was_away() {
     let admin = site.administrator().await;
     let operator = site.person(&admin, "li.op", "operator").await.browser;
     let auditor = site.person(&admin, "zhao.au", "auditor").await.browser;
-    let receiver = Receiver::start(0, Messages::default(), None);
+    let receiver = Receiver::start(free_port(), Messages::default(), None);
     let port = receiver.port();
     let target = json!({"enabled": true, "host": "127.0.0.1", "port": port, "tls": false, "facility": 13});
     operator.put("settings/syslog", target).await.done();
@@ -168,7 +169,7 @@ async fn by_tls_the_log_goes_only_to_the_receiver_that_is_vouched_for() {
         .with_no_client_auth()
         .with_single_cert(vec![right.cert.der().clone()], key)
         .expect("settings");
-    let receiver = Receiver::start(0, Messages::default(), Some(Arc::new(config)));
+    let receiver = Receiver::start(free_port(), Messages::default(), Some(Arc::new(config)));
     let target = |pem: String| json!({"enabled": true, "host": "localhost", "port": receiver.port(), "tls": true, "ca_pem": pem, "facility": 13});
     operator.put("settings/syslog", target(other.cert.pem())).await.done();
     until("the refusal", async || {
@@ -221,7 +222,7 @@ async fn time_servers_are_followed_and_signing_refuses_a_clock_that_they_contrad
         .await
         .done();
     until("the contradiction", async || !trusted().await).await;
-    let health = sign::Client::new(&site.state().join("signd.sock"));
+    let health = sign::Client::new(&site.state().join("signd.sock")).patience(Duration::from_secs(120));
     let health = health
         .call::<records::sign::Health>(None, &records::sign::HealthRequest {})
         .await;

@@ -72,7 +72,7 @@ impl Province {
     fn settings(&self, begins: &str) -> String {
         format!(
             "[[outside]]\nname = \"province\"\nurl = \"https://{}/svs\"\nroots = {:?}\ntls_roots = {:?}\n\
-             client_certificate = {:?}\nclient_key = {:?}\nanswer_ms = 3000\n[outside.contract]\nbegins = \"{begins}\"\n\
+             client_certificate = {:?}\nclient_key = {:?}\nanswer_ms = 6000\n[outside.contract]\nbegins = \"{begins}\"\n\
              signatures = {}\nsigners = {}\n",
             self.at.serve,
             self.file("ca.pem"),
@@ -129,7 +129,7 @@ impl Hospital {
     async fn new(settings: &str) -> Self {
         let site = Site::with(settings);
         let admin = site.administrator().await;
-        let client = Client::new(&site.state().join("signd.sock"));
+        let client = Client::new(&site.state().join("signd.sock")).patience(Duration::from_secs(120));
         Self { site, admin, client }
     }
 
@@ -196,7 +196,7 @@ impl Hospital {
     }
 
     async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(180);
         while !holds(self).await {
             assert!(Instant::now() < until, "{what}: {}", self.server().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -260,7 +260,9 @@ async fn a_doctor_signs_with_a_key_at_the_province_whatever_the_province_does() 
     let province = Province::new();
     let key = json!({"index": 7, "name": "wang", "subject": SUBJECT, "password": "right-code"});
     province.control("/control/keys", key);
-    let mut hospital = Hospital::new(&province.settings(&today())).await;
+    // One day for all of it, also when midnight passes.
+    let begins = today();
+    let mut hospital = Hospital::new(&province.settings(&begins)).await;
     hospital.is_ready().await;
     set_up(&hospital).await;
     signs(&hospital, &province).await;
@@ -271,7 +273,7 @@ async fn a_doctor_signs_with_a_key_at_the_province_whatever_the_province_does() 
     soon_over(&hospital, &province).await;
     another_password(&hospital, &province).await;
     used_up(&hospital, &province).await;
-    more_is_paid_for(&mut hospital, &province).await;
+    more_is_paid_for(&mut hospital, &province, &begins).await;
     unbound(&hospital).await;
     is_in_the_log(&hospital).await;
 }
@@ -430,6 +432,8 @@ async fn another_certificate(hospital: &Hospital, province: &Province) {
 async fn revoked(hospital: &Hospital, province: &Province) {
     let made = hospital.sign("rx_r", WANG, PIN).await.done().expect("signed");
     let reason = json!({"name": "wang", "reason": "cessationOfOperation"});
+    let day = || SystemClock.now().local_date().to_string();
+    let before = day();
     province.control("/control/revoke", reason);
     let operator = hospital.site.person(&hospital.admin, "keeper", "operator").await;
     operator.browser.post("revocation/fetch", json!({})).await.done();
@@ -439,8 +443,7 @@ async fn revoked(hospital: &Hospital, province: &Province) {
     let words = ["province", "王医生（sta_wang，密钥 7，自 ", " 起）", "已被吊销"];
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
     let (_, since) = text.split_once("自 ").expect("since when");
-    let days = [0, -1].map(|minutes| (SystemClock.now().as_seconds() + minutes * 60) / 60);
-    let days = days.map(|minute| Timestamp::from_seconds(minute * 60).local_date().to_string());
+    let days = [before, day()];
     assert!(days.iter().any(|day| since.starts_with(day.as_str())), "{since}");
     let before = (province.books(), hospital.tries_left().await);
     let (code, text) = hospital.refused("rx_s").await;
@@ -528,8 +531,8 @@ async fn used_up(hospital: &Hospital, province: &Province) {
 }
 
 /// Where the contract says so more is signed and counted; a killed server has forgotten nothing.
-async fn more_is_paid_for(hospital: &mut Hospital, province: &Province) {
-    let settings = format!("{}beyond = \"allow\"\n", province.settings(&today()));
+async fn more_is_paid_for(hospital: &mut Hospital, province: &Province, begins: &str) {
+    let settings = format!("{}beyond = \"allow\"\n", province.settings(begins));
     let site = &mut hospital.site;
     site.signd.kill();
     site.signd = start(&site.state(), &site.tpm.tcti(), site.port, &settings);

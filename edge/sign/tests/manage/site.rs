@@ -21,6 +21,8 @@ use time::OffsetDateTime;
 
 pub(crate) const HOSPITAL: &str = "永州市中心医院";
 pub(crate) const PASSWORD: &str = "Correct-horse-7";
+/// A connection that was idle for so long is not used again: the server closes it after a minute, perhaps at that moment.
+pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
 /// One device.
 pub(crate) struct Site {
@@ -40,7 +42,7 @@ pub(crate) fn start(state: &Path, tcti: &str, port: u16, more: &str) -> Process 
     );
     std::fs::write(&config, text).expect("settings");
     let config = config.to_string_lossy().into_owned();
-    Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(30))
+    Process::start(env!("CARGO_BIN_EXE_signd"), &["--config", &config]).ready(Duration::from_secs(120))
 }
 
 impl Site {
@@ -149,6 +151,7 @@ impl Browser {
     pub(crate) fn new(port: u16, identity: Option<reqwest::Identity>) -> Self {
         let mut builder = Client::builder()
             .cookie_store(true)
+            .pool_idle_timeout(IDLE)
             .tls_danger_accept_invalid_certs(true);
         if let Some(identity) = identity {
             builder = builder.identity(identity);
@@ -211,7 +214,7 @@ impl Person {
         let step = browser.post("session", asked).await.done();
         assert_eq!(step["step"], "first");
         let mut phone = Phone::new(step["secret"].as_str().expect("secret"));
-        let mut asked = json!({"token": step["token"], "code": phone.code()});
+        let mut asked = json!({"token": step["token"], "code": phone.code().await});
         if step["change_password"] == true {
             asked["new_password"] = json!(PASSWORD);
         }
@@ -230,12 +233,12 @@ impl Person {
 
     /// Signs in again elsewhere.
     pub(crate) async fn sign_in(&mut self, browser: &Browser) -> Answer {
-        let asked = json!({"name": self.name, "password": self.password, "code": self.phone.code()});
+        let asked = json!({"name": self.name, "password": self.password, "code": self.phone.code().await});
         browser.post("session", asked).await
     }
 }
 
-/// An authenticator app that shows each code once, beginning with the one before the present.
+/// An authenticator app that shows each code once.
 pub(crate) struct Phone {
     secret: Vec<u8>,
     next: u64,
@@ -244,14 +247,23 @@ pub(crate) struct Phone {
 impl Phone {
     pub(crate) fn new(base32: &str) -> Self {
         let secret = unbase32(base32);
-        let now = present_step();
-        Self { secret, next: now - 1 }
+        Self { secret, next: 0 }
     }
 
-    pub(crate) fn code(&mut self) -> String {
-        let now = present_step();
-        let step = self.next.max(now - 1);
-        assert!(step <= now + 1, "three codes in half a minute");
+    /// The next code that is accepted for a quarter of a minute at least; it is waited for where those of the present are
+    /// used up.
+    pub(crate) async fn code(&mut self) -> String {
+        let step = loop {
+            let seconds = u64::try_from(SystemClock.now().as_seconds()).expect("after 1970");
+            let now = seconds / 30;
+            // The code before is good for the rest of this half minute.
+            let oldest = if seconds % 30 <= 15 { now - 1 } else { now };
+            let step = self.next.max(oldest);
+            if step <= now + 1 {
+                break step;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
         self.next = step + 1;
         let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(&self.secret).expect("key");
         mac.update(&step.to_be_bytes());
@@ -260,10 +272,6 @@ impl Phone {
         let number = u32::from_be_bytes(digest[at..at + 4].try_into().expect("four")) & 0x7fff_ffff;
         format!("{:06}", number % 1_000_000)
     }
-}
-
-fn present_step() -> u64 {
-    u64::try_from(SystemClock.now().as_seconds() / 30).expect("after 1970")
 }
 
 fn unbase32(text: &str) -> Vec<u8> {

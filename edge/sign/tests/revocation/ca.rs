@@ -70,6 +70,11 @@ impl Ca {
         probe::control(self.at.control, path, Some(body)).expect("commanded")
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn behave(&self) {
+        probe::ask(self.at.control, "DELETE", "/control/faults", &[], b"").expect("commanded");
+    }
+
     /// The next call of this kind goes wrong.
     pub(crate) fn fault(&self, op: &str, kind: &str, more: Value) {
         let mut fault = json!({"op": op, "kind": kind});
@@ -135,17 +140,21 @@ impl Ca {
         certificate(&self.control("/control/certificates", asked))
     }
 
-    /// It is gone.
+    /// It is gone when this returns.
     pub(crate) fn die(&mut self) {
         if let Some(serving) = self.serving.take() {
-            serving.shutdown_background();
+            // A runtime's end may not be waited for on a thread of another one.
+            let end = std::thread::spawn(move || serving.shutdown_timeout(Duration::from_secs(60)));
+            end.join().expect("ended");
         }
     }
 }
 
 impl Drop for Ca {
     fn drop(&mut self) {
-        self.die();
+        if let Some(serving) = self.serving.take() {
+            serving.shutdown_background();
+        }
     }
 }
 

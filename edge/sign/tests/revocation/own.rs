@@ -240,6 +240,7 @@ async fn named(works: &Works) -> String {
 async fn the_appliance_is_told_of_a_revoked_doctor() {
     let works = Works::new(&[]).await;
     let client = sign::Client::new(&works.site.state().join("signd.sock"));
+    let client = client.patience(std::time::Duration::from_secs(120));
     let document = STANDARD.encode("处方");
     for (id, name, reason, holds) in [
         ("stf_wang", "王医生", "cessation-of-operation", true),

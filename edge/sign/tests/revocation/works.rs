@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::ca::{Ca, Card};
-use crate::site::{Authority, Browser, HOSPITAL, Person, Site, file};
+use crate::site::{Authority, Browser, HOSPITAL, IDLE, Person, Site, file};
 
 pub(crate) struct Works {
     pub(crate) site: Site,
@@ -89,6 +89,7 @@ impl Works {
         let works = Self {
             app: reqwest::Client::builder()
                 .identity(identity)
+                .pool_idle_timeout(IDLE)
                 .tls_danger_accept_invalid_certs(true)
                 .build()
                 .expect("client"),
@@ -202,12 +203,24 @@ impl Works {
         .await
     }
 
+    /// The same of a card; on a busy machine an answer may be too late, and is asked for again.
+    async fn judged(&self, card: &Card) -> Answer {
+        for _ in 0..120 {
+            let answer = self.judge(&card.certificate).await;
+            if answer.status.is_success() || !answer.refused().1.contains("在规定时间内没有应答完") {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        panic!("no answer comes in time about {}", card.name);
+    }
+
     pub(crate) async fn accepts(&self, card: &Card) -> Value {
-        self.judge(&card.certificate).await.done()["revocation"].take()
+        self.judged(card).await.done()["revocation"].take()
     }
 
     pub(crate) async fn refuses(&self, card: &Card) -> String {
-        self.judge(&card.certificate).await.refused().0
+        self.judged(card).await.refused().0
     }
 
     pub(crate) async fn fetch(&self) -> Value {
@@ -227,7 +240,7 @@ impl Works {
 
     /// Until an authority's list satisfies.
     pub(crate) async fn until(&self, ca: &Ca, fits: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..300 {
+        for _ in 0..900 {
             let list = self.list(ca).await;
             if fits(&list) {
                 return list;
@@ -235,6 +248,6 @@ impl Works {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let view = self.operator.get("revocation").await.done();
-        panic!("not within a minute: {view}");
+        panic!("not within three minutes: {view}");
     }
 }

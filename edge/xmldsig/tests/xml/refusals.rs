@@ -323,6 +323,13 @@ fn every_refusal_has_words_for_people() {
     }
 }
 
+/// What this thread has worked so far: what others do on the machine is not counted.
+fn worked_ns() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's account");
+    let worked = stat.split_whitespace().next().and_then(|number| number.parse().ok());
+    worked.expect("a number")
+}
+
 /// Attributes of `xml:` on many elements around come along into the inclusive form, in time that grows with their number.
 #[test]
 fn many_inherited_attributes_cost_little() {
@@ -341,7 +348,8 @@ fn many_inherited_attributes_cost_little() {
         around.push_str(&format!("<a{attributes}>"));
     }
     let deep = format!("{around}{xml}{}", "</a>".repeat(250));
-    let begun = std::time::Instant::now();
+    let begun = worked_ns();
     assert_eq!(kit::verify(&deep).expect_err("moved").code(), "signature_invalid");
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    let took_ns = worked_ns() - begun;
+    assert!(took_ns < 10_000_000_000, "{took_ns} ns");
 }

@@ -89,7 +89,7 @@ fn sm() -> (Authority, Pair) {
 
 /// Says `words` and hears what the other side says until it closes.
 fn talk(mut connection: Connection, mut socket: TcpStream, words: &[u8]) -> Result<Talked, Error> {
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("socket");
+    socket.set_read_timeout(Some(Duration::from_secs(120))).expect("socket");
     let mut heard = Vec::new();
     let mut told = false;
     loop {

@@ -1,5 +1,7 @@
 //! A doctor signs at the follower.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use records::{Outcome, sign as ops};
@@ -12,7 +14,8 @@ struct Desk(sign::Client);
 
 impl Desk {
     fn at(appliance: &Appliance) -> Self {
-        Self(sign::Client::new(&appliance.site.state().join("signd.sock")))
+        let client = sign::Client::new(&appliance.site.state().join("signd.sock"));
+        Self(client.patience(Duration::from_secs(120)))
     }
 
     /// Signs with a PIN: the message, or the refusal's code.

@@ -60,7 +60,7 @@ async fn a_follower_becomes_and_stays_as_its_source_is() {
         .put("applications/app_his", switched)
         .await
         .done();
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(180);
     while source.replica().await["peers"][0]["trouble"] == "" {
         assert!(Instant::now() < until, "nobody noticed that the follower is away");
         tokio::time::sleep(Duration::from_millis(50)).await;

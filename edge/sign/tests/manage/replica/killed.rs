@@ -94,7 +94,7 @@ async fn a_follower_killed_while_it_takes_a_package_has_it_whole_or_not_at_all()
         add(&id).await;
         if death % 2 == 0 {
             // The moment its first byte is written, or a little later.
-            let until = Instant::now() + Duration::from_secs(60);
+            let until = Instant::now() + Duration::from_secs(180);
             while written(&state) == quiet {
                 assert!(Instant::now() < until, "nothing is written");
                 tokio::task::yield_now().await;

@@ -120,7 +120,7 @@ pub(crate) async fn shown(browser: &Browser) -> Vec<Value> {
 
 /// Waits until what both show is the same.
 pub(crate) async fn until_alike(source: &Appliance, follower: &Appliance) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     loop {
         let (here, there) = (shown(&source.admin.browser).await, shown(&follower.admin.browser).await);
         let peer = source.replica().await["peers"][0].clone();
@@ -134,7 +134,7 @@ pub(crate) async fn until_alike(source: &Appliance, follower: &Appliance) {
 
 /// Waits until the follower has all there is.
 async fn until_fresh(source: &Appliance) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     loop {
         let peer = source.replica().await["peers"][0].clone();
         if peer["up_to_date"] == true {
