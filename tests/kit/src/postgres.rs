@@ -83,10 +83,11 @@ fn start() -> String {
         .args(["-A", "trust", "-U", "yiqiao", "-E", "UTF8", "--no-sync", "-D"])
         .arg(&data));
     let port = free_port();
-    // The watcher ends the server when this process is gone, however it went.
+    // The watcher ends the server when this process is gone, however it went. Nobody tidies the template behind a test's back:
+    // no database is made of one that somebody else uses.
     let script = format!(
         "'{postgres}' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 \
-         -c shared_buffers=64MB > '{log}' 2>&1 & server=$!; \
+         -c autovacuum=off -c shared_buffers=64MB > '{log}' 2>&1 & server=$!; \
          while kill -0 $server 2>/dev/null && [ -d /proc/{owner} ]; do sleep 0.2; done; \
          kill -INT $server 2>/dev/null; wait $server; rm -rf '{data}'",
         postgres = bin().join("postgres").display(),
