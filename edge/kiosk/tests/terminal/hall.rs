@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use store::{Scope, SqliteOptions, Store, StreamKey};
 use tokio_util::sync::CancellationToken;
 
+/// For whatever must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// The last four of a patient's identity document.
 pub(crate) fn tail(patient: &Value) -> String {
     let number = patient["id_number"].as_str().unwrap();
@@ -199,10 +202,7 @@ impl Hall {
             if so(&screen) {
                 return screen;
             }
-            assert!(
-                begun.elapsed() < Duration::from_secs(40),
-                "waited in vain for {what}: {screen}"
-            );
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}: {screen}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

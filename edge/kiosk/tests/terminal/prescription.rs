@@ -11,7 +11,7 @@ use records::{Clock, Fen, HisCommand, LocalDate, Outcome, SystemClock};
 use serde_json::{Value, json};
 use store::StoreError;
 
-use crate::hall::{Hall, tail};
+use crate::hall::{Hall, PATIENCE, tail};
 
 fn today() -> LocalDate {
     SystemClock.now().local_date()
@@ -101,7 +101,7 @@ async fn the_code_on_a_prescription_prints_it_for_its_patient_and_for_nobody_els
     let question = json!({ "his_patient_id": patient, "from": today().plus_days(-180), "to": today() });
     let asked = hall
         .bridge
-        .call("visit.prescriptions", None, Duration::from_secs(20), question);
+        .call("visit.prescriptions", None, Duration::from_secs(60), question);
     let Outcome::Done(past) = asked.await else {
         panic!("the hospital lists no prescriptions")
     };
@@ -219,7 +219,7 @@ async fn the_code_on_a_prescription_prints_it_for_its_patient_and_for_nobody_els
     let begun = std::time::Instant::now();
     let mut tapped: Option<std::time::Instant> = None;
     while hall.papers().await < 2 {
-        assert!(begun.elapsed() < Duration::from_secs(40), "no second copy");
+        assert!(begun.elapsed() < PATIENCE, "no second copy");
         // A tap on the list that the scan was just replacing is nobody's: who still sees the offer taps again.
         if tapped.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) && copy(&hall.screen_of(page).await) {
             hall.tap_at(page, "print:0").await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::hall::{Hall, tail};
+use crate::hall::{Hall, PATIENCE, tail};
 use crate::phone::Phone;
 
 /// How somebody shows who they are.
@@ -76,7 +76,7 @@ impl Visitor<'_> {
     async fn has_papers(&self, count: usize) {
         let begun = Instant::now();
         while self.hall.papers().await < count {
-            assert!(begun.elapsed() < Duration::from_secs(40), "paper {count} did not come");
+            assert!(begun.elapsed() < PATIENCE, "paper {count} did not come");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(self.hall.papers().await, count);

@@ -12,7 +12,7 @@ struct Line(TcpStream, Vec<u8>);
 impl Line {
     fn open(house: &Hospital) -> Line {
         let stream = TcpStream::connect(house.at.mllp).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         Line(stream, Vec::new())
     }
 
