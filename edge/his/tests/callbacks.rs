@@ -64,7 +64,7 @@ async fn book(hospital: &Hospital, edge: &Edge, order: &str) -> Value {
 }
 
 async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
-    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    let until = tokio::time::Instant::now() + Duration::from_secs(120);
     while !holds().await {
         assert!(tokio::time::Instant::now() < until, "never happens");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -121,7 +121,12 @@ async fn the_hospital_stops_a_clinic_by_soap_and_by_hl7() {
     // An old notice once more is accepted and changes nothing.
     let before = notices.len();
     hospital.post("stop-clinic", json!({"again": answer["noticeId"]})).await;
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let calls = async |transport: &str, code: &str| {
+        let all = hospital.calls().await;
+        let of = |c: &&Value| c["transport"] == transport && c["code"] == code && c["key"] == answer["noticeId"];
+        all.iter().filter(of).count()
+    };
+    wait_until(async || calls("soap-out", "1").await >= 1 && calls("mllp-out", "AA").await >= 2).await;
     assert!(
         stopped(&edge)
             .await

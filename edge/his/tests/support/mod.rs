@@ -98,16 +98,11 @@ impl Hospital {
         rules.iter().filter_map(|r| r["fired"].as_u64()).sum()
     }
 
-    /// Calls of an operation the hospital has seen.
-    pub(crate) async fn requests(&self, op: &str) -> usize {
+    /// Calls the hospital has seen and made, oldest first.
+    pub(crate) async fn calls(&self) -> Vec<Value> {
         let all = self.get("requests").await;
-        let all = all
-            .get("requests")
-            .unwrap_or(&all)
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        all.iter().filter(|r| r["op"] == op).count()
+        let all = all.get("requests").unwrap_or(&all).as_array();
+        all.cloned().unwrap_or_default()
     }
 
     /// The site's profile; `engine` routes these operations over HL7.
@@ -132,10 +127,21 @@ impl Hospital {
     }
 }
 
+/// Tries again soon, and waits long for who only is slow.
 pub(crate) fn quick(text: &str) -> String {
-    text.replace("timeout_ms = 8000", "timeout_ms = 1500")
+    text.replace("timeout_ms = 8000", "timeout_ms = 60000")
+        .replace("connect_ms = 2000", "connect_ms = 30000")
         .replace("first_ms = 1000", "first_ms = 100")
         .replace("cap_ms = 60000", "cap_ms = 400")
+}
+
+/// As [`quick`]; these operations, whose answer will never come, are not waited for long.
+pub(crate) fn impatient(text: &str, operations: &[&str]) -> String {
+    operations.iter().fold(quick(text), |text, operation| {
+        let head = format!("[operations.\"{operation}\"]\n");
+        assert!(text.contains(&head), "{operation} is not in the profile");
+        text.replace(&head, &format!("{head}timeout_ms = 1500\n"))
+    })
 }
 
 pub(crate) struct Edge {
@@ -158,7 +164,7 @@ impl Edge {
     }
 
     pub(crate) async fn ask(&self, method: &str, request: Value) -> Outcome<Value> {
-        self.bridge.call(method, None, Duration::from_secs(10), request).await
+        self.bridge.call(method, None, Duration::from_secs(60), request).await
     }
 
     pub(crate) async fn done(&self, method: &str, request: Value) -> Value {
@@ -170,7 +176,7 @@ impl Edge {
 
     pub(crate) async fn write(&self, method: &str, key: &str, request: Value) -> Outcome<Value> {
         self.bridge
-            .call(method, Some(key), Duration::from_secs(15), request)
+            .call(method, Some(key), Duration::from_secs(60), request)
             .await
     }
 
@@ -215,7 +221,7 @@ impl Edge {
 
     /// Waits until so many results are there.
     pub(crate) async fn wait_results(&self, wanted: usize) -> Vec<Value> {
-        let until = tokio::time::Instant::now() + Duration::from_secs(40);
+        let until = tokio::time::Instant::now() + Duration::from_secs(120);
         loop {
             let results = self.results().await;
             if results.len() >= wanted {
