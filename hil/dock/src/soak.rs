@@ -96,7 +96,7 @@ async fn play(mechanics: &mut (impl AsyncWrite + Unpin), second: u64) -> Result<
 }
 
 pub(crate) async fn connected(path: &Path) -> Result<UnixStream> {
-    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    let end = tokio::time::Instant::now() + Duration::from_secs(120);
     loop {
         match UnixStream::connect(path).await {
             Ok(stream) => return Ok(stream),

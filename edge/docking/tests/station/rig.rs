@@ -24,6 +24,9 @@ use records::{Actor, Ids, Lane, Outcome, PeerId, SeededEntropy, SystemClock, Ten
 use store::{Scope, SqliteOptions, Store, StoreError, StreamKey};
 use tokio_util::sync::CancellationToken;
 
+/// For whatever must come.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 struct Paper;
 
 #[async_trait]
@@ -216,11 +219,10 @@ impl Site {
         }
     }
 
-    /// Ends as a power cut would leave it (nothing is told), and starts again.
+    /// Ends between two of its steps, and starts again when nothing of it works any more.
     pub(crate) async fn restart(&mut self) {
-        self.task.abort();
         self.stop.cancel();
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        (&mut self.task).await.unwrap();
         self.docking = open(
             &self.folder,
             &self.store,
@@ -284,7 +286,7 @@ impl Site {
     }
 
     pub(crate) async fn until_state(&self, serial: &str, state: &str) -> docking::DockingRow {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + PATIENCE;
         loop {
             let seen = self.docking.overview().await.unwrap().dockings;
             if let Some(row) = seen.iter().find(|d| d.serial == serial && d.state.as_str() == state) {
@@ -310,7 +312,7 @@ impl Site {
 
     /// Waits for so many sealed clips; answers their entries, in order of arrival.
     pub(crate) async fn sealed(&mut self, count: usize) -> Vec<(SealedFootage, CustodyEntry)> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + PATIENCE;
         let mut all = Vec::new();
         while all.len() < count {
             for body in self.told(kind::FOOTAGE_SEALED).await {
