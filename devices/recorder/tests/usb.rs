@@ -187,7 +187,7 @@ impl Guest {
         let monitor = loop {
             match UnixStream::connect(&socket) {
                 Ok(monitor) => break monitor,
-                Err(error) => assert!(began.elapsed() < Duration::from_secs(30), "no monitor: {error}"),
+                Err(error) => assert!(began.elapsed() < Duration::from_secs(120), "no monitor: {error}"),
             }
             std::thread::sleep(Duration::from_millis(20));
         };

@@ -234,7 +234,8 @@ mod tests {
 
     /// A listener that answers by a script from the control ids it has read.
     async fn hospital(messages: usize, script: impl Fn(Vec<String>) -> Vec<u8> + Send + 'static) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // None of those that outgoing connections are given: one asked of a gone listener would be joined to itself.
+        let listener = TcpListener::bind(("127.0.0.1", kit::ports::free_port())).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -253,7 +254,7 @@ mod tests {
 
     async fn ask(client: &MllpClient, id: &str) -> Result<String, WireFault> {
         let text = client.head("QBP^Q22", id, Timestamp::from_seconds(0));
-        let (ack, _) = client.exchange(id, &text, Duration::from_secs(5)).await?;
+        let (ack, _) = client.exchange(id, &text, Duration::from_secs(60)).await?;
         Ok(ack.of)
     }
 
@@ -268,7 +269,7 @@ mod tests {
             out
         })
         .await;
-        let client = MllpClient::new(wire(address, true), Duration::from_secs(1));
+        let client = MllpClient::new(wire(address, true), Duration::from_secs(60));
         let (a, b) = tokio::join!(ask(&client, "one"), ask(&client, "two"));
         assert_eq!((a.unwrap(), b.unwrap()), ("one".to_owned(), "two".to_owned()));
     }
@@ -276,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_dies_after_the_request_leaves_it_unknown_and_no_connection_leaves_it_unsent() {
         let address = hospital(1, |_| Vec::new()).await;
-        let client = MllpClient::new(wire(address, false), Duration::from_secs(1));
+        let client = MllpClient::new(wire(address, false), Duration::from_secs(60));
         assert!(ask(&client, "one").await.unwrap_err().sent);
         // The listener is gone now.
         assert!(!ask(&client, "two").await.unwrap_err().sent);

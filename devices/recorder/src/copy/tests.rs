@@ -175,7 +175,7 @@ fn what_the_disk_gives_back_is_looked_at_while_the_copy_goes_on() {
             use std::os::unix::fs::FileExt;
             if self.0.position() == 2 << 20 {
                 let part = File::options().read(true).write(true).open(&self.1)?;
-                let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
                 let mut byte = [0u8];
                 // What the writer has not written yet, it would write over.
                 while part.read_exact_at(&mut byte, 7).is_err() || byte[0] != self.0.get_ref()[7] {
