@@ -91,7 +91,7 @@ fn sm() -> (Authority, Pair) {
 fn talk(mut connection: Connection, mut socket: TcpStream, words: &[u8]) -> Result<Talked, Error> {
     socket.set_read_timeout(Some(Duration::from_secs(120))).expect("socket");
     let mut heard = Vec::new();
-    let mut told = false;
+    let (mut told, mut closed) = (false, false);
     loop {
         while connection.wants_write() {
             if connection.write_tls(&mut socket).is_err() {
@@ -103,6 +103,9 @@ fn talk(mut connection: Connection, mut socket: TcpStream, words: &[u8]) -> Resu
             connection.send_close_notify();
             told = true;
             continue;
+        }
+        if closed {
+            break;
         }
         let ended = matches!(connection.read_tls(&mut socket), Ok(0) | Err(_));
         let state = match connection.process_new_packets() {
@@ -116,7 +119,9 @@ fn talk(mut connection: Connection, mut socket: TcpStream, words: &[u8]) -> Resu
         let mut some = vec![0; state.plaintext_bytes_to_read()];
         connection.reader().read_exact(&mut some).expect("there");
         heard.extend(some);
-        if state.peer_has_closed() || ended {
+        // It may have said everything and closed before we came to speak: it is told all the same.
+        closed = state.peer_has_closed();
+        if ended {
             while connection.wants_write() && connection.write_tls(&mut socket).is_ok() {}
             break;
         }
