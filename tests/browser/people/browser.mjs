@@ -56,7 +56,8 @@ export class Person {
     this.troubles = []
     /** Notices since the last click. */
     this.heard = []
-    page.on('pageerror', (error) => this.troubles.push(error.stack ?? String(error)))
+    // What a browser throws itself has no stack.
+    page.on('pageerror', (error) => this.troubles.push(`${page.url()}: ${error.stack || error}`))
   }
 
   static async arrive(world, name, size = this.size) {

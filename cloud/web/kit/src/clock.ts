@@ -12,7 +12,7 @@ export function useNow(): Readonly<Ref<number>> {
   timer ??= setInterval(() => { now.value = Date.now() }, 1000)
   onScopeDispose(() => {
     users -= 1
-    if (users === 0) {
+    if (!users) {
       clearInterval(timer)
       timer = undefined
     }

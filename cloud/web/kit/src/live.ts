@@ -55,7 +55,7 @@ function tell(event?: LiveEvent): void {
 
 function schedule(): void {
   clearTimeout(timer)
-  if (handlers.size === 0) return
+  if (!handlers.size) return
   timer = setTimeout(() => {
     if (known && document.visibilityState === 'visible' && line.online) {
       tell()
@@ -169,6 +169,6 @@ export function useLive(handler: Handler): void {
   if (handlers.size === 1) schedule()
   onScopeDispose(() => {
     handlers.delete(handler)
-    if (handlers.size === 0) close()
+    if (!handlers.size) close()
   })
 }

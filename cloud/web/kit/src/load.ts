@@ -68,7 +68,8 @@ export function useLoad<T>(read: () => Promise<T>, options: LoadOptions = {}): L
   function reload(quiet = false): Promise<void> {
     missed = false
     const mine = ++turn
-    newest = once(mine, quiet).then(() => (ended < mine ? newest : undefined))
+    // Overtaken, it ends with the one that came after it.
+    newest = once(mine, quiet).then(() => (mine < turn ? newest : undefined))
     return newest
   }
 

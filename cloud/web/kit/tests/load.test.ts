@@ -119,6 +119,17 @@ describe('what a page reads', () => {
     expect([ended, list.data.value]).toEqual([true, 'newest'])
   })
 
+  it('is forgotten when the page is left', async () => {
+    const { asked, read } = server()
+    const own = effectScope()
+    const list = own.run(() => useLoad(read))
+    const reading = list?.reload()
+    own.stop()
+    asked[1]?.answers('too late')
+    await expect(reading).resolves.toBeUndefined()
+    expect(list?.data.value).toBeUndefined()
+  })
+
   it('stays on the page when a quiet question fails', async () => {
     const { asked, read } = server()
     const list = page(read)

@@ -39,7 +39,8 @@ router.onError(async (_error, to) => {
   if (reach.state === 'lost') {
     const stop = onBack(() => {
       stop()
-      void router.push(to.fullPath)
+      // When it is away again meanwhile, this is told of it once more.
+      router.push(to.fullPath).catch(() => undefined)
     })
     return
   }
