@@ -147,6 +147,9 @@ struct PrinterArgs {
     /// Idle connections are closed after this; 0 never.
     #[arg(long, default_value_t = 90)]
     idle_s: u64,
+    /// Switched on without paper in it.
+    #[arg(long)]
+    no_paper: bool,
 }
 
 #[derive(Args)]
@@ -337,6 +340,7 @@ async fn printer(args: PrinterArgs) -> anyhow::Result<()> {
         dpi: args.dpi,
         rows_per_s: args.rows_per_s,
         idle_s: args.idle_s,
+        paper: !args.no_paper,
     };
     bench_net::printer::run(settings, |_, _| rig::announce_ready()).await?;
     Ok(())

@@ -42,7 +42,7 @@ pub async fn run(settings: Settings, serving: impl FnOnce()) -> Result<(), NetEr
         .kill_on_drop(true)
         .spawn()
         .map_err(|e| missing("swtpm", &e))?;
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         // The control port answers as soon as swtpm listens; the command port takes one client only.
         if tokio::net::TcpStream::connect((bind, control)).await.is_ok() {
             serving();

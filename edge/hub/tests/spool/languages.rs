@@ -1,8 +1,6 @@
 //! The same spool, every language: what comes out is decoded by the bench printer and read by a scanner.
 
-use std::time::Duration;
-
-use hub::{Language, State, Step};
+use hub::{Language, PrinterConfig, SlipFont, State, Step};
 use records::PrintJob;
 use records::paper::{PaperKind, TestPage};
 use serde_json::json;
@@ -134,9 +132,13 @@ async fn a_printer_that_answers_nonsense_or_nothing_gets_no_job() {
             printer
                 .post("faults", json!({"op": "job", "kind": kind, "times": 1_000}))
                 .await;
-            let window = Window::open(dir.path(), &printer).await;
+            let config = PrinterConfig {
+                answer_s: 2,
+                ..printer.config("dispensing_window")
+            };
+            let window = Window::before(dir.path(), vec![config], SlipFont::default()).await;
             window.print("a").await;
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            window.until_explained("a").await;
             let state = window.hub.health().await.unwrap()[0].state.clone();
             assert!(word.contains(&state.as_str()), "{language:?} {kind}: {state}");
             assert_eq!((window.state("a").await.0, printer.slips().await), (State::Waiting, 0));
@@ -154,7 +156,7 @@ async fn labels_are_of_their_height_and_the_text_goes_on() {
     );
     let mut config = printer.config("dispensing_window");
     (config.label_mm, config.gap_mm, config.cutter) = (Some(50), 3, false);
-    let window = Window::before(dir.path(), vec![config], hub::SlipFont::default()).await;
+    let window = Window::before(dir.path(), vec![config], SlipFont::default()).await;
     let mut asked = PrintJob {
         kind: PaperKind::Label,
         slip: PaperKind::Label.sample(),

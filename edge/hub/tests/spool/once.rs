@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use hub::{SlipFont, State, Step};
+use hub::{PrinterConfig, SlipFont, State, Step};
 use serde_json::json;
 
 use crate::printer::Printer;
-use crate::window::Window;
+use crate::window::{PATIENCE, Window};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slip_is_printed_once_however_often_it_is_asked_for() {
@@ -33,16 +33,11 @@ async fn a_slip_waits_for_paper_and_for_a_printer_that_is_off_and_says_why() {
     let (dir, mut printer) = (tempfile::tempdir().unwrap(), Printer::new());
     let window = Window::open(dir.path(), &printer).await;
     window.print("a").await;
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    window.until_told("a", "打印机未联机").await;
     assert_eq!(window.state("a").await, (State::Waiting, 1, "打印机未联机".to_owned()));
-    printer.switch_on();
-    printer.post("state", json!({"paper": "out"})).await;
+    printer.switch_on_without_paper();
     window.hub.wake();
-    let end = Instant::now() + Duration::from_secs(15);
-    while window.state("a").await.2 != "打印机缺纸" {
-        assert!(Instant::now() < end, "{:?}", window.state("a").await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    window.until_told("a", "打印机缺纸").await;
     assert_eq!(window.hub.health().await.unwrap()[0].state, "out_of_paper");
     printer.post("state", json!({"paper": "ok"})).await;
     window.hub.wake();
@@ -65,11 +60,7 @@ async fn a_slip_that_cannot_be_set_waits_for_its_font() {
     let window = Window::open_with(dir.path(), &printer, font.clone()).await;
     std::fs::remove_file(&font.path).unwrap();
     window.print("a").await;
-    let end = Instant::now() + Duration::from_secs(15);
-    while window.state("a").await.2 != "小票排版失败，请检查前置机的字体文件" {
-        assert!(Instant::now() < end, "{:?}", window.state("a").await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    window.until_told("a", "小票排版失败，请检查前置机的字体文件").await;
     assert_eq!(printer.slips().await, 0);
     std::fs::copy(&shipped.path, &font.path).unwrap();
     window.hub.wake();
@@ -89,12 +80,7 @@ async fn a_printer_that_dies_midway_leaves_a_question_for_a_person() {
     for (n, fault) in faults.into_iter().enumerate() {
         let (dir, printer) = (tempfile::tempdir().unwrap(), Printer::new().on());
         let window = Window::open(dir.path(), &printer).await;
-        // The first look at the printer is over, so that the misdeed meets the job.
-        let end = Instant::now() + Duration::from_secs(10);
-        while window.hub.health().await.unwrap()[0].state != "ready" {
-            assert!(Instant::now() < end);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        window.until_health(0, "ready").await;
         printer.post("faults", fault.clone()).await;
         window.print("a").await;
         window.until("a", State::Unknown).await;
@@ -131,7 +117,7 @@ async fn a_full_disk_leaves_no_slip_on_its_way_for_ever() {
         )
         .await;
     window.print("a").await;
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + PATIENCE;
     while printer.slips().await == 0 {
         assert!(Instant::now() < end, "nothing came out");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -157,12 +143,20 @@ fn a_power_cut_while_printing_leaves_it_unknown_after_the_restart() {
     let printer = outer.block_on(async {
         let printer = Printer::new().on();
         printer
-            .post("faults", json!({"op": "job", "kind": "slow", "rows": 300, "times": 9}))
+            .post(
+                "faults",
+                json!({"op": "job", "kind": "slow", "rows": 5_000, "times": 9}),
+            )
             .await;
         printer
     });
+    // The slip is on its way for half a minute, and a printer that slow is waited for.
+    let config = PrinterConfig {
+        answer_s: 120,
+        ..printer.config("dispensing_window")
+    };
     before.block_on(async {
-        let window = Window::open(dir.path(), &printer).await;
+        let window = Window::before(dir.path(), vec![config], SlipFont::default()).await;
         window.print("a").await;
         window.until("a", State::Printing).await;
     });

@@ -47,6 +47,14 @@ impl Printer {
     }
 
     pub(crate) fn switch_on(&mut self) {
+        self.switch_on_with(&[]);
+    }
+
+    pub(crate) fn switch_on_without_paper(&mut self) {
+        self.switch_on_with(&["--no-paper"]);
+    }
+
+    fn switch_on_with(&mut self, more: &[&str]) {
         let (port, control) = (self.port.to_string(), self.control.to_string());
         let (dots, dpi) = (self.width.to_string(), self.dpi.to_string());
         let language = serde_json::to_value(self.language).unwrap();
@@ -65,7 +73,8 @@ impl Printer {
             "--rows-per-s",
             "4000",
         ];
-        self.process = Some(Process::start(binary("hil"), &args).ready(Duration::from_secs(30)));
+        let args = [&args, more].concat();
+        self.process = Some(Process::start(binary("hil"), &args).ready(Duration::from_secs(60)));
     }
 
     /// How the appliance's file would name it.
@@ -80,8 +89,8 @@ impl Printer {
             label_mm: None,
             gap_mm: 0,
             cutter: true,
-            answer_s: 2,
-            busy_s: 20,
+            answer_s: 10,
+            busy_s: 60,
             stand_in: None,
             stand_in_after_s: 0,
         }
@@ -121,7 +130,7 @@ impl Printer {
 
     /// The last slip as a picture file.
     pub(crate) async fn picture(&self, folder: &Path) -> PathBuf {
-        let end = Instant::now() + Duration::from_secs(15);
+        let end = Instant::now() + Duration::from_secs(60);
         let id = loop {
             let jobs = self.get("jobs").await;
             if let Some(last) = jobs.as_array().unwrap().last() {

@@ -50,7 +50,7 @@ async fn server(dir: &Path, delivery: &str) -> Server {
     let (conf, files) = (dir.join("cupsd.conf"), dir.join("files.conf"));
     let args = ["-f", "-c", conf.to_str().unwrap(), "-s", files.to_str().unwrap()];
     let process = Process::start("/usr/sbin/cupsd", &args);
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
         assert!(Instant::now() < end, "cupsd does not listen");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -66,7 +66,7 @@ impl Server {
         PrinterConfig {
             address: format!("ipp://127.0.0.1:{}/printers/slips", self.port),
             language,
-            answer_s: 10,
+            answer_s: 30,
             ..printer.config("dispensing_window")
         }
     }

@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::printer::Printer;
 
+/// For whatever must come; a silent printer alone takes its answer's time, more than once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 pub(crate) struct Window {
     pub(crate) hub: Hub,
     store: Store,
@@ -84,16 +87,34 @@ impl Window {
     }
 
     pub(crate) async fn until(&self, key: &str, wanted: State) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + PATIENCE;
         while self.state(key).await.0 != wanted {
             assert!(Instant::now() < end, "{key} is {:?}", self.state(key).await);
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 
+    /// Waits until a job that waits says why: its printer was asked.
+    pub(crate) async fn until_explained(&self, key: &str) {
+        self.until_note(key, |note| !note.is_empty()).await;
+    }
+
+    /// Waits until a job that waits says just this.
+    pub(crate) async fn until_told(&self, key: &str, words: &str) {
+        self.until_note(key, |note| note == words).await;
+    }
+
+    async fn until_note(&self, key: &str, so: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !so(&self.state(key).await.2) {
+            assert!(Instant::now() < end, "{:?}", self.state(key).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits for the n-th printer's state.
     pub(crate) async fn until_health(&self, n: usize, wanted: &str) {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + PATIENCE;
         while self.hub.health().await.unwrap()[n].state != wanted {
             assert!(Instant::now() < end, "{:?}", self.hub.health().await.unwrap());
             self.hub.wake();

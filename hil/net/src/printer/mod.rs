@@ -40,6 +40,8 @@ const KINDS: &[&str] = &[
     "slow",
     "nonsense",
 ];
+/// These happen to whoever connects; the others to a job, from its first command on: a question of status is none.
+const OF_A_CONNECTION: &[&str] = &["mute", "slow", "nonsense"];
 
 /// Where and how the printer stands.
 #[derive(Debug, Clone)]
@@ -58,6 +60,8 @@ pub struct Settings {
     pub rows_per_s: u64,
     /// Idle connections are closed after this; 0 never.
     pub idle_s: u64,
+    /// Whether paper is in it when it is switched on.
+    pub paper: bool,
 }
 
 /// Serves until a port fails; `serving` learns the raw and control addresses.
@@ -71,6 +75,9 @@ pub async fn run(settings: Settings, serving: impl FnOnce(SocketAddr, SocketAddr
         settings.tongue != Tongue::Tspl,
         Faults::new(KINDS),
     ));
+    if !settings.paper {
+        engine.change(|condition| condition.paper = "out".into());
+    }
     let routes = Router::new()
         .route("/", get(page))
         .route("/control/state", get(state).post(set_state))
@@ -101,13 +108,15 @@ async fn converse(engine: &Engine, mut stream: TcpStream, settings: &Settings) -
     let (line, mut answers) = mpsc::unbounded_channel::<Vec<u8>>();
     let mut parser = Parser::new(settings.tongue, settings.dpi);
     let mut buffer = vec![0; 8192];
-    let fired = engine.faults.next("job", &engine.clock);
-    let (kind, limit) = fired.map_or((String::new(), 0), |f| {
-        (f.kind.clone(), f.number("bytes", f.number("rows", 1_000)))
-    });
-    if kind == "paper_out_after_rows" {
-        engine.run_out_after(limit.max(1));
-    }
+    let draw = |of_a_connection: bool| {
+        let wanted = |kind: &str| OF_A_CONNECTION.contains(&kind) == of_a_connection;
+        let fired = engine.faults.next_of("job", &engine.clock, wanted);
+        fired.map_or((String::new(), 0), |f| {
+            (f.kind.clone(), f.number("bytes", f.number("rows", 1_000)))
+        })
+    };
+    let (habit, slow_ms) = draw(true);
+    let mut mishap: Option<(String, u64)> = None;
     let idle = Duration::from_secs(if settings.idle_s == 0 { 86_400 } else { settings.idle_s });
     let mut received = 0_u64;
     loop {
@@ -134,8 +143,8 @@ async fn converse(engine: &Engine, mut stream: TcpStream, settings: &Settings) -
             return Ok(());
         }
         received += count as u64;
-        if kind == "slow" {
-            tokio::time::sleep(Duration::from_millis(limit.min(5_000))).await;
+        if habit == "slow" {
+            tokio::time::sleep(Duration::from_millis(slow_ms.min(5_000))).await;
         }
         parser.feed(buffer.get(..count).unwrap_or_default());
         let mut left = parser.unfinished();
@@ -144,8 +153,8 @@ async fn converse(engine: &Engine, mut stream: TcpStream, settings: &Settings) -
             left = parser.unfinished();
             match command {
                 Command::Status(_) | Command::Recover(_) | Command::TsplStatus(_) | Command::ZplStatus
-                    if kind == "mute" => {}
-                Command::Status(_) | Command::TsplStatus(_) | Command::ZplStatus if kind == "nonsense" => {
+                    if habit == "mute" => {}
+                Command::Status(_) | Command::TsplStatus(_) | Command::ZplStatus if habit == "nonsense" => {
                     stream.write_all(b"\x41\x7f{\"error\":\"\xff\xc3").await?;
                 }
                 Command::Status(n) => stream.write_all(&[engine.condition().status(n)]).await?,
@@ -169,9 +178,19 @@ async fn converse(engine: &Engine, mut stream: TcpStream, settings: &Settings) -
                         }
                     });
                 }
-                other => engine.take(other, size.min(BUFFER), &line),
+                other => {
+                    if mishap.is_none() {
+                        let (kind, limit) = draw(false);
+                        if kind == "paper_out_after_rows" {
+                            engine.run_out_after(limit.max(1));
+                        }
+                        mishap = Some((kind, limit));
+                    }
+                    engine.take(other, size.min(BUFFER), &line);
+                }
             }
         }
+        let (kind, limit) = mishap.as_ref().map_or(("", 0), |(kind, limit)| (kind.as_str(), *limit));
         if received >= limit && kind == "power_after_bytes" {
             engine.change(|c| c.power = false);
         }
