@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::Alarm;
+use engine::{Alarm, DownReason};
 use records::{Outcome, PeerId, Timestamp};
 use serde_json::Value;
 use store::{Entry, StoreError, Tx};
@@ -55,6 +55,15 @@ pub trait Calls: Send + Sync + 'static {
     async fn handle(&self, call: Call) -> Outcome<Value>;
 }
 
+/// Why a line is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// The ends told each other, or one heard nothing from the other.
+    Line(DownReason),
+    /// The connection failed; in the words of who noticed, for the engineer.
+    Wire(String),
+}
+
 /// How a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkStatus {
@@ -67,7 +76,7 @@ pub struct LinkStatus {
     /// Entries that wait for the other end.
     pub buffer_depth: u64,
     /// Why the line is down.
-    pub reason: Option<String>,
+    pub reason: Option<Outage>,
     /// The last alarm, if any.
     pub alarm: Option<Alarm>,
 }

@@ -37,7 +37,7 @@ mod streams;
 mod switchboard;
 mod topic;
 
-pub use ends::{ApplyError, Call, Calls, Inbox, LinkStatus};
+pub use ends::{ApplyError, Call, Calls, Inbox, LinkStatus, Outage};
 pub use engine::{Alarm, DownReason, Tuning};
 pub use streams::MIGRATIONS;
 pub use topic::{client_id, down_filter, up_filter};

@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ends::{Call, Calls, Inbox, LinkStatus};
+use crate::ends::{Call, Calls, Inbox, LinkStatus, Outage};
 use crate::streams::Streams;
 
 /// Something the pipe under a line says.
@@ -203,9 +203,10 @@ impl<P: Port> Line<P> {
             Wire::Connected => self.p.session.connected(now, wall),
             Wire::TakenOver => self.p.session.taken_over(),
             Wire::Disconnected(reason) => {
+                let reason = Some(Outage::Wire(reason));
                 self.p.status.send_if_modified(|s| {
-                    let other = s.reason.as_deref() != Some(&reason);
-                    s.reason = Some(reason);
+                    let other = s.reason != reason;
+                    s.reason = reason;
                     other
                 });
                 self.p.session.disconnected(now);
@@ -453,7 +454,7 @@ impl<P: Port> Line<P> {
         self.p.status.send_modify(|s| {
             s.online = online;
             s.since = since;
-            s.reason = reason.map(|r| format!("{r:?}"));
+            s.reason = reason.map(Outage::Line);
         });
     }
 

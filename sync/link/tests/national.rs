@@ -17,6 +17,7 @@ use axum::extract::ConnectInfo;
 use gm::certificate::{AlternativeName, Draft, Extras, Purpose};
 use gm::key::{Signer, Sm2Key};
 use gm::{Certificate, Identity};
+use link::Outage;
 use link::blob::{FolderSink, Uploader};
 use link::cloud::BrokerChoice;
 use link::edge::EdgeLink;
@@ -189,7 +190,9 @@ async fn log_and_calls_cross_over_sm_alone_and_a_classic_appliance_is_told_why_n
 
     let link = start(Offer::Classic).await;
     let refused = wait_status(&mut link.status(), "refused", |s| s.reason.is_some()).await;
-    let reason = refused.reason.unwrap();
+    let Some(Outage::Wire(reason)) = refused.reason else {
+        panic!("{refused:?}")
+    };
     assert!(reason.contains("only the classic algorithms"), "{reason}");
     link.stop().await;
     let why = "in common with the other side (offered here: only TLS_SM4_GCM_SM3";

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Html;
 
 use super::page::{Page, escape, when};
-use super::words::state_word;
+use super::words::{alarm_word, outage_word, state_word};
 use super::{Answer, Console, site};
 
 /// The page.
@@ -28,7 +28,7 @@ pub(super) async fn overview(State(console): State<Console>) -> Answer {
         format!(
             "<b class=bad>已断开</b>（自 {}）{}",
             when(link.since),
-            escape(link.reason.as_deref().unwrap_or_default())
+            escape(&link.reason.as_ref().map(outage_word).unwrap_or_default())
         )
     };
     rows.push(("设备编号", escape(site.identity.edge.as_str())));
@@ -41,10 +41,7 @@ pub(super) async fn overview(State(console): State<Console>) -> Answer {
     ));
     rows.push(("磁盘剩余", format!("{} GB", health.disk_free_bytes >> 30)));
     if let Some(alarm) = &link.alarm {
-        rows.push((
-            "线路告警",
-            format!("<b class=bad>{}</b>", escape(&format!("{alarm:?}"))),
-        ));
+        rows.push(("线路告警", format!("<b class=bad>{}</b>", escape(&alarm_word(alarm)))));
     }
     page = page.facts(&rows).heading("院内系统");
     let endpoints = site.bridge.endpoints();

@@ -12,6 +12,7 @@ mod ward;
 
 use std::time::{Duration, Instant};
 
+use link::{DownReason, Outage};
 use records::{Outcome, PeerId};
 use serde_json::json;
 use ward::*;
@@ -129,8 +130,12 @@ async fn a_black_hole_is_noticed_and_the_backlog_drains_over_a_new_connection() 
     let mut status = site.appliance.status();
     let down = wait_status(&mut status, "offline", |s| !s.online).await;
     // The line's own word, or that of the connection it then gives up.
+    let told = [
+        Outage::Line(DownReason::Silent),
+        Outage::Wire("the cloud is silent".to_owned()),
+    ];
     let reason = down.reason.unwrap();
-    assert!(["Silent", "the cloud is silent"].contains(&reason.as_str()), "{reason}");
+    assert!(told.contains(&reason), "{reason:?}");
     until("the black hole fired", async || site.proxy.swallowed_bytes() > 0).await;
     assert_eq!(seen(&site.there).await, Vec::<i64>::new());
 
@@ -330,8 +335,12 @@ async fn an_appliance_that_stops_says_good_bye() {
     };
     let noticed = tokio::time::timeout(PATIENCE, offline).await.unwrap().unwrap();
     // On a busy machine the good-bye may be overtaken by the end of its connection; silence would be noticed much later.
-    let told = ["PeerRestarted", "Disconnected", "the appliance hung up"];
-    assert!(told.contains(&noticed.as_str()), "{noticed}");
+    let told = [
+        Outage::Line(DownReason::PeerRestarted),
+        Outage::Line(DownReason::Disconnected),
+        Outage::Wire("the appliance hung up".to_owned()),
+    ];
+    assert!(told.contains(&noticed), "{noticed:?}");
     site.cloud.stop().await;
 }
 
