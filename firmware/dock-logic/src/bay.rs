@@ -42,6 +42,8 @@ pub struct BayDrive {
 pub(crate) struct Bay {
     pub(crate) told: dock_link::Bay,
     switch: Steady,
+    /// Whether the switch was pressed at the first look.
+    found_in: Option<bool>,
     bolt: Option<Bolt>,
     released_until: Option<u64>,
     power_wanted: bool,
@@ -79,6 +81,7 @@ impl Bay {
                 fault: None,
             },
             switch: Steady::new(),
+            found_in: None,
             bolt: None,
             released_until: None,
             power_wanted: true,
@@ -91,6 +94,8 @@ impl Bay {
     pub(crate) fn sense(&mut self, sense: BaySense, around: &Around<'_>, events: &mut Events) {
         let (bay, now) = (around.bay, around.now);
         let starting = self.switch.value().is_none();
+        // Put in before the empty bay had rested, it was put in all the same, and is held.
+        let found = *self.found_in.get_or_insert(sense.switch) && starting;
         let bolt = self.bolt.get_or_insert(Bolt {
             want_closed: sense.bolt_closed,
             closed: sense.bolt_closed,
@@ -101,7 +106,7 @@ impl Bay {
             .switch
             .see(sense.switch, now, around.settings.ms(Setting::DebounceMs))
         {
-            Some(true) => self.put_in(starting, around, events),
+            Some(true) => self.put_in(found, around, events),
             Some(false) if !starting => self.taken_out(bay, now, events),
             _ => {}
         }
@@ -114,14 +119,14 @@ impl Bay {
         self.follow_current(sense.current_ma, around, events);
     }
 
-    fn put_in(&mut self, starting: bool, around: &Around<'_>, events: &mut Events) {
+    fn put_in(&mut self, found: bool, around: &Around<'_>, events: &mut Events) {
         self.told.present = true;
         self.power_wanted = true;
-        if !starting {
+        if !found {
             self.set_fault(None, around.bay, around.now, events);
         }
         // One that was in already stays held or free, as it was found.
-        if !starting
+        if !found
             && around.settings.get(Setting::LockOnInsert) == 1
             && let Some(bolt) = &mut self.bolt
         {

@@ -105,6 +105,18 @@ fn a_bouncing_switch_is_one_recorder() {
 }
 
 #[test]
+fn a_recorder_put_in_while_the_board_is_starting_is_held() {
+    let mut world = World::new();
+    world.bays = Bays::new();
+    world.pass(10);
+    world.put(4, true);
+    world.pass(400);
+    let told = world.told();
+    assert_eq!(told[0], Event::Inserted { bay: 4 });
+    assert_eq!(world.bay(4).lock, Lock::Closed);
+}
+
+#[test]
 fn what_was_found_at_the_start_is_told_and_no_lock_moves() {
     let mut world = World::new();
     world.bays = Bays::new();
