@@ -127,6 +127,8 @@ impl Strike for Revoking<'_> {
         if step != Step::Document {
             return Ok(());
         }
+        // A stamp is exact to a second and lists tell whole seconds: what was revoked nearer to it counts as revoked before.
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         let reason = json!({ "name": "doctor", "reason": "cessationOfOperation" });
         self.province("revoke", reason).await?;
         // The signature server knows the address from the certificate, and fetches daily; now at once.

@@ -146,7 +146,11 @@ pub(super) async fn document(cast: &Cast, made: &Made) -> Result<()> {
     }
     let verified = cast.patient.get(&format!("verify/{code}")).await?;
     if verified["valid"] != json!(true) || verified["signatures"].as_array().map_or(0, Vec::len) != 2 {
-        bail!("the verify page does not confirm both signatures: {}", brief(&verified));
+        let signatures = &verified["signatures"];
+        bail!(
+            "the verify page does not confirm both signatures: {} {signatures}",
+            verified["reason"]
+        );
     }
     Ok(())
 }
