@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { Admin } from '../people/staff.mjs'
 import { PHONE } from '../people/browser.mjs'
 import { PATIENCE_MS, until } from '../world/bench.mjs'
-import { film, look, Recorder } from '../world/recorder.mjs'
+import { film, look, Recorder, stays } from '../world/recorder.mjs'
 import { story } from '../world/story.mjs'
 
 const SERIAL = 'ZFY0007'
@@ -15,17 +15,11 @@ const CARD = 'MZ-0077'
 const AHEAD = 180_000
 
 export function theFootage(world) {
-  let admin, recorder, nurse, began, first, lastDocking
+  let admin, recorder, nurse, began, first
   const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
   const row = (serial) => admin.one('recorder-row', 'serial', serial)
   const clips = () => admin.find('clip-row').count()
-  /** The stay in the dock that began last, and none that was waited for before. */
-  const docked = (...states) => until(`${SERIAL} ${states}`, async () => {
-    const [newest] = (await asked(`dockings?serial=${SERIAL}&size=1`)).items
-    if (!newest || newest.arrived_at === lastDocking || !states.includes(newest.state)) return false
-    lastDocking = newest.arrived_at
-    return true
-  }, 3 * PATIENCE_MS)
+  const docked = stays(SERIAL, asked)
   /** A film of seconds must not be over before everything was looked at. */
   const slowly = (person, rate) => person.find('player-video').evaluate((video, to) => { video.playbackRate = to }, rate)
   const opens = async (serial) => {

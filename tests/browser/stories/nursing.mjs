@@ -4,7 +4,7 @@ import { PHONE } from '../people/browser.mjs'
 import { Patient } from '../people/patient.mjs'
 import { Admin, Staff } from '../people/staff.mjs'
 import { authenticator, PATIENCE_MS, until } from '../world/bench.mjs'
-import { film, Recorder } from '../world/recorder.mjs'
+import { film, Recorder, stays } from '../world/recorder.mjs'
 import { story } from '../world/story.mjs'
 
 const SERIAL = 'ZFY0021'
@@ -36,16 +36,10 @@ class Nurse extends Staff {
 }
 
 export function nursingAtHome(world) {
-  let admin, patient, nurse, recorder, order, began, clip, lastDocking
+  let admin, patient, nurse, recorder, order, began, clip
   const way = []
   const asked = async (path) => JSON.parse((await admin.downloads(`/api/v1/admin/${path}`)).bytes.toString('utf8'))
-  /** The stay in the dock that began last, and none that was waited for before. */
-  const docked = (...states) => until(`${SERIAL} ${states}`, async () => {
-    const [newest] = (await asked(`dockings?serial=${SERIAL}&size=1`)).items
-    if (!newest || newest.arrived_at === lastDocking || !states.includes(newest.state)) return false
-    lastDocking = newest.arrived_at
-    return true
-  }, 3 * PATIENCE_MS)
+  const docked = stays(SERIAL, asked)
   /** Another visit, which the nurse has begun without a recorder. */
   const underWay = async () => {
     await admin.go('/admin/nursing')

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { PATIENCE_MS, until } from './bench.mjs'
 
 const run = promisify(execFile)
 const HOSPITAL_MS = 8 * 3600_000
@@ -87,4 +88,15 @@ export class Recorder {
   holds(name) {
     return existsSync(join(this.storage, 'DCIM', name))
   }
+}
+
+/** Waits for the stay of a recorder in the dock that began last, and for none that was waited for before; `asked` reads what the cloud's admin may. */
+export function stays(serial, asked) {
+  let last
+  return (...states) => until(`${serial} ${states}`, async () => {
+    const [newest] = (await asked(`dockings?serial=${serial}&size=1`)).items
+    if (!newest || newest.arrived_at === last || !states.includes(newest.state)) return false
+    last = newest.arrived_at
+    return true
+  }, 3 * PATIENCE_MS)
 }
