@@ -7,7 +7,7 @@
 //! | `bay` `bays` `steady` | a bay's presence, lock, charging, power; all of them with supply, button, buzzer; debouncing |
 //! | `light` | what a light shows now |
 //! | `events` `session` | numbered events kept until taken; commands that act once |
-//! | `settings` | settings in flash |
+//! | `settings` `pages` | settings and the count of starts; values in pages of flash, worn evenly, whole after a power cut |
 //! | `slots` `update` `seal` | two images, trial and return; carrying one over; its signature |
 //! | `words` | last words of a start for the next one |
 //! | `machine` | all of it as one: messages in, messages out |
@@ -21,6 +21,7 @@ mod bays;
 mod events;
 mod light;
 mod machine;
+mod pages;
 mod seal;
 mod session;
 mod settings;

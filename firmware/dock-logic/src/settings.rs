@@ -1,18 +1,15 @@
-//! Settings in flash. `sequential-storage` appends items and moves on page by page, so that wear is spread, and reads as
-//! before after a power cut at any write: at most the setting being written is lost, to its former value.
+//! Settings in flash, and the count of starts.
 
 use core::ops::Range;
 
 use dock_link::{Refusal, Setting};
 use embedded_storage_async::nor_flash::NorFlash;
-use sequential_storage::Error;
-use sequential_storage::cache::Cache;
-use sequential_storage::map::{MapConfig, MapStorage};
+use sequential_storage::map::Value;
+
+use crate::pages::{Pages, read, write};
 
 /// Key of the count of starts; settings have their own numbers as keys.
 const STARTS: u8 = 0xF0;
-/// Room for one item.
-const ITEM: usize = 64;
 
 /// The settings in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +85,7 @@ impl Settings {
             return Err(Refusal::OutOfRange);
         }
         if self.get(setting) != value {
-            write(flash, range, setting as u8, value).await?;
+            keep(flash, range, setting as u8, value).await?;
             self.set(setting, value);
         }
         Ok(())
@@ -105,35 +102,32 @@ pub async fn counted_start<F: NorFlash>(flash: &mut F, range: Range<u32>) -> u32
     let starts = read::<F, u32>(flash, range.clone(), STARTS).await.unwrap_or(0);
     let starts = starts.wrapping_add(1).max(1);
     // A board whose flash is worn out still serves.
-    let _ = write(flash, range, STARTS, starts).await;
+    let _ = keep(flash, range, STARTS, starts).await;
     starts
 }
 
-pub(crate) async fn read<F: NorFlash, V: for<'a> sequential_storage::map::Value<'a>>(
-    flash: &mut F,
-    range: Range<u32>,
-    key: u8,
-) -> Option<V> {
-    let config = MapConfig::try_new(range).ok()?;
-    let mut map = MapStorage::<u8, _, _>::new(flash, config, Cache::new_uncached());
-    let mut buffer = [0u8; ITEM];
-    map.fetch_item::<V>(&mut buffer, &key).await.ok().flatten()
-}
-
-pub(crate) async fn write<F: NorFlash, V: for<'a> sequential_storage::map::Value<'a>>(
+/// Keeps one value. When the pages are given up for it, what could still be read in them is written anew.
+async fn keep<F: NorFlash, V: for<'a> Value<'a> + PartialEq>(
     flash: &mut F,
     range: Range<u32>,
     key: u8,
     value: V,
 ) -> Result<(), Refusal> {
-    let config = MapConfig::try_new(range).map_err(|_| Refusal::Flash)?;
-    let mut map = MapStorage::<u8, _, _>::new(flash, config, Cache::new_uncached());
-    let mut buffer = [0u8; ITEM];
-    let mut stored = map.store_item(&mut buffer, &key, &value).await;
-    if matches!(stored, Err(Error::Corrupted { .. })) {
-        // Pages that noise or another program left behind are given up: settings are then as usual.
-        map.erase_all().await.map_err(|_| Refusal::Flash)?;
-        stored = map.store_item(&mut buffer, &key, &value).await;
+    let settings = Settings::load(flash, range.clone()).await;
+    let starts = read::<F, u32>(flash, range.clone(), STARTS).await;
+    if write(flash, range.clone(), key, value).await? == Pages::AsBefore {
+        return Ok(());
     }
-    stored.map_err(|_| Refusal::Flash)
+    for setting in Setting::ALL {
+        let kept = settings.get(setting);
+        if setting as u8 != key && kept != setting.range().1 {
+            write(flash, range.clone(), setting as u8, kept).await?;
+        }
+    }
+    if let Some(starts) = starts
+        && key != STARTS
+    {
+        write(flash, range, STARTS, starts).await?;
+    }
+    Ok(())
 }

@@ -16,8 +16,8 @@ use dock_link::{Board, FirmwareVersion, Manifest, Refusal, SIGNED_LENGTH, Signat
 use embedded_storage_async::nor_flash::NorFlash;
 use sha2::{Digest, Sha256};
 
+use crate::pages::{read, write};
 use crate::seal::{Key, sealed_by};
-use crate::settings::{read, write};
 
 /// Starts of an image on trial before it is given up.
 pub const TRIES: u8 = 3;
@@ -110,7 +110,9 @@ impl BootRecord {
 
     /// Keeps it.
     pub async fn keep<F: NorFlash>(self, flash: &mut F, layout: &Layout) -> Result<(), Refusal> {
-        write(flash, layout.boot.clone(), RECORD, self.to_word()).await
+        write(flash, layout.boot.clone(), RECORD, self.to_word())
+            .await
+            .map(drop)
     }
 
     fn to_word(self) -> u32 {

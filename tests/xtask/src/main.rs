@@ -76,7 +76,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Throw changed bytes at every reader of outside data, longer than the tests do.
+    /// Throw changed bytes at every reader of outside data, and draw other cases for every property, longer than the
+    /// tests do.
     Fuzz {
         /// One fuzzer, or all.
         name: Option<String>,

@@ -4,8 +4,10 @@ use dock_link::{Board, Setting};
 use dock_logic::{Layout, Settings, counted_start};
 use embassy_futures::block_on;
 use proptest::prelude::*;
+use sequential_storage::cache::Cache;
+use sequential_storage::map::{MapConfig, MapStorage};
 
-use crate::flash::Nor;
+use crate::flash::{Nor, PAGE};
 
 fn range() -> std::ops::Range<u32> {
     Layout::of(Board::Mps2).settings
@@ -65,6 +67,43 @@ fn a_power_cut_at_each_step_loses_at_most_the_setting_being_written() {
             77
         );
     }
+}
+
+/// What another program left in the pages in the same format, but longer than anything of ours.
+fn foreign(flash: &mut Nor, length: usize) {
+    let config = MapConfig::try_new(range()).unwrap();
+    let mut map = MapStorage::<u8, _, _>::new(flash, config, Cache::new_uncached());
+    block_on(map.store_item(&mut [0; 4096], &0x77, &vec![0x5A; length].as_slice())).unwrap();
+}
+
+#[test]
+fn a_page_that_hides_what_is_kept_in_it_is_given_up() {
+    let mut flash = Nor::new();
+    let mut settings = Settings::new();
+    block_on(settings.change(&mut flash, range(), Setting::FullBelowMa, 77)).unwrap();
+    foreign(&mut flash, 200);
+    assert_eq!(block_on(Settings::load(&mut flash, range())), Settings::new());
+    block_on(settings.change(&mut flash, range(), Setting::Sound, 0)).unwrap();
+    let found = block_on(Settings::load(&mut flash, range()));
+    assert_eq!(found.get(Setting::Sound), 0, "kept, and found again");
+    for n in 1..=5 {
+        assert_eq!(block_on(counted_start(&mut flash, range())), n);
+    }
+}
+
+#[test]
+fn when_pages_are_given_up_what_can_still_be_read_stays() {
+    let mut flash = Nor::new();
+    // Fills the first page; ours come behind it, and all is well until that page's turn to be written comes.
+    foreign(&mut flash, 3_900);
+    let mut settings = Settings::new();
+    block_on(settings.change(&mut flash, range(), Setting::FullBelowMa, 77)).unwrap();
+    for n in 1..=1_000 {
+        assert_eq!(block_on(counted_start(&mut flash, range())), n);
+    }
+    let page = range().start as usize / PAGE;
+    assert!(flash.erased[page] > 0, "the turn of the first page came");
+    assert_eq!(block_on(Settings::load(&mut flash, range())), settings);
 }
 
 proptest! {
