@@ -17,6 +17,8 @@ pub struct Order {
     pub cpu_s: u64,
     /// Largest file written, in bytes.
     pub output: u64,
+    /// Milliseconds until the first picture must be there.
+    pub settle_ms: u64,
     /// Threads of an encoder.
     pub threads: u32,
 }
@@ -225,6 +227,8 @@ pub enum Reason {
     Unreadable,
     /// No browser plays these pictures as they are.
     NeedsProxy,
+    /// The first picture did not come in time: the server is busy, or the file is such that it never comes.
+    Late,
     /// Nothing is left in it.
     NothingLeft,
     /// No good file of the same recorder says how the pictures are coded.
@@ -245,6 +249,7 @@ impl Reason {
         match self {
             Self::Unreadable => "文件内容无法识别，请下载原始文件查看",
             Self::NeedsProxy => "浏览器不能直接播放这种编码，请生成预览",
+            Self::Late => "未能在规定时间内取得画面；服务器可能繁忙，请稍后重试，原始文件已完整保留",
             Self::NothingLeft => "文件中没有可恢复的画面，原始文件已完整保留",
             Self::NoReference => "缺少同一记录仪的完好文件作参照，待有完好文件后自动重试，原始文件已完整保留",
             Self::OutsideRecording => "所选时段不在录像之内，请重新选择",

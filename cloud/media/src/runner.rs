@@ -26,6 +26,8 @@ pub struct Worker {
     pub memory: u64,
     /// Threads of an encoder.
     pub threads: u32,
+    /// A job whose file has no picture by then is tried again later.
+    pub settle: Duration,
     /// A job that takes longer is killed. Jobs whose work grows with the recording get [`Worker::patience`].
     pub patience: Duration,
     /// No job takes longer.
@@ -89,7 +91,7 @@ impl Failure {
     /// Whether another attempt may end otherwise.
     pub const fn passing(&self) -> bool {
         match self {
-            Self::Refused { reason, .. } => matches!(reason, Reason::Tools | Reason::Machine),
+            Self::Refused { reason, .. } => matches!(reason, Reason::Late | Reason::Tools | Reason::Machine),
             _ => true,
         }
     }
@@ -102,6 +104,7 @@ impl Worker {
             program: program.into(),
             memory: 3 << 30,
             threads: 2,
+            settle: Duration::from_secs(30),
             patience: Duration::from_secs(120),
             longest: Duration::from_secs(8 * 3600),
         }
@@ -164,6 +167,7 @@ impl Worker {
             memory: self.memory,
             cpu_s: patience.as_secs().saturating_mul(u64::from(self.threads) + 2),
             output: bytes.saturating_mul(4).max(256 << 20),
+            settle_ms: u64::try_from(self.settle.as_millis()).unwrap_or(u64::MAX),
             threads: self.threads,
             job,
         };

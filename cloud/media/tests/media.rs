@@ -12,7 +12,7 @@ mod sound;
 use std::path::Path;
 use std::time::Duration;
 
-use bench::{Bench, coded, decoded, mended};
+use bench::{Bench, PATIENCE, coded, decoded, mended};
 use media::{Export, Failure, Job, Made, Reason, Rescued, Worker};
 
 fn salvage(reference: Option<&Path>) -> Job {
@@ -260,6 +260,33 @@ fn a_worker_that_does_not_answer_is_killed_and_told() {
     };
     let failure = bench.run(&poor, Job::Proxy, &file, long).unwrap_err();
     assert!(!matches!(failure, Failure::Hung), "{failure}");
+}
+
+/// A server too busy to have the first picture in time says so, and the job is worth another attempt: the film itself is
+/// not to blame.
+#[test]
+fn a_busy_server_does_not_condemn_a_film() {
+    let bench = Bench::new();
+    let file = bench.file("good.mp4");
+    let busy = Worker {
+        settle: Duration::ZERO,
+        ..bench.worker()
+    };
+    for job in [Job::Probe, Job::Poster, Worker::strip()] {
+        let told = format!("{job:?}");
+        let failure = bench.run(&busy, job.clone(), &file, PATIENCE).unwrap_err();
+        assert!(
+            matches!(
+                failure,
+                Failure::Refused {
+                    reason: Reason::Late,
+                    ..
+                }
+            ) && failure.passing(),
+            "{told}: {failure}"
+        );
+        bench.make(job, &file);
+    }
 }
 
 /// While it works, the worker is confined: its system calls are filtered, it cannot gain privileges, its limits are set.

@@ -40,8 +40,8 @@
 //! * *Time.* `tests/timing.rs`: Welch's t of the thread's processor time, a special against random keys, texts, places
 //!   of the wrong byte in paddings and in tags, on every path. Of 48 seen on a busy machine one was 4.9 and the others
 //!   at most 2.5; the control, which does twelve blocks more for most keys, had 360 and more.
-//! * *Machine code*, rustc 1.95, x86-64, of the linked program: `cargo build --release -p block --example speed`, then
-//!   `objdump -d --no-show-raw-insn target/release/examples/speed` and the conditional jumps and indexed loads of every
+//! * *Machine code*, rustc 1.95, x86-64, of the linked program: `cargo build --release -p block --example block_speed`, then
+//!   `objdump -d --no-show-raw-insn target/release/examples/block_speed` and the conditional jumps and indexed loads of every
 //!   function of this crate. The jumps are those of counted loops, of the number of blocks and odd bytes, of the path
 //!   and of the counter near 2³²; in `open_in_place` one on the tag's verdict. Indexes are loop counters. The rounds of
 //!   `aes` and `gfni` have no jump at all, those of `avx512` one for 32 rounds: 64 blocks stay in sixteen registers,

@@ -138,21 +138,30 @@ impl Found {
     }
 }
 
-/// Names of the functions between `proptest! {` and the brace that closes it.
+/// Names of the functions between `proptest! {` and the brace that closes it, and of those around `proptest!(|`.
 fn properties_of(text: &str) -> Vec<String> {
     let mut tests = Vec::new();
     let mut closing: Option<String> = None;
+    let mut around = None;
     for line in text.lines() {
         let bare = line.trim_start();
+        let function = bare
+            .strip_prefix("fn ")
+            .and_then(|rest| rest.split_once('('))
+            .map(|(name, _)| name.to_owned());
         if bare == "proptest! {" {
             let indent = line.strip_suffix(bare).unwrap_or_default();
             closing = Some(format!("{indent}}}"));
+        } else if bare.starts_with("proptest!(|") {
+            tests.extend(around.take());
         } else if closing.as_deref() == Some(line) {
             closing = None;
-        } else if closing.is_some()
-            && let Some((name, _)) = bare.strip_prefix("fn ").and_then(|rest| rest.split_once('('))
-        {
-            tests.push(name.to_owned());
+        } else if function.is_some() {
+            if closing.is_some() {
+                tests.extend(function);
+            } else {
+                around = function;
+            }
         }
     }
     tests

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -14,7 +15,7 @@ use crate::elements::{caps, make};
 use crate::film::{Film, NO_PICTURES, encoder, with_or_without_sound};
 use crate::graph::{Coding, Feed, Graph, kind};
 
-pub(crate) fn export(file: &Path, export: &Export, threads: u32) -> Result<Made, Fault> {
+pub(crate) fn export(file: &Path, within: Duration, export: &Export, threads: u32) -> Result<Made, Fault> {
     let own = kind(file)?;
     let outside =
         own.duration_ms.is_some_and(|ms| export.from_ms >= ms) || export.to_ms.is_some_and(|to| to <= export.from_ms);
@@ -22,7 +23,7 @@ pub(crate) fn export(file: &Path, export: &Export, threads: u32) -> Result<Made,
         return Err(Fault::new(Reason::OutsideRecording, "begin after end"));
     }
     letters(&export.font)?;
-    let made = with_or_without_sound(|film| exported(file, film, export, (own, threads)));
+    let made = with_or_without_sound(|film| exported((file, within), film, export, (own, threads)));
     match made {
         Err(Fault {
             reason: Reason::Unreadable,
@@ -32,7 +33,12 @@ pub(crate) fn export(file: &Path, export: &Export, threads: u32) -> Result<Made,
     }
 }
 
-fn exported(file: &Path, film: Film, export: &Export, (own, threads): (container::Facts, u32)) -> Result<Film, Fault> {
+fn exported(
+    (file, within): (&Path, Duration),
+    film: Film,
+    export: &Export,
+    (own, threads): (container::Facts, u32),
+) -> Result<Film, Fault> {
     let (into, shown) = (film.clone(), export.clone());
     let branch = move |pipeline: &gst::Pipeline, coding: Coding, _: &gst::Caps| {
         if !coding.video {
@@ -52,7 +58,7 @@ fn exported(file: &Path, film: Film, export: &Export, (own, threads): (container
     };
     let graph = Graph::new(file, own.container, Feed::File, true, Box::new(branch))?;
     film.enter(&graph)?;
-    graph.part(export.from_ms, export.to_ms)?;
+    graph.part(export.from_ms, export.to_ms, within)?;
     let end = match (export.to_ms, own.duration_ms) {
         (Some(to), Some(whole)) => Some(to.min(whole)),
         (to, whole) => to.or(whole),

@@ -19,9 +19,6 @@ const HELD: gst::PadProbeType = gst::PadProbeType::BLOCK
     .union(gst::PadProbeType::BUFFER)
     .union(gst::PadProbeType::BUFFER_LIST);
 
-/// How long a graph may take to have its first pictures.
-const SETTLE: Duration = Duration::from_secs(30);
-
 /// A kind of stream, by the name of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Coding {
@@ -207,14 +204,14 @@ impl Graph {
     }
 
     /// To paused, until every sink has its first data, or until it is clear that none comes.
-    pub(crate) fn settle(&self) -> Result<(), Fault> {
+    pub(crate) fn settle(&self, within: Duration) -> Result<(), Fault> {
         self.set(gst::State::Paused)?;
-        self.settled()
+        self.settled(within)
     }
 
     /// Waits for what a change of state or a seek began.
-    pub(crate) fn settled(&self) -> Result<(), Fault> {
-        let until = Instant::now() + SETTLE;
+    pub(crate) fn settled(&self, within: Duration) -> Result<(), Fault> {
+        let until = Instant::now() + within;
         let Some(bus) = self.pipeline.bus() else {
             return Err(Fault::new(Reason::Tools, "no bus"));
         };
@@ -234,16 +231,16 @@ impl Graph {
                 _ => {}
             }
         }
-        Err(Fault::new(Reason::Unreadable, "no first picture in time"))
+        Err(Fault::new(Reason::Late, "no first picture in time"))
     }
 
     /// Plays a part of what was held back: exact begin and end.
-    pub(crate) fn part(&self, from_ms: u64, to_ms: Option<u64>) -> Result<(), Fault> {
+    pub(crate) fn part(&self, from_ms: u64, to_ms: Option<u64>, within: Duration) -> Result<(), Fault> {
         self.set(gst::State::Paused)?;
-        let until = Instant::now() + SETTLE;
+        let until = Instant::now() + within;
         while self.complete.recv_timeout(Duration::from_millis(200)).is_err() {
             if Instant::now() > until {
-                return Err(Fault::new(Reason::Unreadable, "no streams in time"));
+                return Err(Fault::new(Reason::Late, "no streams in time"));
             }
             if let Some(error) = self.error() {
                 return Err(error);

@@ -12,6 +12,7 @@ mod rescue;
 
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use media::{Answer, Job, Made, Order, Reason, Tools};
 
@@ -87,14 +88,15 @@ fn work() -> std::io::Result<()> {
 
 fn perform(order: &Order) -> Result<Made, Fault> {
     elements::start()?;
+    let within = Duration::from_millis(order.settle_ms);
     match &order.job {
-        Job::Probe => probe::probe(&order.input).map(Made::Facts),
-        Job::Poster => pictures::poster(&order.input),
-        Job::Strip { tiles } => pictures::strip(&order.input, *tiles),
+        Job::Probe => probe::probe(&order.input, within).map(Made::Facts),
+        Job::Poster => pictures::poster(&order.input, within),
+        Job::Strip { tiles } => pictures::strip(&order.input, within, *tiles),
         Job::Remux => film::remux(&order.input),
         Job::Salvage { references } => rescue::rescue(&order.input, references),
         Job::Proxy => film::proxy(&order.input, order.threads),
-        Job::Export(export) => export::export(&order.input, export, order.threads),
+        Job::Export(export) => export::export(&order.input, within, export, order.threads),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -21,11 +22,12 @@ struct Still {
     graph: Graph,
     sink: gst::Element,
     length_ms: u64,
+    within: Duration,
 }
 
 impl Still {
-    /// Pictures of this format, JPEG or not.
-    fn open(file: &Path, format: &'static str, jpeg: bool) -> Result<Self, Fault> {
+    /// Pictures of this format, JPEG or not, each within this time.
+    fn open(file: &Path, within: Duration, format: &'static str, jpeg: bool) -> Result<Self, Fault> {
         let own = kind(file)?;
         let kept: Arc<Mutex<Option<gst::Element>>> = Arc::default();
         let keep = kept.clone();
@@ -55,7 +57,7 @@ impl Still {
                 Ok(Some(first))
             }),
         )?;
-        graph.settle()?;
+        graph.settle(within)?;
         let sink = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         let length = || {
             graph
@@ -65,7 +67,12 @@ impl Still {
         };
         let length_ms = own.duration_ms.or_else(length).unwrap_or(0);
         let sink = sink.ok_or_else(|| Fault::new(Reason::Unreadable, "no pictures"))?;
-        Ok(Self { graph, sink, length_ms })
+        Ok(Self {
+            graph,
+            sink,
+            length_ms,
+            within,
+        })
     }
 
     /// The key frame at or before a time, with its own time.
@@ -80,7 +87,7 @@ impl Still {
             {
                 return Ok(None);
             }
-            self.graph.settled()?;
+            self.graph.settled(self.within)?;
         }
         let Some(sample) = self.sink.property::<Option<gst::Sample>>("last-sample") else {
             return Ok(None);
@@ -96,8 +103,8 @@ impl Still {
     }
 }
 
-pub(crate) fn poster(file: &Path) -> Result<Made, Fault> {
-    let still = Still::open(file, "video/x-raw,width=640,pixel-aspect-ratio=1/1", true)?;
+pub(crate) fn poster(file: &Path, within: Duration) -> Result<Made, Fault> {
+    let still = Still::open(file, within, "video/x-raw,width=640,pixel-aspect-ratio=1/1", true)?;
     // The first picture is often dark, or the floor.
     let wanted = (still.length_ms / 10).min(1000);
     let (at_ms, buffer) = match still.at(wanted)? {
@@ -113,10 +120,10 @@ fn none() -> Fault {
     Fault::new(Reason::Unreadable, "no picture")
 }
 
-pub(crate) fn strip(file: &Path, tiles: u32) -> Result<Made, Fault> {
+pub(crate) fn strip(file: &Path, within: Duration, tiles: u32) -> Result<Made, Fault> {
     let tiles = tiles.clamp(1, 60);
     let format = "video/x-raw,format=RGB,width=160,height=90,pixel-aspect-ratio=1/1";
-    let still = Still::open(file, format, false)?;
+    let still = Still::open(file, within, format, false)?;
     let mut found: Vec<(u64, gst::Buffer)> = Vec::new();
     for n in 0..u64::from(tiles) {
         let wanted = still.length_ms.saturating_mul(n) / u64::from(tiles);

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -15,7 +16,7 @@ use crate::graph::{Coding, Feed, Graph, kind};
 
 type Seen = Arc<Mutex<Vec<(Coding, gst::Caps, gst::Pad)>>>;
 
-pub(crate) fn probe(file: &Path) -> Result<Facts, Fault> {
+pub(crate) fn probe(file: &Path, within: Duration) -> Result<Facts, Fault> {
     let own = kind(file)?;
     let mut facts = Facts {
         container: own.container.as_str().to_owned(),
@@ -52,7 +53,7 @@ pub(crate) fn probe(file: &Path) -> Result<Facts, Fault> {
         }),
     )?;
     // What is cut short may break off before every stream has come: what came counts.
-    if let Err(fault) = graph.settle()
+    if let Err(fault) = graph.settle(within)
         && own.condition == Condition::Complete
     {
         return Err(fault);

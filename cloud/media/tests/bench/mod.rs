@@ -11,7 +11,7 @@ use media::{Failure, Job, Made, Worker};
 use tempfile::TempDir;
 
 /// Longest that a job of a few seconds of film may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Made once for all tests.
 fn genuine() -> &'static BTreeMap<&'static str, Vec<u8>> {

@@ -1,4 +1,4 @@
-//! Nanoseconds of each operation, to work on them: `cargo run --release -p curve --example speed`.
+//! Nanoseconds of each operation, to work on them: `cargo run --release -p curve --example curve_speed`.
 //! The figures of record are those of `cargo xtask bench sign`, beside their peers.
 
 use std::hint::black_box;

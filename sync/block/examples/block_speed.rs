@@ -1,4 +1,4 @@
-//! Megabytes per second of each mode on each path, to work on them: `cargo run --release -p block --example speed`.
+//! Megabytes per second of each mode on each path, to work on them: `cargo run --release -p block --example block_speed`.
 //! The figures of record are those of `cargo xtask bench sign`, beside their peers.
 
 use std::hint::black_box;
