@@ -93,3 +93,9 @@ pub(crate) fn sha(hash: custody::Hash) -> Vec<u8> {
     };
     ring::digest::digest(algorithm, MESSAGE).as_ref().to_vec()
 }
+
+/// What opens under every RSA key to a block without padding: the number 1, whose every power is 1. A changed cipher text
+/// opens to any block, now and then to one that is padded.
+pub(crate) fn unpadded(length: usize) -> Vec<u8> {
+    [vec![0; length - 1], vec![1]].concat()
+}
