@@ -73,7 +73,8 @@ pub struct NotText;
 
 /// Reads bytes whose declared charset may be wrong. Strictly valid UTF-8 with characters beyond two bytes is UTF-8
 /// whatever was declared (GB 18030 text is practically never valid UTF-8); the rest follows the declaration, then the
-/// other charset. The second value says which charset it was.
+/// other charset. The second value says which charset it was. Zero bytes, with which old systems fill fields of a fixed
+/// width, are read as blanks: not every database keeps them.
 ///
 /// # Errors
 /// [`NotText`] when neither fits.
@@ -82,12 +83,12 @@ pub fn decode(bytes: &[u8], declared: Option<Charset>) -> Result<(String, Charse
     let national = |c: Charset| {
         GB18030
             .decode_without_bom_handling_and_without_replacement(bytes)
-            .map(|t| (t.into_owned(), c))
+            .map(|t| (t.replace('\0', " "), c))
             .ok_or(NotText)
     };
     match (std::str::from_utf8(bytes), declared) {
-        (Ok(text), None | Some(Charset::Utf8)) => Ok((text.to_owned(), Charset::Utf8)),
-        (Ok(text), Some(_)) if text.chars().any(|c| c >= '\u{800}') => Ok((text.to_owned(), Charset::Utf8)),
+        (Ok(text), None | Some(Charset::Utf8)) => Ok((text.replace('\0', " "), Charset::Utf8)),
+        (Ok(text), Some(_)) if text.chars().any(|c| c >= '\u{800}') => Ok((text.replace('\0', " "), Charset::Utf8)),
         (Ok(_) | Err(_), Some(c @ (Charset::Gbk | Charset::Gb18030))) => national(c),
         (Err(_), _) => national(Charset::Gb18030),
     }
@@ -115,6 +116,19 @@ mod tests {
             Ok(("一".into(), Charset::Gbk))
         );
         assert_eq!(decode(&[0xff, 0xff, 0x00], Some(Charset::Utf8)), Err(NotText));
+    }
+
+    #[test]
+    fn a_field_filled_with_zero_bytes_is_filled_with_blanks() {
+        let gbk = GBK.encode("号源\0\0").0.into_owned();
+        for (bytes, declared) in [
+            (gbk.as_slice(), Some(Charset::Gbk)),
+            (&gbk, Some(Charset::Utf8)),
+            ("号源\0\0".as_bytes(), None),
+            ("号源\0\0".as_bytes(), Some(Charset::Gbk)),
+        ] {
+            assert_eq!(decode(bytes, declared).unwrap().0, "号源  ", "{declared:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod support;
 
+use records::{Clock, SystemClock};
 use serde_json::{Value, json};
 use support::{Edge, Hospital, quick};
 use tokio_util::sync::CancellationToken;
@@ -254,6 +255,7 @@ async fn the_house_and_the_patients_history_are_read() {
         "{adult_words:?}"
     );
 
+    let today = SystemClock.now().local_date();
     let mut seen = [0usize; 4];
     for person in hospital.get("demo").await["patients"].as_array().unwrap() {
         let id = person["patId"]
@@ -261,7 +263,7 @@ async fn the_house_and_the_patients_history_are_read() {
             .or(person["his_patient_id"].as_str())
             .or(person["pat_id"].as_str())
             .unwrap();
-        let question = json!({"his_patient_id": id, "from": "2024-01-01", "to": "2026-12-31"});
+        let question = json!({"his_patient_id": id, "from": today.plus_days(-1_000), "to": today});
         for (n, method) in [
             "visit.list",
             "visit.prescriptions",

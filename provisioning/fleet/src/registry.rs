@@ -258,16 +258,20 @@ impl Fleet {
 
 async fn import(tx: &mut Tx<'_>, record: FactoryRecord, fresh: EdgeId, by: Actor) -> Result<EdgeId, FleetError> {
     let (tenant, now) = (tx.tenant().clone(), tx.now());
-    let known: Option<(EdgeId, String, String)> = tx
-        .opt(
-            "SELECT edge_id, ek_sha256, claim_sha256 FROM fleet_appliance \
+    // The serial number may be one appliance's and the chip another's.
+    let known: Vec<(String, EdgeId, String, String)> = tx
+        .all(
+            "SELECT serial, edge_id, ek_sha256, claim_sha256 FROM fleet_appliance \
              WHERE tenant_id = $1 AND (serial = $2 OR ek_sha256 = $3)",
             &[&tenant, &record.serial, &record.ek_sha256],
         )
         .await?;
-    if let Some((edge_id, ek, claim)) = known {
-        return if ek == record.ek_sha256 && claim == record.claim_sha256 {
-            Ok(edge_id)
+    if let Some((_, edge_id, ..)) = known.first() {
+        let same = |(serial, _, ek, claim): &(String, EdgeId, String, String)| {
+            *serial == record.serial && *ek == record.ek_sha256 && *claim == record.claim_sha256
+        };
+        return if known.iter().all(same) {
+            Ok(edge_id.clone())
         } else {
             Err(FleetError::Record("serial number or chip is known with other contents"))
         };

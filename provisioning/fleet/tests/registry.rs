@@ -87,6 +87,22 @@ async fn story(postgres: bool) {
         ..record("S1", &ClaimCode::new(&[9; 25]))
     };
     assert!(fleet.import(&same_chip, Actor::System).await.is_err());
+    let named = |serial: &str, other: FactoryRecord| FactoryRecord {
+        serial: serial.to_owned(),
+        ..other
+    };
+    for mixed in [
+        named("S1", record("S2", &two)),
+        named("S2", record("S1", &one)),
+        named("S9", record("S1", &one)),
+    ] {
+        let refused = fleet.import(&mixed, Actor::System).await;
+        assert!(
+            matches!(refused, Err(FleetError::Record(_))),
+            "{}: {refused:?}",
+            mixed.serial
+        );
+    }
     for bad in [
         FactoryRecord {
             serial: String::new(),

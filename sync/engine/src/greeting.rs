@@ -94,7 +94,7 @@ impl Session {
     }
 
     pub(crate) fn check_clock(&mut self, offset_us: i64) {
-        if offset_us.abs() > 2_000_000 && !self.clock_alarmed {
+        if offset_us.unsigned_abs() > 2_000_000 && !self.clock_alarmed {
             self.clock_alarmed = true;
             self.effects.push_back(Effect::Alarm(Alarm::ClockOffset(offset_us)));
         }
@@ -150,4 +150,27 @@ impl Session {
 
 pub(crate) fn bye(code: &str) -> Body {
     Body::Bye(Bye { code: code.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Tuning;
+
+    /// A peer may name any time; the line comes up, and the clock is told of.
+    #[test]
+    fn the_earliest_time_a_peer_can_name_is_an_offset_like_any_other() {
+        let mut cloud = Session::new(Role::Cloud, "edg_1", 1, Tuning::default());
+        let hello = Hello {
+            edge: "edg_1".to_owned(),
+            boot: 2,
+            attempt: 1,
+            min: VERSION,
+            max: VERSION,
+            wall_us: i64::MIN,
+        };
+        cloud.on_hello(5, &hello, Duration::ZERO, Timestamp::from_seconds(1_795_305_600));
+        assert!(cloud.is_up());
+        assert!(cloud.effects.contains(&Effect::Alarm(Alarm::ClockOffset(i64::MIN))));
+    }
 }

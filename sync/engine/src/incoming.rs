@@ -184,7 +184,7 @@ impl Incoming {
                 },
                 now,
             ));
-            self.expected = gap.last + 1;
+            self.expected = gap.last.saturating_add(1);
         }
     }
 

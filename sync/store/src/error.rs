@@ -10,7 +10,7 @@ pub enum StoreError {
         /// The key, in the database's own words.
         constraint: String,
     },
-    /// Another constraint (NOT NULL, CHECK, foreign key) refused the row.
+    /// Another constraint (NOT NULL, CHECK, foreign key; on PostgreSQL, no U+0000 in a text) refused the row.
     #[error("constraint refused the row: {message}")]
     Constraint {
         /// The database's own words.
@@ -128,7 +128,8 @@ pub(crate) fn from_postgres(sql: &str, error: &tokio_postgres::Error) -> StoreEr
         "23505" => StoreError::Unique {
             constraint: cause.constraint().unwrap_or_else(|| cause.message()).to_owned(),
         },
-        "23502" | "23503" | "23514" => StoreError::Constraint {
+        // The last: a text with U+0000.
+        "23502" | "23503" | "23514" | "22021" => StoreError::Constraint {
             message: cause.message().to_owned(),
         },
         "40001" | "40P01" | "55P03" => StoreError::Busy,

@@ -151,21 +151,14 @@ impl Tx<'_> {
         reason: &str,
     ) -> Result<(), StoreError> {
         let (tenant, now) = (self.tenant().clone(), self.now());
+        // PostgreSQL keeps no U+0000, and what cannot be applied must at least be kept.
+        let [kind, entity, body, reason] =
+            [entry.kind.as_str(), &entry.entity, &entry.body, reason].map(|text| text.replace('\0', " "));
         self.exec(
             "INSERT INTO store_parked(tenant_id, peer, lane, epoch, seq, kind, entity, at, body, reason, parked_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
             &[
-                &tenant,
-                from,
-                &lane,
-                &epoch,
-                &entry.seq,
-                &entry.kind,
-                &entry.entity,
-                &entry.at,
-                &entry.body,
-                &reason,
-                &now,
+                &tenant, from, &lane, &epoch, &entry.seq, &kind, &entity, &entry.at, &body, &reason, &now,
             ],
         )
         .await

@@ -2,7 +2,7 @@
 
 mod stage;
 
-use stage::{Site, on_both, visit_table};
+use stage::{Site, on_both, on_postgres, visit_table};
 use store::{Scope, StoreError};
 
 async fn book(site: &Site, patient: &str) -> Result<bool, StoreError> {
@@ -98,6 +98,17 @@ fn a_refused_unit_leaves_nothing_and_its_neighbours_stand() {
             0
         );
         assert_eq!(count(&site, "SELECT COUNT(*) FROM booking").await, 1);
+    });
+}
+
+/// PostgreSQL keeps no U+0000: the row is at fault, not the database, and nobody need ask again.
+#[test]
+fn a_text_with_a_zero_character_is_refused_as_such() {
+    on_postgres(|site| async move {
+        visit_table(&site, 10).await;
+        let refused = book(&site, "欧阳\0静").await;
+        assert!(matches!(refused, Err(StoreError::Constraint { .. })), "{refused:?}");
+        assert_eq!(count(&site, "SELECT SUM(booked) FROM slot").await, 0);
     });
 }
 

@@ -257,7 +257,7 @@ pub fn unescape(raw: &str, s: Separators) -> Cow<'_, str> {
                 .and_then(|h| hex::decode(h).ok())
                 .and_then(|b| String::from_utf8(b).ok())
             {
-                Some(text) => out.push_str(&text),
+                Some(text) => out.push_str(&text.replace('\0', " ")),
                 None => {
                     out.push(s.escape);
                     out.push_str(code);
@@ -306,6 +306,15 @@ mod tests {
         assert_eq!(get("PID-5").as_deref(), Some("欧阳&静"));
         assert_eq!(get("NTE#2-3").as_deref(), Some("second"));
         assert_eq!(get("ZFE-9"), None);
+    }
+
+    #[test]
+    fn a_zero_byte_is_a_blank_however_it_is_written() {
+        let m = Message::from_bytes(b"MSH|^~\\&|HIS\rZZZ|A\0B|A\\X00\\B\r").unwrap();
+        assert_eq!(
+            (m.get("ZZZ-1").unwrap(), m.get("ZZZ-2").unwrap()),
+            ("A B".into(), "A B".into())
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use hub::{Hub, SlipFont};
 use kiosk::{Config, Kiosk, Needs};
 use kit::process::{Process, binary};
 use records::line::{CardCheck, kind};
-use records::{Clock, Ids, Lane, PeerId, SystemClock, TenantId};
+use records::{Clock, Ids, Lane, PeerId, SystemClock, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::{Scope, SqliteOptions, Store, StreamKey};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,26 @@ pub(crate) fn tail(patient: &Value) -> String {
 
 const PROFILE: &str = include_str!("../../../his/profiles/bench.toml");
 
+/// The machine's clock moved to noon in China: whoever is registered for today comes today.
+struct Noon {
+    ahead_s: i64,
+}
+
+impl Noon {
+    fn today() -> Self {
+        let of_day = (SystemClock.now().as_seconds() + 8 * 3_600).rem_euclid(86_400);
+        Self {
+            ahead_s: 12 * 3_600 - of_day,
+        }
+    }
+}
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().as_micros() + self.ahead_s * 1_000_000)
+    }
+}
+
 /// The hospital and its hall with terminals, each with its own readers; only the second has a printer.
 pub(crate) struct Hall {
     pub(crate) http: reqwest::Client,
@@ -40,6 +60,8 @@ pub(crate) struct Hall {
     pub(crate) bridge: Bridge,
     pub(crate) store: Store,
     pub(crate) scope: Scope,
+    /// Of the hospital and of the hall.
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
     _processes: Vec<Process>,
     folder: tempfile::TempDir,
@@ -99,7 +121,14 @@ impl Hall {
             start(&front(1)),
             start(&printer.concat()),
         ];
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let noon = Noon::today();
+        let moved = http
+            .post(format!("http://127.0.0.1:{control}/control/clock"))
+            .header("content-type", "application/json")
+            .body(json!({ "offset_s": noon.ahead_s }).to_string());
+        assert!(moved.send().await.unwrap().status().is_success());
+        let clock: Arc<dyn Clock> = Arc::new(noon);
         let database = folder.path().join("edge.sqlite");
         let store = Store::open_sqlite(&database, SqliteOptions::default(), Arc::clone(&clock))
             .await
@@ -155,7 +184,7 @@ impl Hall {
         let page = |n: usize| format!("http://127.0.0.1:{}", fronts[n][1]);
         let reader = |n: usize| format!("http://127.0.0.1:{}/control", fronts[n][0]);
         Self {
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http,
             page: page(0),
             his: format!("http://127.0.0.1:{control}/control"),
             reader: reader(0),
@@ -164,6 +193,7 @@ impl Hall {
             bridge,
             store,
             scope,
+            clock,
             stop,
             _processes: processes,
             folder,

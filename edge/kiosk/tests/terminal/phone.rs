@@ -2,8 +2,8 @@
 
 use block::Gcm;
 use gm::{Signer, Sm2Key};
+use records::Timestamp;
 use records::patient_code::{Bearer, LIFE, PatientCode, PatientCodeKey};
-use records::{Clock, SystemClock, Timestamp};
 
 use crate::hall::Hall;
 
@@ -28,7 +28,7 @@ impl Phone {
 
     /// A code that is good now.
     pub(crate) fn code(&self, hall: &Hall, nonce: u8) -> String {
-        let expires_at = Timestamp::from_seconds(SystemClock.now().plus(LIFE).as_seconds());
+        let expires_at = Timestamp::from_seconds(hall.clock.now().plus(LIFE).as_seconds());
         let mut sealed = self.bearer.to_bytes();
         let bound = PatientCode::bound(&hall.scope.tenant, expires_at);
         let tag = Gcm::new(&SEAL).seal_in_place(&[nonce; 12], &bound, &mut sealed);

@@ -7,15 +7,11 @@ use records::his::{
     BillConfirm, Operation, PrescriptionReceipt, PrescriptionRevoke, PrescriptionSubmit, PrescriptionWithdrawal,
     SubmittedPrescription,
 };
-use records::{Clock, Fen, HisCommand, LocalDate, Outcome, SystemClock};
+use records::{Fen, HisCommand, LocalDate, Outcome, Timestamp};
 use serde_json::{Value, json};
 use store::StoreError;
 
 use crate::hall::{Hall, PATIENCE, tail};
-
-fn today() -> LocalDate {
-    SystemClock.now().local_date()
-}
 
 fn address(code: &str) -> String {
     format!("https://cloud.example/verify/{code}")
@@ -31,7 +27,7 @@ fn command<O: Operation>(rx: &str, request: &impl serde::Serialize) -> HisComman
 }
 
 /// A prescription as the cloud tells the hospital of it.
-fn submitted(rx: &str, code: &str, patient: &str, valid_until: LocalDate) -> HisCommand {
+fn submitted(rx: &str, code: &str, patient: &str, (signed_at, valid_until): (Timestamp, LocalDate)) -> HisCommand {
     let submitted = SubmittedPrescription {
         prescription_number: rx.to_owned(),
         visit_order_number: "con_1".to_owned(),
@@ -46,7 +42,7 @@ fn submitted(rx: &str, code: &str, patient: &str, valid_until: LocalDate) -> His
         herbal_decoction: None,
         total_fen: Fen(2_240),
         document_sm3: String::new(),
-        signed_at: SystemClock.now(),
+        signed_at,
         verify_code: Some(code.to_owned()),
         valid_until: Some(valid_until),
     };
@@ -98,7 +94,9 @@ async fn the_code_on_a_prescription_prints_it_for_its_patient_and_for_nobody_els
         .collect();
     let (own, other) = (grown[0], grown[1]);
     let patient = own["pat_id"].as_str().unwrap();
-    let question = json!({ "his_patient_id": patient, "from": today().plus_days(-180), "to": today() });
+    let now = hall.clock.now();
+    let today = now.local_date();
+    let question = json!({ "his_patient_id": patient, "from": today.plus_days(-180), "to": today });
     let asked = hall
         .bridge
         .call("visit.prescriptions", None, Duration::from_secs(60), question);
@@ -118,7 +116,7 @@ async fn the_code_on_a_prescription_prints_it_for_its_patient_and_for_nobody_els
         s["view"] == "home" && s["notices"] == json!([])
     })
     .await;
-    let (soon, over) = (today().plus_days(2), today().plus_days(-1));
+    let (soon, over) = ((now, today.plus_days(2)), (now, today.plus_days(-1)));
     let refused = || Some(Outcome::refused("2", "处方已发药，不能撤销"));
     comes(
         &hall,

@@ -266,6 +266,37 @@ async fn the_cloud_on_postgresql_takes_and_gives_the_same_log() {
     site.close().await;
 }
 
+/// An appliance keeps a text with U+0000, PostgreSQL does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_with_a_zero_character_is_parked_by_the_cloud_on_postgresql_and_the_log_goes_on() {
+    let there = open_postgres(&kit::postgres::database()).await;
+    let site = Site::open_with(tempfile::tempdir().unwrap(), there).await;
+    append(&site.here, &PeerId::cloud(), 0..2).await;
+    let scope = store::Scope::system(tenant());
+    let written = site.here.write(&scope, |tx| {
+        Box::pin(async move {
+            let word = json!({ "word": "欧阳\0静" });
+            tx.append(&PeerId::cloud(), records::Lane::Clinical, "test.word", "e\0", &word)
+                .await
+                .map(drop)
+        })
+    });
+    written.await.unwrap_or_else(|e: store::StoreError| panic!("{e}"));
+    append(&site.here, &PeerId::cloud(), 3..5).await;
+    assert_eq!(wait_seen(&site.there, 4).await, [0, 1, 3, 4]);
+    let parked = site
+        .there
+        .read(&scope, |tx| Box::pin(async move { tx.parked(10).await }))
+        .await
+        .unwrap();
+    let told: Vec<_> = parked
+        .iter()
+        .map(|p| (p.entry.seq, p.entry.kind.as_str(), p.entry.entity.as_str()))
+        .collect();
+    assert_eq!(told, [(3, "test.word", "e ")]);
+    site.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_cloud_with_its_broker_is_met_again_and_both_backlogs_drain() {
     let Site {

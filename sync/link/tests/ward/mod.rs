@@ -188,6 +188,15 @@ impl Inbox for Counting {
                 .await?;
                 Ok(())
             }
+            "test.word" => {
+                let (tenant, word) = (tx.tenant().clone(), body["word"].as_str().unwrap().to_owned());
+                tx.exec(
+                    "INSERT INTO test_seen(tenant_id, place, peer, number) VALUES ($1, -2, $2, -2)",
+                    &[&tenant, &word],
+                )
+                .await?;
+                Ok(())
+            }
             "test.poison" => {
                 let tenant = tx.tenant().clone();
                 tx.exec(
