@@ -9,6 +9,7 @@
 mod addresses;
 mod bench;
 mod control;
+mod day;
 mod demo;
 mod leftovers;
 mod phone;
@@ -19,6 +20,7 @@ mod run;
 
 pub use addresses::{Addresses, Demo, DemoPatient};
 pub use control::{LineState, add_rule, clear_rules, line_faults, rule_fired, set_line};
+pub use day::room_in_the_day;
 pub use leftovers::Claim;
 pub use phone::{forget_messages, pay_at_cashier, signature_png, sms_code, totp_code};
 pub use run::{Options, Site, prepare, program};

@@ -24,13 +24,15 @@ impl<'a> Terminal<'a> {
     /// What is on the screen now.
     pub(crate) async fn screen(&self) -> Result<Value> {
         let mut answer = self.http.get(format!("{}/api/screen", self.site.kiosk)).send().await?;
-        let mut text = String::new();
-        while !text.contains("\n\n") {
+        // A piece may end within a letter.
+        let mut heard = Vec::new();
+        while !heard.windows(2).any(|two| two == b"\n\n") {
             let Some(piece) = answer.chunk().await? else {
                 bail!("the screen ended")
             };
-            text.push_str(std::str::from_utf8(&piece)?);
+            heard.extend_from_slice(&piece);
         }
+        let text = String::from_utf8_lossy(&heard);
         let line = text
             .lines()
             .find_map(|l| l.strip_prefix("data: "))
@@ -108,7 +110,13 @@ impl<'a> Terminal<'a> {
             .await?;
         let file = folder.join("ticket.png");
         std::fs::write(&file, &bytes)?;
-        let read = Command::new("zbarimg").args(["-q", "--raw"]).arg(&file).output()?;
+        // The two symbols of our papers: others are also seen in lines of text.
+        let symbols = ["-Sdisable", "-Scode128.enable", "-Sqrcode.enable"];
+        let read = Command::new("zbarimg")
+            .args(["-q", "--raw"])
+            .args(symbols)
+            .arg(&file)
+            .output()?;
         Ok(String::from_utf8_lossy(&read.stdout).trim().to_owned())
     }
 
