@@ -44,7 +44,7 @@ impl Wanted {
         }
         let digits = digits(text)?;
         let fingerprint = hex::decode(&digits).ok().and_then(|bytes| bytes.try_into().ok());
-        Ok(fingerprint.map_or(Self::Serial(digits), Self::Fingerprint))
+        Ok(fingerprint.map_or_else(|| Self::Serial(whole(&digits)), Self::Fingerprint))
     }
 }
 
@@ -55,6 +55,14 @@ fn digits(text: &str) -> Result<String, Fault> {
         return Err(Fault::new(Code::CertificateId, "证书标识应为密钥索引、序列号或指纹"));
     }
     Ok(bare.to_ascii_lowercase())
+}
+
+/// The digits of a serial number as certificates are found by them: whole bytes, and no zeros before them. Other software
+/// writes the byte that its sign costs (`00:8a…`), or leaves out the first digit of `0a2f…`.
+fn whole(digits: &str) -> String {
+    let bare = digits.trim_start_matches('0');
+    let missing = if bare.is_empty() { 2 } else { bare.len() % 2 };
+    "0".repeat(missing) + bare
 }
 
 /// One item of a certificate.
@@ -163,7 +171,7 @@ impl Service {
         match whose {
             Whose::Certificate(der) => parse(der),
             Whose::Serial(serial) => {
-                let mut found = self.kept(desk, Some(&digits(serial)?), None)?;
+                let mut found = self.kept(desk, Some(&whole(&digits(serial)?)), None)?;
                 match (found.pop(), found.is_empty()) {
                     (Some(one), true) => Ok(one),
                     (None, _) => Err(Fault::new(Code::CertificateId, serial)),
@@ -224,4 +232,32 @@ pub(super) fn parse(der: &[u8]) -> Result<Certificate, Fault> {
         return Err(Code::Certificate.into());
     }
     Certificate::parse(der).map_err(|reason| Fault::new(Code::CertificateDecode, reason.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_number_is_one_however_it_is_written() {
+        let number = "8a2f0c11d4e5f607";
+        for (written, kept) in [
+            (number.to_owned(), number),
+            (format!("00{}", number.to_uppercase()), number),
+            ("00:8A:2F:0C:11:D4:E5:F6:07".to_owned(), number),
+            ("a2f0c11d4e5f607".to_owned(), "0a2f0c11d4e5f607"),
+            ("0a2f0c11d4e5f607".to_owned(), "0a2f0c11d4e5f607"),
+            ("0000000".to_owned(), "00"),
+        ] {
+            assert_eq!(
+                Wanted::read(&written).ok(),
+                Some(Wanted::Serial(kept.to_owned())),
+                "{written}"
+            );
+        }
+        // A fingerprint is not a number.
+        let fingerprint = Wanted::read(&"00".repeat(32)).ok();
+        assert_eq!(fingerprint, Some(Wanted::Fingerprint([0; 32])));
+        assert!(Wanted::read("").is_err() && Wanted::read("x y z").is_err());
+    }
 }
