@@ -105,6 +105,8 @@ export class Patient extends Person {
     let late = false
     await until('the cashier', async () => {
       if (await confirm.isVisible()) return true
+      // Whom the hospital asks for less, as from 65 on, agrees to it first.
+      if (await this.find('dialog-ok').count()) await this.find('dialog-ok').click({ timeout: 3_000 }).catch(() => undefined)
       // A hospital that takes long to hold the place: it is paid from the page of the visit.
       late ||= (await locking.count()) > 0
       if (late && await this.find('visit-pay').count()) {

@@ -1,6 +1,6 @@
 // From the start page to a paid registration, on the patient's phone.
 import assert from 'node:assert/strict'
-import { photograph } from '../people/browser.mjs'
+import { PHONE, photograph } from '../people/browser.mjs'
 import { Patient } from '../people/patient.mjs'
 import { until } from '../world/bench.mjs'
 import { story } from '../world/story.mjs'
@@ -77,6 +77,23 @@ export function aBooking(world) {
       await patient.picksDoctor(demo.doctor_code)
       world.visit = { slot: await patient.picksFirstSlot() }
       assert.match(world.visit.slot.words, /余 \d+/)
+    })
+
+    step('who leaves the page open over midnight is shown the new day as today', async () => {
+      const late = await patient.on(PHONE, 'patient over midnight')
+      await late.startsBooking('start-follow-up', demo.patient_name)
+      await late.asksDepartment(demo.department_code)
+      const [evening] = new Date(Date.now() + 8 * 3600_000).toISOString().split('T')
+      await late.page.clock.install({ time: new Date(`${evening}T23:59:30+08:00`) })
+      await late.picksDoctor(demo.doctor_code)
+      const first = async () => ((await late.find('slot-day').count()) ? (await late.find('slot-day').first().innerText()).split('\n') : [])
+      await until('the old day', async () => (await first()).includes(evening.slice(5)))
+      assert.ok((await first()).includes('今天'))
+      await late.page.clock.fastForward(60_000)
+      await until('the new day', async () => (await first()).includes('今天') && !(await first()).includes(evening.slice(5)))
+      const [chosen] = await late.find('slot-day').evaluateAll((all) => all.filter((e) => e.ariaSelected === 'true').map((e) => e.dataset.day))
+      assert.ok(chosen > evening, `${chosen} is chosen`)
+      await late.page.context().close()
     })
 
     // Rows: BJ-036, BJ-071, FT-045

@@ -5,7 +5,7 @@ import { Patient } from '../people/patient.mjs'
 import { Admin } from '../people/staff.mjs'
 import { Visitor } from '../people/visitor.mjs'
 import { inKiosk } from '../world/kiosk.mjs'
-import { until } from '../world/bench.mjs'
+import { roomInTheDay, until } from '../world/bench.mjs'
 import { scan } from '../world/files.mjs'
 import { story } from '../world/story.mjs'
 
@@ -27,6 +27,8 @@ export function theTerminal(world) {
       const { demo } = world.site.addresses
       const people = (await world.bench.people()).patients
       one = people.find((p) => p.id_number === demo.patients.at(-1).id_number)
+      // A registration of today is none after midnight.
+      await roomInTheDay(240_000)
       order = await world.bench.walkIn(one.pat_id, demo.doctor_code)
       visitor = await Visitor.arrive(world, 'visitor in the hall')
       await visitor.page.goto(world.site.addresses.kiosk)

@@ -25,6 +25,13 @@ export async function until(what, look, patience = PATIENCE_MS) {
   }
 }
 
+/** Ends when so much of the hospital's day is left: at once, or when midnight has passed. */
+export async function roomInTheDay(ms) {
+  const day = 86_400_000
+  const left = day - ((Date.now() + 8 * 3600_000) % day)
+  if (left < ms) await new Promise((resolve) => setTimeout(resolve, left + 1000))
+}
+
 /** The provider's number of our text with a login code. */
 const LOGIN_CODE = '100001'
 

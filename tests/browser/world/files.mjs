@@ -18,11 +18,14 @@ async function withFile(name, bytes, use) {
   }
 }
 
+/** The symbols of our papers and pages; others are also seen in lines of text. */
+const SYMBOLS = ['-Sdisable', '-Scode128.enable', '-Sqrcode.enable']
+
 /** The codes a scanner reads off a picture; none is an answer. */
 export function scan(png) {
   return withFile('slip.png', png, async (path) => {
     try {
-      return (await run('zbarimg', ['--quiet', '--raw', path])).stdout.trim().split('\n')
+      return (await run('zbarimg', ['--quiet', '--raw', ...SYMBOLS, path])).stdout.trim().split('\n')
     } catch (error) {
       if (error.code === 4) return []
       throw error

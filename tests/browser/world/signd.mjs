@@ -170,7 +170,8 @@ export async function outsideAuthority(name) {
   const openssl = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'] })
   openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('ca.key'), '-out', at('ca.pem'), '-days', '3650',
     '-subj', `/C=CN/O=${name}/CN=${name} Root`, '-utf8', '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign')
-  let serial = 0x1000 + Math.floor(Math.random() * 0xffff)
+  // Of six digits: of four, one may be the year in a note (0x2026), by which a search would find more.
+  let serial = 0x100000 + Math.floor(Math.random() * 0xffff)
   const file = async (as, bytes) => ({ name: as, mimeType: 'application/x-x509-ca-cert', buffer: bytes ?? (await readFile(at(as))) })
   const sign = async (request, as, days) => {
     serial += 1

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 export const ROOT = new URL('../../..', import.meta.url).pathname
-const PORTS = 24
+/** Ports taken by a run of the site. */
+const PORTS = 32
 
 /** Whether a port can be listened on. */
 function listen(port) {
