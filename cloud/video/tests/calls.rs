@@ -307,6 +307,7 @@ async fn the_doctor_calls_the_patient_answers_and_both_may_replay_it() {
         assert_eq!(w.act("acc_1", "accept").await.1["state"], "connected");
         assert_eq!(w.knock("acc_1", "https://elsewhere.example").await.0, 403);
         assert_eq!(w.knock("acc_2", &home).await.0, 404);
+        w.clock.advance(Duration::from_secs(1));
         let (status, patient) = w.knock("acc_1", &home).await;
         assert_eq!(status, 101);
         w.clock.advance(Duration::from_secs(300));
@@ -322,7 +323,7 @@ async fn the_doctor_calls_the_patient_answers_and_both_may_replay_it() {
         assert_eq!(roles, ["doctor", "patient"]);
         assert_eq!(
             (&recordings[0]["duration_s"], &recordings[0]["keep_until"]),
-            (&json!(300), &json!("2029-11-21"))
+            (&json!(301), &json!("2029-11-21"))
         );
         let file = format!("/blobs/{}", recordings[0]["blob_id"].as_str().unwrap());
         for (who, expected) in [

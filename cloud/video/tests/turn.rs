@@ -364,6 +364,18 @@ async fn a_call_crosses_the_relay_both_ways_over_tls() {
     a_call(&mut house.client(Stream(stream), "con_1/patient")).await;
 }
 
+/// Any port that is free for streams may be somebody else's for datagrams.
+#[tokio::test]
+async fn a_relay_at_any_port_takes_one_that_is_free_for_streams_and_datagrams() {
+    let mut others = Vec::new();
+    for _ in 0..300 {
+        others.push(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    }
+    for _ in 0..200 {
+        House::open().await;
+    }
+}
+
 #[tokio::test]
 async fn the_addresses_for_browsers_name_every_way_in() {
     let house = House::open().await;

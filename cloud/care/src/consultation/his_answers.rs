@@ -13,6 +13,7 @@ use super::orders;
 use super::store as sql;
 use super::{Hand, Visit, VisitState};
 use crate::messages::post_system;
+use crate::scheduling::ends_at;
 use crate::{CareError, Touched};
 
 /// Takes the result of an order to the HIS. `None`: not one of ours.
@@ -116,7 +117,10 @@ fn concerned(visit: &Visit, notice: &StopClinic) -> bool {
     if !notice.order_numbers.is_empty() {
         return notice.order_numbers.iter().any(|n| n == visit.id.as_str());
     }
-    let within = |begin: &str, end: &str| visit.slot_begin.as_str() < end && visit.slot_end.as_str() > begin;
+    let within = |begin: &str, end: &str| {
+        let from = notice.date.at(begin).unwrap_or_else(|| notice.date.start());
+        visit.begins_at() < ends_at(notice.date, begin, end) && visit.ends_at() > from
+    };
     visit.department_code == notice.department_code
         && notice.work_id.as_ref().is_none_or(|work| *work == visit.work_id)
         && match (&notice.begin, &notice.end) {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{HisSide, Progress, VisitState};
 use crate::CareError;
+use crate::scheduling::ends_at;
 
 /// What brings the patient here, in their own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -165,9 +166,7 @@ impl Visit {
 
     /// End of the slot.
     pub fn ends_at(&self) -> Timestamp {
-        self.slot_date
-            .at(&self.slot_end)
-            .unwrap_or_else(|| self.slot_date.plus_days(1).start())
+        ends_at(self.slot_date, &self.slot_begin, &self.slot_end)
     }
 
     /// On which side a session stands in this visit, if on any.

@@ -79,9 +79,21 @@ impl From<Slot> for SlotView {
     }
 }
 
+/// When a slot ends. One that ends before it begins goes on past midnight, and `00:00` is the midnight after its day; of an
+/// end that cannot be read the day counts.
+pub(crate) fn ends_at(date: LocalDate, begin: &str, end: &str) -> Timestamp {
+    let tomorrow = date.plus_days(1);
+    let after = |at: Timestamp| date.at(begin).is_some_and(|begin| at < begin) || at == date.start();
+    match date.at(end) {
+        Some(at) if !after(at) => at,
+        Some(_) => tomorrow.at(end).unwrap_or_else(|| tomorrow.start()),
+        None => tomorrow.start(),
+    }
+}
+
 /// Whether a slot lies ahead: its end has not come. A slot that is running may still be booked.
-pub fn lies_ahead(date: LocalDate, end: &str, now: Timestamp) -> bool {
-    date.at(end).unwrap_or_else(|| date.plus_days(1).start()) > now
+pub(crate) fn lies_ahead(slot: &Slot, now: Timestamp) -> bool {
+    ends_at(slot.date, &slot.begin, &slot.end) > now
 }
 
 type Answer = Arc<tokio::sync::Mutex<Option<(Timestamp, Arc<Vec<Slot>>)>>>;
@@ -179,7 +191,7 @@ async fn slots(
     let slots = ApiError::of(recent.ask(&ctx, &session.tenant, &question).await)?;
     let views = slots
         .iter()
-        .filter(|s| lies_ahead(s.date, &s.end, now) && rules.shows_doctor(&s.doctor_code))
+        .filter(|s| lies_ahead(s, now) && rules.shows_doctor(&s.doctor_code))
         .cloned()
         .map(SlotView::from)
         .collect();

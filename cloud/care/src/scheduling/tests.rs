@@ -5,20 +5,41 @@ use std::time::Duration;
 use records::{LocalDate, Timestamp};
 use serde_json::json;
 
-use super::lies_ahead;
-use crate::testing::on_each;
+use super::{ends_at, lies_ahead};
+use crate::testing::{TODAY, on_each, slot};
 
 #[test]
 fn a_slot_that_is_over_does_not_lie_ahead() {
-    let day = LocalDate::parse("2026-11-20").unwrap();
-    let at = |text: &str| Timestamp::parse(text).unwrap();
-    assert!(lies_ahead(day, "09:30", at("2026-11-20T01:29:59Z")));
-    assert!(!lies_ahead(day, "09:30", at("2026-11-20T01:30:00Z")));
+    let ahead = |end: &str, at: &str| {
+        let at = Timestamp::parse(at).unwrap();
+        lies_ahead(&slot("W1", TODAY, "09:00", end, 2), at)
+    };
+    assert!(ahead("09:30", "2026-11-20T01:29:59Z"));
+    assert!(!ahead("09:30", "2026-11-20T01:30:00Z"));
     assert!(
-        lies_ahead(day, "nonsense", at("2026-11-20T15:59:59Z")),
+        ahead("nonsense", "2026-11-20T15:59:59Z"),
         "the day counts when the time cannot be read"
     );
-    assert!(!lies_ahead(day, "nonsense", at("2026-11-20T16:00:00Z")));
+    assert!(!ahead("nonsense", "2026-11-20T16:00:00Z"));
+}
+
+/// At the end of a year, too.
+#[test]
+fn a_slot_of_the_night_ends_at_midnight_or_on_the_next_day() {
+    let day = LocalDate::parse("2026-12-31").unwrap();
+    for (begin, end, instant) in [
+        ("22:00", "23:59", "2026-12-31T15:59:00Z"),
+        ("22:00", "00:00", "2026-12-31T16:00:00Z"),
+        ("22:00", "24:00", "2026-12-31T16:00:00Z"),
+        ("00:00", "00:00", "2026-12-31T16:00:00Z"),
+        ("23:30", "00:30", "2026-12-31T16:30:00Z"),
+        ("00:30", "01:00", "2026-12-30T17:00:00Z"),
+        // A moment, not a time.
+        ("09:00", "09:00", "2026-12-31T01:00:00Z"),
+    ] {
+        let ends = ends_at(day, begin, end);
+        assert_eq!(ends, Timestamp::parse(instant).unwrap(), "{begin} to {end}");
+    }
 }
 
 /// Rows: YZ-P-045, YZ-A-039

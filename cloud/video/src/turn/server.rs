@@ -26,6 +26,8 @@ use crate::Relay;
 const WAITING: usize = 64;
 /// How long a client may leave a message unread.
 const STALLED: Duration = Duration::from_secs(10);
+/// Ports tried where any will do.
+const PORTS_TRIED: u32 = 64;
 /// Rest after a connection could not be taken (no file handles left).
 const OUT_OF_HANDLES: Duration = Duration::from_millis(200);
 
@@ -85,9 +87,8 @@ impl TurnServer {
     /// # Errors
     /// When a port is taken.
     pub async fn start(config: TurnConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let streams = TcpListener::bind(config.listen).await?;
+        let (streams, datagrams) = both(config.listen).await?;
         let address = streams.local_addr()?;
-        let datagrams = Arc::new(UdpSocket::bind(address).await?);
         let tls = match &config.tls {
             Some(tls) => Some((
                 TcpListener::bind(tls.listen).await?,
@@ -108,7 +109,7 @@ impl TurnServer {
             connections: Arc::new(Semaphore::new(config.in_total.saturating_mul(2))),
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_datagrams(shared.clone(), datagrams));
+        tasks.spawn(serve_datagrams(shared.clone(), Arc::new(datagrams)));
         tasks.spawn(serve_streams(shared.clone(), streams, None));
         if let Some((listener, acceptor)) = tls {
             tasks.spawn(serve_streams(shared, listener, Some(acceptor)));
@@ -138,6 +139,21 @@ impl TurnServer {
     /// What `/ice` hands out for it.
     pub fn relay(&self) -> Relay {
         self.relay.clone()
+    }
+}
+
+/// Listens for streams and for datagrams at the same port. Where any will do, one that others have for datagrams is passed
+/// over: the system gives it out as free for streams.
+async fn both(listen: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+    let mut left = if listen.port() == 0 { PORTS_TRIED } else { 1 };
+    loop {
+        let streams = TcpListener::bind(listen).await?;
+        left -= 1;
+        match UdpSocket::bind(streams.local_addr()?).await {
+            Ok(datagrams) => return Ok((streams, datagrams)),
+            Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && left > 0 => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ fn choose(slots: Vec<Slot>, new: &NewVisit, date: LocalDate, ctx: &Ctx) -> Resul
     if slot.stopped {
         return Err(ApiError::conflict("slot_stopped", "该时段医生已停诊，请重新选择"));
     }
-    if !scheduling::lies_ahead(slot.date, &slot.end, ctx.now()) {
+    if !scheduling::lies_ahead(&slot, ctx.now()) {
         return Err(ApiError::conflict("slot_past", "该时段已过，请重新选择"));
     }
     if slot.left == 0 {

@@ -1,10 +1,10 @@
 //! How visits end before their time: cancelled, declined, withdrawn, stopped, settled by a person.
 
-use records::LocalDate;
 use records::his::{HisOrderState, StopClinic};
+use records::{LocalDate, Timestamp};
 use serde_json::json;
 
-use crate::testing::{Fault, TODAY, on_each};
+use crate::testing::{Fault, TODAY, on_each, slot};
 
 /// Rows: YZ-P-047, YZ-P-188
 #[test]
@@ -223,6 +223,37 @@ fn other_clinics_are_not_concerned_by_a_stop() {
             assert!(day.stop_clinic(&other).await.0.is_empty(), "{other:?}");
         }
         assert_eq!(day.state(&visit).await, "waiting");
+    });
+}
+
+/// Its end reads `00:00`: that of its own day was over when the patient booked it.
+#[test]
+fn a_visit_of_the_evening_whose_slot_ends_at_midnight_is_booked_waited_for_and_stopped() {
+    on_each(|day| async move {
+        day.his.books().slots.push(slot("W2", TODAY, "22:00", "00:00", 2));
+        let mut booking = day.booking("k1", &day.grandmother().await).await;
+        booking["slot"] = json!({ "work_id": "W2", "date": TODAY, "begin": "22:00", "end": "00:00" });
+        let visit = day.post(&day.patient, "/visits", booking).await.ok();
+        let visit = visit["id"].as_str().unwrap().to_owned();
+        day.pay(&visit).await;
+        day.deliver().await;
+        // The slot is just over: the doctor may still come.
+        day.clock.set(Timestamp::parse("2026-11-20T16:10:00Z").unwrap());
+        day.settle().await;
+        assert_eq!(day.state(&visit).await, "waiting");
+        let of_time = |begin: &str, end: &str| StopClinic {
+            work_id: None,
+            begin: Some(begin.to_owned()),
+            end: Some(end.to_owned()),
+            ..stopped()
+        };
+        assert!(day.stop_clinic(&of_time("18:00", "22:00")).await.0.is_empty());
+        assert_eq!(day.stop_clinic(&of_time("21:00", "23:00")).await.0.len(), 1);
+        day.settle().await;
+        assert_eq!(
+            day.books(&visit).await,
+            ("refunded".to_owned(), Some(HisOrderState::Refunded), 0)
+        );
     });
 }
 
