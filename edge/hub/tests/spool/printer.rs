@@ -154,9 +154,15 @@ impl Printer {
     }
 }
 
-/// zbar's reading of a picture.
+/// zbar's reading of a picture: of the two symbols of our papers, for others are also seen in lines of text.
 pub(crate) fn scan(picture: &Path) -> Vec<String> {
-    let out = Command::new("zbarimg").arg("-q").arg(picture).output().unwrap();
+    let symbols = ["-Sdisable", "-Scode128.enable", "-Sqrcode.enable"];
+    let out = Command::new("zbarimg")
+        .arg("-q")
+        .args(symbols)
+        .arg(picture)
+        .output()
+        .unwrap();
     let mut found: Vec<String> = String::from_utf8_lossy(&out.stdout)
         .lines()
         .map(str::to_owned)

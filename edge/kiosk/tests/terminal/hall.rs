@@ -273,8 +273,11 @@ impl Hall {
         let bytes = self.get(format!("{}{png}", self.paper)).await.bytes().await.unwrap();
         let file = self.folder.path().join("paper.png");
         std::fs::write(&file, &bytes).unwrap();
+        // The two symbols of our papers: others are also seen in lines of text.
+        let symbols = ["-Sdisable", "-Scode128.enable", "-Sqrcode.enable"];
         let read = Command::new("zbarimg")
             .args(["-q", "--raw"])
+            .args(symbols)
             .arg(&file)
             .output()
             .unwrap();
